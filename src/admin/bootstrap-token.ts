@@ -1,0 +1,55 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import { StartupError } from '../core/errors.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Random } from '../core/random.ts';
+import { appendAudit } from '../audit/append.ts';
+import { insertAdminToken, hasAdminToken } from '../db/admin-tokens.ts';
+import { inTransaction, type Db } from '../db/client.ts';
+import { makeAdminToken } from '../http/admin-token.ts';
+
+/** Name of the file in the data folder that holds the first admin token. */
+export const BOOTSTRAP_TOKEN_FILE = 'bootstrap-admin-token';
+
+interface Needs {
+  db: Db;
+  clock: Clock;
+  random: Random;
+  dataDir: string;
+}
+
+/**
+ * Makes the first admin token of a cluster that has none; call it under the start lock. The file (0600, fsynced) is there before the token counts, so that a
+ * crash between the two leaves a useless file, never an unknown token. Returns the token when it was made now.
+ * @throws StartupError (73) when the file cannot be written
+ */
+export async function ensureBootstrapToken(needs: Needs): Promise<{ file: string; token: string | undefined }> {
+  const { db, clock, random, dataDir } = needs;
+  const file = path.join(dataDir, BOOTSTRAP_TOKEN_FILE);
+  if (await hasAdminToken(db)) return { file, token: undefined };
+  const now = clock.now();
+  const { id, token, secretHash } = makeAdminToken(now, random);
+  writeSecretFile(file, `${token}\n`);
+  const origin = { actor: { kind: 'system', id: 'first-start' }, requestId: null, source: null } as const;
+  await inTransaction(db, async (tx) => {
+    await insertAdminToken(tx, { id, name: 'bootstrap', role: 'admin', secretHash, expiresAt: null }, now);
+    await appendAudit({ random }, tx, origin, now, { kind: 'admin-token.created', outcome: 'success', target: id, detail: { name: 'bootstrap', role: 'admin' } });
+  });
+  return { file, token };
+}
+
+function writeSecretFile(file: string, content: string): void {
+  try {
+    mkdirSync(path.dirname(file), { recursive: true });
+    const handle = openSync(`${file}.new`, 'w', 0o600);
+    try {
+      writeSync(handle, content);
+      fsyncSync(handle);
+    } finally {
+      closeSync(handle);
+    }
+    renameSync(`${file}.new`, file);
+  } catch (error) {
+    throw new StartupError(`the admin token cannot be written to ${file}: ${(error as Error).message}`, 73, error);
+  }
+}

@@ -1,0 +1,135 @@
+/** Instances of agents, one by one: quarantine, release, revoke (DESIGN §1). */
+import { appendAudit } from '../audit/append.ts';
+import type { AuditEvent, Origin } from '../audit/events.ts';
+import { SignetError } from '../core/errors.ts';
+import { ulid } from '../core/random.ts';
+import { inTransaction, type Tx } from '../db/client.ts';
+import { insertFinding, resolveFindings } from '../db/findings.ts';
+import { lockInstance, updateInstanceState, type InstanceRecord } from '../db/instances.ts';
+import { announce } from '../revocation/announce.ts';
+import { holdCertificates, releaseCertificates, revokeCertificates } from '../revocation/apply.ts';
+import { appendFeed, feedOf } from '../revocation/feed.ts';
+import { leafReason } from '../revocation/reasons.ts';
+import type { AgentContext, StateChange } from './agent.ts';
+import { certificateEvents } from './certificate-events.ts';
+
+export type { InstanceRecord };
+
+export interface Quarantine extends StateChange {
+  /** The certificate whose use showed that the key was copied: a finding is raised for it. Absent when an operator acts. */
+  serial?: Uint8Array;
+}
+
+/** Cause of the holds that a quarantine sets: its release takes exactly these away. */
+const quarantineCause = (quarantineId: string): string => `quarantine:${quarantineId}`;
+
+/**
+ * Quarantines an active instance: nothing more is issued to it, and its live certificates go on hold. A quarantined one stays as it is.
+ * @throws SignetError `instance-not-found`, `instance-state-conflict` when it is revoked
+ */
+export async function quarantineInstance(ctx: AgentContext, origin: Origin, instanceId: string, request: Quarantine): Promise<InstanceRecord> {
+  const { reason, serial, now } = request;
+  const { instance, held } = await inTransaction(ctx.db, async (tx) => {
+    const was = await instanceToChange(tx, instanceId);
+    if (was.state === 'quarantined') return { instance: was, held: [] };
+    if (was.state === 'revoked') throw conflict('the instance is revoked for ever');
+
+    const quarantineId = ulid(now, ctx.random);
+    const quarantined = await move(tx, was, { state: 'quarantined', quarantineId, quarantineReason: reason ?? null }, now);
+    const newlyHeld = await holdCertificates(tx, { instanceId }, quarantineCause(quarantineId), now);
+    const finding = serial && (await raiseCopiedKey(ctx, tx, was, serial, now));
+    await appendFeed(tx, now, [{ kind: 'instance-quarantined', agentId: was.agentId, instanceId }, ...feedOf('held', newlyHeld)]);
+    await appendAudit(
+      ctx, tx, origin, now,
+      instanceEvent('instance.quarantined', was, { held: newlyHeld.length, ...(reason === undefined ? {} : { reason }) }, quarantineId),
+      ...certificateEvents('certificate.held', newlyHeld, { cause: quarantineCause(quarantineId) }),
+      ...(finding ? [finding] : []),
+    );
+    if (finding) ctx.metrics.findings.inc({ kind: 'copied-key' });
+    return { instance: quarantined, held: newlyHeld };
+  });
+  announce(ctx, held);
+  return instance;
+}
+
+/**
+ * Releases a quarantined instance, for instance after a false alarm: takes away exactly the cause its quarantine set, and closes its findings.
+ * An active one stays as it is.
+ * @throws SignetError `instance-not-found`, `instance-state-conflict` when it is revoked
+ */
+export async function releaseInstance(ctx: AgentContext, origin: Origin, instanceId: string, { reason, now }: StateChange): Promise<InstanceRecord> {
+  const { instance, released } = await inTransaction(ctx.db, async (tx) => {
+    const was = await instanceToChange(tx, instanceId);
+    if (was.state === 'active') return { instance: was, released: [] };
+    if (was.state === 'revoked' || was.quarantineId === null) throw conflict('the instance is revoked for ever');
+
+    const cause = quarantineCause(was.quarantineId);
+    const active = await move(tx, was, { state: 'active', quarantineId: null, quarantineReason: null }, now);
+    const good = await releaseCertificates(tx, { instanceId }, cause);
+    await resolveFindings(tx, instanceId, now);
+    await appendFeed(tx, now, [{ kind: 'instance-released', agentId: was.agentId, instanceId }, ...feedOf('released', good)]);
+    await appendAudit(
+      ctx, tx, origin, now,
+      instanceEvent('instance.released', was, { released: good.length, ...(reason === undefined ? {} : { reason }) }, was.quarantineId),
+      ...certificateEvents('certificate.released', good, { cause }),
+    );
+    return { instance: active, released: good };
+  });
+  announce(ctx, released);
+  return instance;
+}
+
+/**
+ * Revokes an instance and all its live certificates, for ever; its agent goes on. A revoked one stays as it is, with its first reason.
+ * @throws SignetError `instance-not-found`, `reason-not-allowed`
+ */
+export async function revokeInstance(ctx: AgentContext, origin: Origin, instanceId: string, request: { reason: string; now: Date }): Promise<InstanceRecord> {
+  const { reason, now } = request;
+  const code = leafReason(reason);
+  const { instance, revoked } = await inTransaction(ctx.db, async (tx) => {
+    const was = await instanceToChange(tx, instanceId);
+    if (was.state === 'revoked') return { instance: was, revoked: [] };
+
+    const ended = await move(tx, was, { state: 'revoked', quarantineId: null, quarantineReason: was.quarantineReason }, now);
+    const newlyRevoked = await revokeCertificates(tx, { instanceId }, code, now);
+    await resolveFindings(tx, instanceId, now);
+    await appendFeed(tx, now, [{ kind: 'instance-revoked', agentId: was.agentId, instanceId, reason: code }, ...feedOf('revoked', newlyRevoked)]);
+    await appendAudit(
+      ctx, tx, origin, now,
+      instanceEvent('instance.revoked', was, { reason, revoked: newlyRevoked.length }),
+      ...certificateEvents('certificate.revoked', newlyRevoked, { reason }),
+    );
+    return { instance: ended, revoked: newlyRevoked };
+  });
+  if (revoked.length > 0) ctx.metrics.revoked.inc({ reason }, revoked.length);
+  announce(ctx, revoked);
+  return instance;
+}
+
+const conflict = (detail: string) => new SignetError('instance-state-conflict', detail);
+
+async function instanceToChange(tx: Tx, instanceId: string): Promise<InstanceRecord> {
+  const instance = await lockInstance(tx, instanceId);
+  if (!instance) throw new SignetError('instance-not-found', `there is no instance ${instanceId}`);
+  return instance;
+}
+
+async function move(
+  tx: Tx,
+  was: InstanceRecord,
+  to: Pick<InstanceRecord, 'state' | 'quarantineId' | 'quarantineReason'>,
+  now: Date,
+): Promise<InstanceRecord> {
+  if (!(await updateInstanceState(tx, was, to, now))) throw new Error('an instance changed under its lock');
+  return { ...was, ...to, updatedAt: now };
+}
+
+function instanceEvent(kind: AuditEvent['kind'], { agentId, id }: InstanceRecord, detail: NonNullable<AuditEvent['detail']>, target?: string): AuditEvent {
+  return { kind, outcome: 'success', agentId, instanceId: id, detail, ...(target === undefined ? {} : { target }) };
+}
+
+async function raiseCopiedKey(ctx: AgentContext, tx: Tx, instance: InstanceRecord, serial: Uint8Array, now: Date): Promise<AuditEvent> {
+  const id = ulid(now, ctx.random);
+  await insertFinding(tx, { id, kind: 'copied-key', agentId: instance.agentId, instanceId: instance.id, serial, createdAt: now });
+  return { kind: 'finding.raised', outcome: 'success', agentId: instance.agentId, instanceId: instance.id, serial, target: id, detail: { finding: 'copied-key' } };
+}

@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import { operation } from './operation.ts';
+import { id, nothing, serialOut, time } from './values.ts';
+
+export const authority = z.object({
+  id,
+  kind: z.enum(['root', 'cross', 'issuing', 'ocsp', 'tls']),
+  state: z.enum(['prepared', 'active', 'retiring', 'retired']),
+  issuerId: id.nullable(),
+  serial: z.string(),
+  fingerprint: z.string(),
+  subject: z.string(),
+  algorithm: z.string(),
+  shardCount: z.int(),
+  notBefore: time,
+  notAfter: time,
+  createdAt: time,
+  revokedAt: time.nullable(),
+  certificate: z.string().meta({ description: 'PEM' }),
+});
+/** A certificate of the CA itself as the wire shows it. */
+export type AuthorityAnswer = z.output<typeof authority>;
+
+const authorities = { 200: { description: 'The authority certificates as they are now.', contentTypes: ['application/json'], schema: z.object({ items: z.array(authority) }) } };
+
+export const listAuthorities = operation({
+  id: 'listAuthorities', method: 'get', path: '/v1/authorities', tag: 'authorities', summary: 'List roots, issuers, responders and TLS certificates',
+  permission: 'authorities:read', params: nothing, query: nothing, body: nothing, consumes: [], creates: false, responses: authorities, errors: [],
+});
+export const rotateAuthority = operation({
+  id: 'rotateAuthority', method: 'post', path: '/v1/authorities/rotate', tag: 'authorities', summary: 'Prepare the next issuer, or make the prepared one active',
+  permission: 'authorities:manage', params: nothing, query: nothing, body: z.strictObject({ step: z.enum(['prepare', 'activate', 'auto']).default('auto') }), consumes: ['application/json'], creates: false,
+  responses: authorities, errors: ['authority-state-conflict'],
+});
+export const rolloverRoot = operation({
+  id: 'rolloverRoot', method: 'post', path: '/v1/authorities/rollover-root', tag: 'authorities', summary: 'Make a new root, cross-signed by the old one',
+  permission: 'authorities:manage', params: nothing, query: nothing, body: nothing, consumes: ['application/json'], creates: false,
+  responses: authorities, errors: ['authority-state-conflict'],
+});
+
+/** The certificates to trust, roots only. */
+export const trustBundle = z.object({
+  trustDomain: z.string(),
+  roots: z.array(z.object({ id, serial: z.union([serialOut, z.string()]), fingerprint: z.string(), notAfter: time, certificate: z.string() })),
+  pem: z.string(),
+});
+export const getTrustBundle = operation({
+  id: 'getTrustBundle', method: 'get', path: '/v1/trust-bundle', tag: 'authorities', summary: 'The roots to trust',
+  permission: 'public', params: nothing, query: nothing, body: nothing, consumes: [], creates: false,
+  responses: { 200: { description: 'The trust bundle.', contentTypes: ['application/json', 'application/pem-certificate-chain'], schema: trustBundle } },
+  errors: [],
+});

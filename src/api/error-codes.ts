@@ -1,0 +1,118 @@
+import { ERROR_CODES, type ErrorCode } from '../core/errors.ts';
+
+/** What a code means on the wire: HTTP status, a fixed title (RFC 9457 §3.1.4), and what the caller does next. */
+export interface ErrorMeaning {
+  status: 400 | 401 | 403 | 404 | 405 | 408 | 409 | 410 | 412 | 413 | 415 | 422 | 429 | 500 | 503 | 507;
+  title: string;
+  next: string;
+}
+
+/** Every code of core/errors.ts, exactly once. docs/errors.md is generated from this table. */
+export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorMeaning>> = {
+  // the request itself
+  'invalid-request': { status: 400, title: 'The request is not valid', next: 'Correct the members named in `fields` and send it again.' },
+  'malformed-json': { status: 400, title: 'The body is not JSON', next: 'Send one JSON value in UTF-8 (RFC 8259).' },
+  'json-too-deep': { status: 400, title: 'The JSON is nested too deeply', next: 'Send a flatter document; no request of this interface needs deep nesting.' },
+  'body-too-large': { status: 413, title: 'The body is too large', next: 'Send a smaller body; the limit is in `detail`.' },
+  'unsupported-media-type': { status: 415, title: 'The content type is not supported here', next: 'Set Content-Type to one of the types named in `detail`.' },
+  'not-found': { status: 404, title: 'There is nothing at this address', next: 'Check the path and the listener: some paths are served only by the mutual TLS or the status listener.' },
+  'method-not-allowed': { status: 405, title: 'The method is not allowed here', next: 'Use one of the methods in the Allow header.' },
+  'cursor-invalid': { status: 400, title: 'The cursor is not one of ours', next: 'Start the listing again without a cursor.' },
+  'cursor-mismatch': { status: 400, title: 'The cursor belongs to another query', next: 'Send the filters the cursor was made with, or start again without a cursor.' },
+  'idempotency-key-invalid': { status: 400, title: 'The Idempotency-Key is not valid', next: 'Send 1 to 255 visible ASCII characters, for instance a UUID.' },
+  'idempotency-key-reused': { status: 422, title: 'The Idempotency-Key was used for another request', next: 'Use a new key for a new request; repeat a request only byte for byte.' },
+  'idempotency-in-progress': { status: 409, title: 'A request with this Idempotency-Key is still running', next: 'Wait and send the same request again.' },
+  'rate-limited': { status: 429, title: 'Too many requests', next: 'Wait for the seconds in Retry-After.' },
+  // who asks
+  'authentication-required': { status: 401, title: 'Authentication is required', next: 'Send `Authorization: Bearer <token>`.' },
+  'invalid-credential': { status: 401, title: 'The credential is not accepted', next: 'Use a credential that exists, has not expired and was not revoked.' },
+  'permission-denied': { status: 403, title: 'The credential does not permit this', next: 'Use a credential whose role has the permission named in `detail`.' },
+  'client-certificate-required': { status: 401, title: 'A client certificate is required', next: 'Connect to the mutual TLS listener with the certificate and key of an enrolled instance.' },
+  'client-certificate-untrusted': { status: 401, title: 'The client certificate is not one of ours', next: 'Enroll with a join token to get a certificate of this authority.' },
+  'client-certificate-expired': { status: 401, title: 'The client certificate has expired', next: 'Enroll again with a new join token; renew earlier next time (see `renewal` of the certificate answer).' },
+  'client-certificate-revoked': { status: 403, title: 'The client certificate is revoked', next: 'Ask the owner why; enroll again with a new join token when it is allowed.' },
+  'client-certificate-held': { status: 403, title: 'The client certificate is on hold', next: 'Ask an operator to resume the agent or release the instance.' },
+  // certificate signing requests
+  'csr-malformed': { status: 400, title: 'The certificate signing request cannot be read', next: 'Send one PKCS#10 request (RFC 2986) in DER or PEM, made for instance by `openssl req -new`.' },
+  'csr-too-large': { status: 413, title: 'The certificate signing request is too large', next: 'Leave out what is not needed: a key, a signature and the names are enough.' },
+  'csr-signature-invalid': { status: 400, title: 'The signature of the request does not verify', next: 'Sign the request with the private key that belongs to the public key in it.' },
+  'csr-extension-unsupported': { status: 422, title: 'The request asks for an extension that is not supported', next: 'Leave out the extension named in `detail`.' },
+  'csr-attribute-duplicated': { status: 400, title: 'The request carries an attribute twice', next: 'Send at most one extensionRequest attribute.' },
+  'csr-ca-requested': { status: 422, title: 'The request asks for a CA certificate', next: 'Leave out basicConstraints or ask with cA=FALSE.' },
+  'key-type-not-allowed': { status: 422, title: 'The key type is not allowed', next: 'Make a P-256, P-384, Ed25519 or RSA key (2048 to 4096 bits) that the profile allows.' },
+  'key-weak': { status: 422, title: 'The key is weak', next: 'Make a new key with a current tool.' },
+  'key-in-use': { status: 409, title: 'The key belongs to another agent', next: 'Make a key pair of your own for every agent.' },
+  'key-not-fresh': { status: 409, title: 'The key was certified before', next: 'Make a new key pair for every renewal.' },
+  'key-blocked': { status: 403, title: 'The key is blocked', next: 'A certificate with this key was revoked: make a new key pair.' },
+  'names-not-granted': { status: 403, title: 'The names asked for are not granted', next: 'Ask only for the names in `granted`, or have them added to the registration.' },
+  'ttl-not-granted': { status: 403, title: 'The lifetime asked for is not granted', next: 'Ask for at most the seconds named in `detail`, or leave ttlSeconds out.' },
+  'profile-not-found': { status: 422, title: 'The profile does not exist', next: 'Name one of the configured profiles.' },
+  // join tokens
+  'join-token-unknown': { status: 401, title: 'The join token is not known', next: 'Have a new join token made for the agent.' },
+  'join-token-used': { status: 409, title: 'The join token was used', next: 'A join token works once: have a new one made. If it was not you who used it, tell an operator.' },
+  'join-token-expired': { status: 401, title: 'The join token has expired', next: 'Have a new join token made and use it in time.' },
+  'join-token-wrong-agent': { status: 403, title: 'The join token belongs to another agent', next: 'Use the join token made for this agent, or leave agentId out.' },
+  'join-token-wrong-network': { status: 403, title: 'The join token is not valid from this network', next: 'Enroll from an address the token allows, or have a token made for this network.' },
+  'join-token-wrong-key': { status: 403, title: 'The join token is bound to another key', next: 'Send the request with the key whose hash the token was made for.' },
+  // agents and instances
+  'agent-not-found': { status: 404, title: 'There is no such agent', next: 'Check the agent id.' },
+  'agent-name-taken': { status: 409, title: 'The agent name is taken', next: 'Choose another name; a name is free again when its agent is retired.' },
+  'agent-not-active': { status: 409, title: 'The agent is not active', next: 'Have an operator activate the agent.' },
+  'agent-suspended': { status: 403, title: 'The agent is suspended', next: 'Have an operator resume the agent.' },
+  'agent-retired': { status: 410, title: 'The agent is retired', next: 'Register a new agent: a retired one never comes back.' },
+  'agent-state-conflict': { status: 409, title: 'The state of the agent does not allow this', next: 'Read the agent and its state first.' },
+  'agent-changed': { status: 412, title: 'The agent was changed meanwhile', next: 'Read the agent again and repeat the change with its new version in If-Match.' },
+  'owner-required': { status: 422, title: 'An owner is required', next: 'Name the e-mail address of the person who answers for the agent.' },
+  'owner-suspended': { status: 403, title: 'The owner is suspended', next: 'Have the owner reinstated or name another one.' },
+  'dns-name-reserved': { status: 422, title: 'The DNS name is reserved', next: 'Choose a name that is not used by Signet itself.' },
+  'instance-not-found': { status: 404, title: 'There is no such instance', next: 'Check the instance id.' },
+  'instance-quarantined': { status: 403, title: 'The instance is quarantined', next: 'A copied key is suspected: an operator releases or revokes the instance.' },
+  'instance-revoked': { status: 403, title: 'The instance is revoked', next: 'Enroll a new instance with a new join token.' },
+  'instance-state-conflict': { status: 409, title: 'The state of the instance does not allow this', next: 'Read the instance and its state first.' },
+  // issuing, renewing, revoking
+  'issuance-stopped': { status: 403, title: 'Issuing is stopped', next: 'An operator stopped issuing for this agent, profile, issuer or everything: ask them.' },
+  'issuer-unavailable': { status: 503, title: 'No issuer can sign this now', next: 'Try again after Retry-After; if it stays, an operator must rotate the issuer.' },
+  'renewal-not-allowed': { status: 403, title: 'This certificate cannot be renewed', next: 'Enroll again with a new join token.' },
+  'certificate-superseded': { status: 409, title: 'The certificate was renewed already', next: 'Use its successor. If you have none, the key may have been copied: tell an operator.' },
+  'certificate-not-found': { status: 404, title: 'There is no such certificate', next: 'Check the serial.' },
+  'serial-malformed': { status: 400, title: 'The serial is not well formed', next: 'Send the serial as 40 hexadecimal digits.' },
+  'reason-not-allowed': { status: 422, title: 'The revocation reason is not allowed', next: 'Use one of the reasons named in `detail` (RFC 5280 §5.3.1).' },
+  'hold-conflict': { status: 409, title: 'The hold cannot be changed like this', next: 'Read the status of the certificate: a suspension or a quarantine is lifted on the agent or the instance.' },
+  'authority-not-found': { status: 404, title: 'There is no such authority', next: 'Check the authority id.' },
+  'authority-state-conflict': { status: 409, title: 'The state of the authority does not allow this', next: 'Read the authorities first; a rotation has its own order: prepare, then activate.' },
+  'job-not-found': { status: 404, title: 'There is no such job', next: 'Check the job name.' },
+  // the service
+  internal: { status: 500, title: 'Something went wrong on our side', next: 'Nothing was handed out. Try again; if it stays, give an operator the request id.' },
+  'database-unavailable': { status: 503, title: 'The database cannot be reached', next: 'Nothing was changed unless it was acknowledged. Try again after Retry-After.' },
+  'storage-full': { status: 507, title: 'The storage is full', next: 'An operator must make room; then try again.' },
+  overloaded: { status: 503, title: 'Too much work is waiting', next: 'Try again after Retry-After.' },
+  'shutting-down': { status: 503, title: 'This replica is shutting down', next: 'Try again; another replica will answer.' },
+};
+
+/** docs/errors.md: every code with its status, title and what to do next. The anchors are what the `type` of a problem points to. */
+export function documentErrors(): string {
+  const sections = ERROR_CODES.map((code) => {
+    const { status, title, next } = ERROR_TABLE[code];
+    return `## ${code}\n\n\`${status}\` · ${title}.\n\n${next}\n`;
+  });
+  return `${PREAMBLE}\n${sections.join('\n')}`;
+}
+
+const PREAMBLE = `# Errors
+
+Every error answer is \`application/problem+json\` (RFC 9457) with these members:
+
+| member | meaning |
+|---|---|
+| \`type\` | address of the section of this page that explains the code |
+| \`code\` | the stable code: what programs should look at |
+| \`title\` | what the code means, the same for every occurrence |
+| \`status\` | the HTTP status |
+| \`detail\` | what was wrong this time (never for \`internal\`) |
+| \`requestId\` | also in the \`request-id\` header; find it in the log and the audit log |
+| \`next\` | what to do next |
+| \`fields\` | faults by member, with a JSON pointer (RFC 6901) each |
+| \`granted\` | the names that would have been granted |
+
+A \`Retry-After\` header says when a retry makes sense. This page is generated from \`src/api/error-codes.ts\`.
+`;

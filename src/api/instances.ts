@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import { agentParams } from './agents.ts';
+import { operation } from './operation.ts';
+import { id, nothing, optional, page, paging, serialOut, text, time } from './values.ts';
+
+export const INSTANCE_STATES = ['active', 'quarantined', 'revoked'] as const;
+
+export const instance = z.object({
+  id,
+  agentId: id,
+  state: z.enum(INSTANCE_STATES),
+  generation: z.int(),
+  tipSerial: serialOut,
+  quarantineReason: z.string().nullable(),
+  enrolledBy: z.string(),
+  enrolledFrom: z.string().nullable(),
+  createdAt: time,
+  updatedAt: time,
+});
+/** A running copy of an agent as the wire shows it. */
+export type InstanceAnswer = z.output<typeof instance>;
+
+export const listInstancesQuery = z.strictObject({ ...paging, state: optional(z.enum(INSTANCE_STATES)) });
+
+const instanceParams = z.strictObject({ instanceId: id });
+/** A revocation by reason code (RFC 5280 §5.3.1); what is allowed is judged by revocation/reasons.ts. */
+export const revokeBody = z.strictObject({ reason: z.string().min(1).max(64).default('unspecified') });
+const oneInstance = { 200: { description: 'The instance.', contentTypes: ['application/json'], schema: instance } };
+const byId = { tag: 'instances', params: instanceParams, query: nothing, responses: oneInstance, creates: false } as const;
+const json = ['application/json'] as const;
+
+export const listInstances = operation({
+  id: 'listInstances', method: 'get', path: '/v1/agents/{agentId}/instances', tag: 'instances', summary: 'List the instances of an agent',
+  permission: 'agents:read', params: agentParams, query: listInstancesQuery, body: nothing, consumes: [], creates: false,
+  responses: { 200: { description: 'One page of instances, oldest first.', contentTypes: ['application/json'], schema: page(instance) } },
+  errors: ['agent-not-found', 'cursor-invalid', 'cursor-mismatch'],
+});
+export const getInstance = operation({ ...byId, id: 'getInstance', method: 'get', path: '/v1/instances/{instanceId}', summary: 'Read an instance', permission: 'agents:read', body: nothing, consumes: [], errors: ['instance-not-found'] });
+export const quarantineInstance = operation({
+  ...byId, id: 'quarantineInstance', method: 'post', path: '/v1/instances/{instanceId}/quarantine', summary: 'Quarantine an instance: its certificates go on hold, nothing more is issued to it',
+  permission: 'agents:suspend', body: z.strictObject({ reason: optional(text(500)) }), consumes: json, errors: ['instance-not-found', 'instance-state-conflict'],
+});
+export const releaseInstance = operation({
+  ...byId, id: 'releaseInstance', method: 'post', path: '/v1/instances/{instanceId}/release', summary: 'Release a quarantined instance',
+  permission: 'agents:suspend', body: z.strictObject({ reason: optional(text(500)) }), consumes: json, errors: ['instance-not-found', 'instance-state-conflict'],
+});
+export const revokeInstance = operation({
+  ...byId, id: 'revokeInstance', method: 'post', path: '/v1/instances/{instanceId}/revoke', summary: 'Revoke an instance and all its certificates',
+  permission: 'certificates:revoke', body: revokeBody, consumes: json, errors: ['instance-not-found', 'reason-not-allowed'],
+});

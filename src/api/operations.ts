@@ -1,0 +1,26 @@
+import { activateAgent, changeAgent, getAgent, listAgents, registerAgent, resumeAgent, retireAgent, suspendAgent } from './agents.ts';
+import { getTrustBundle, listAuthorities, rolloverRoot, rotateAuthority } from './authorities.ts';
+import {
+  getCertificate, holdCertificate, issueCertificate, listCertificates, releaseCertificate, renewCertificate, revokeAgentCertificates, revokeCertificate,
+} from './certificates.ts';
+import { getInstance, listInstances, quarantineInstance, releaseInstance, revokeInstance } from './instances.ts';
+import { createJoinToken, listJoinTokens } from './join-tokens.ts';
+import {
+  getCompleteCrl, getCrlShard, getErrorsDocument, getHealth, getIssuerCertificate, getMetrics, getOcsp, getReadiness, getSpiffeBundle, getTrustBundlePem, postOcsp,
+} from './public.ts';
+import { listAudit, listFindings, listJobs } from './records.ts';
+import { getStatus, listStatuses } from './status.ts';
+
+/** The closed list of operations by id: all there is on the wire. http/routes.ts must have a row for each to compile. */
+export const OPERATIONS = {
+  registerAgent, listAgents, getAgent, changeAgent, activateAgent, suspendAgent, resumeAgent, retireAgent,
+  listInstances, getInstance, quarantineInstance, releaseInstance, revokeInstance,
+  createJoinToken, listJoinTokens,
+  issueCertificate, renewCertificate, listCertificates, getCertificate, revokeCertificate, holdCertificate, releaseCertificate, revokeAgentCertificates,
+  getStatus, listStatuses,
+  listAuthorities, rotateAuthority, rolloverRoot, getTrustBundle,
+  listAudit, listJobs, listFindings,
+  getCompleteCrl, getCrlShard, getIssuerCertificate, postOcsp, getOcsp, getTrustBundlePem, getSpiffeBundle,
+  getErrorsDocument, getHealth, getReadiness, getMetrics,
+};
+export type OperationId = keyof typeof OPERATIONS;

@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { operation } from './operation.ts';
+import { id, nothing, optional, page, paging, queryInteger, serial, time, timeIn } from './values.ts';
+
+/** An audit event: number, and its canonical record. */
+export const auditEvent = z.object({
+  n: z.string().meta({ description: 'position in the log, a decimal number without gaps' }),
+  id,
+  kind: z.string(),
+  outcome: z.enum(['success', 'failure']),
+  at: time,
+  actor: z.object({ kind: z.string(), id: z.string() }),
+  requestId: z.string().nullable(),
+  source: z.string().nullable(),
+  agentId: z.string().nullable(),
+  instanceId: z.string().nullable(),
+  serial: z.string().nullable(),
+  target: z.string().nullable(),
+  authority: z.string().nullable(),
+  detail: z.record(z.string(), z.unknown()),
+});
+export type AuditAnswer = z.output<typeof auditEvent>;
+
+/** Filters of the audit log: all must hold. `after` starts behind a number; `cursor` continues a page. */
+export const listAuditQuery = z.strictObject({
+  ...paging,
+  after: optional(queryInteger(Number.MAX_SAFE_INTEGER)),
+  kind: optional(z.string().max(64)),
+  outcome: optional(z.enum(['success', 'failure'])),
+  actorKind: optional(z.string().max(32)),
+  actorId: optional(z.string().max(128)),
+  agentId: optional(id),
+  instanceId: optional(id),
+  serial: optional(serial),
+  target: optional(z.string().max(256)),
+  requestId: optional(z.string().max(64)),
+  since: optional(timeIn),
+  until: optional(timeIn),
+});
+export type ListAuditQuery = z.output<typeof listAuditQuery>;
+
+export const listAudit = operation({
+  id: 'listAudit', method: 'get', path: '/v1/audit', tag: 'audit', summary: 'Read the audit log in order; the cursor never misses an event',
+  permission: 'audit:read', params: nothing, query: listAuditQuery, body: nothing, consumes: [], creates: false,
+  responses: { 200: { description: 'One page of events by ascending number. Its `nextCursor` is always there: ask again later for what follows.', contentTypes: ['application/json'], schema: page(auditEvent) } },
+  errors: ['cursor-invalid', 'cursor-mismatch', 'serial-malformed'],
+});
+
+export const job = z.object({
+  name: z.string(),
+  schedule: z.string().meta({ description: 'cron expression, UTC' }),
+  lastRun: z.object({ bucket: time, startedAt: time, finishedAt: time.nullable(), outcome: z.enum(['succeeded', 'failed']).nullable(), attempts: z.int(), error: z.string().nullable() }).nullable(),
+  nextRunAt: time,
+});
+export type JobAnswer = z.output<typeof job>;
+export const listJobs = operation({
+  id: 'listJobs', method: 'get', path: '/v1/jobs', tag: 'jobs', summary: 'Jobs with their last and next runs',
+  permission: 'jobs:read', params: nothing, query: nothing, body: nothing, consumes: [], creates: false,
+  responses: { 200: { description: 'All jobs.', contentTypes: ['application/json'], schema: z.object({ items: z.array(job) }) } },
+  errors: [],
+});
+
+export const finding = z.object({
+  id,
+  kind: z.string(),
+  agentId: z.string().nullable(),
+  instanceId: z.string().nullable(),
+  serial: z.string().nullable(),
+  detail: z.record(z.string(), z.unknown()),
+  createdAt: time,
+  resolvedAt: time.nullable(),
+});
+export type FindingAnswer = z.output<typeof finding>;
+export const listFindingsQuery = z.strictObject({
+  ...paging,
+  kind: optional(z.string().max(64)),
+  agentId: optional(id),
+  instanceId: optional(id),
+  open: optional(z.enum(['true', 'false']).transform((flag) => flag === 'true')),
+});
+export type ListFindingsQuery = z.output<typeof listFindingsQuery>;
+export const listFindings = operation({
+  id: 'listFindings', method: 'get', path: '/v1/findings', tag: 'findings', summary: 'Findings: signs of copied keys and other trouble',
+  permission: 'findings:read', params: nothing, query: listFindingsQuery, body: nothing, consumes: [], creates: false,
+  responses: { 200: { description: 'One page of findings, oldest first.', contentTypes: ['application/json'], schema: page(finding) } },
+  errors: ['cursor-invalid', 'cursor-mismatch'],
+});

@@ -1,0 +1,179 @@
+/** The composition root: the only place that constructs. Reads top-down: database → first start → context → followers → jobs → doors. */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { systemClock } from './core/clock.ts';
+import { StartupError } from './core/errors.ts';
+import type { Logger } from './core/log.ts';
+import { createMetrics } from './core/metrics.ts';
+import { createSystemRandom } from './core/random.ts';
+import type { Config } from './config/schema.ts';
+import type { Context } from './context.ts';
+import { ensureBootstrapToken } from './admin/bootstrap-token.ts';
+import { fileBarriers } from './admin/fault-barriers.ts';
+import { bootstrapAuthority } from './authorities/bootstrap.ts';
+import { openAuthorities } from './authorities/open-authorities.ts';
+import { connect, type Db } from './db/client.ts';
+import { SERVICE_ROLE, startEmbedded, type EmbeddedDatabase } from './db/embedded.ts';
+import { migrate } from './db/migrate.ts';
+import { ensurePartitions } from './db/partitions.ts';
+import { createPresentationQueue } from './db/presented.ts';
+import { ensureServiceRole, isSingleRole, roleOf } from './db/roles.ts';
+import { withStartLock } from './db/start-lock.ts';
+import { openDoors, type Doors, type TlsMaterial } from './http/server.ts';
+import { createCommitQueue } from './issuance/commit-queue.ts';
+import { startJobs } from './jobs/start-jobs.ts';
+import { openKeyStore, resolveKek, type OpenKeyStore } from './keystore/index.ts';
+import { loadProfiles, ProfileError, type Profiles } from './profiles/profile.ts';
+import { createCrlPublisher } from './revocation/crl/publisher.ts';
+import { createCrlStore } from './revocation/crl/crl-store.ts';
+import { followFeed } from './revocation/follower.ts';
+import { createOcspResponder } from './revocation/ocsp/responder.ts';
+import { createRevocationSignals } from './revocation/signals.ts';
+import { createStatusReader } from './revocation/status-reader.ts';
+import { bucketOf } from './x509/serial.ts';
+
+/** A running Signet. */
+export interface App {
+  addresses: Doors['addresses'];
+  /** SHA-256 of the first root, colon-separated upper-case hexadecimal, as openssl prints it. */
+  rootFingerprint: string;
+  database: 'embedded' | 'given';
+  /** The first admin token, when this process made it. */
+  bootstrap: { file: string | undefined; token: string | undefined };
+  /** Resolves with a reason when something it cannot do without has ended by itself. */
+  failed: Promise<string>;
+  /** Drains: requests under way are answered, jobs end, the database stops last. */
+  stop(): Promise<void>;
+}
+
+/** Opens everything. @throws StartupError with what to do; what was opened until then is closed again */
+export async function startApp(config: Config, warnings: readonly string[], log: Logger): Promise<App> {
+  const closers: (() => Promise<unknown>)[] = [];
+  const stop = async () => {
+    for (const close of closers.splice(0).toReversed()) await close();
+  };
+  try {
+    return await open(config, warnings, log, closers, stop);
+  } catch (error) {
+    await stop().catch((later: unknown) => log.error({ err: later }, 'could not close after a failed start'));
+    throw error;
+  }
+}
+
+async function open(config: Config, warnings: readonly string[], log: Logger, closers: (() => Promise<unknown>)[], stop: () => Promise<void>): Promise<App> {
+  const clock = systemClock;
+  const random = createSystemRandom();
+  const metrics = createMetrics({ processMetrics: true });
+  const barrier = fileBarriers(config.faultBarriersDir);
+  const profiles = readProfiles(config);
+  const warned = [...warnings];
+
+  const embedded = config.databaseUrl === undefined ? await startEmbedded({ dataDir: config.dataDir, log }) : undefined;
+  if (embedded) closers.push(() => embedded.stop());
+  const urls = databaseUrls(config, embedded);
+  const connection = { statementTimeoutMs: config.statementTimeoutMs };
+  const db = connect(urls.service, { ...connection, maxConnections: config.databaseConnections, applicationName: 'signet' });
+  closers.push(() => db.$disconnect());
+  const ownerDb = urls.owner === urls.service ? db : connect(urls.owner, { ...connection, maxConnections: 2, applicationName: 'signet-owner' });
+  if (ownerDb !== db) closers.push(() => ownerDb.$disconnect());
+
+  const first = await withStartLock(urls.owner, () => firstStart({ config, clock, random, log, db, ownerDb, urls, embedded }));
+  if (await isSingleRole(db)) warned.push('the database role of the service owns the audit table and could change it: give SIGNET_OWNER_DATABASE_URL and a second role');
+  for (const warning of warned) log.warn(warning);
+
+  const authorities = await openAuthorities({ db, keyStore: first.keyStore, clock, log, metrics, listenUrl: urls.listen });
+  closers.push(() => Promise.resolve(authorities.close()));
+  const signals = createRevocationSignals();
+  const feed = await followFeed({ db, signals, clock, log, metrics }, urls.listen);
+  closers.push(() => feed.stop());
+  const statuses = createStatusReader({ db, signals, feed, config });
+  const crls = createCrlStore({ db, clock, metrics });
+  const publisher = createCrlPublisher({ db, authorities, clock, random, barrier, config, signals, crls, log });
+  closers.push(() => publisher.close());
+  const ctx: Context = {
+    config, db, ownerDb, keyStore: first.keyStore, sealer: first.sealer, authorities, profiles, signals,
+    commits: createCommitQueue({ db, log, metrics, barrier, config }),
+    presentations: createPresentationQueue({ db, config }),
+    statuses,
+    ocsp: createOcspResponder({ authorities, statuses, signals, feed, clock, log, metrics, config }),
+    crls, publisher, clock, random, log, metrics, barrier,
+  };
+
+  await publisher.kickStale();
+  await publisher.idle();
+  const jobs = startJobs(ctx);
+  closers.push(() => jobs.stop());
+  const doors = await openDoors(ctx, { tls: await tlsMaterial(ctx), warnings: warned });
+  closers.push(() => doors.close());
+  authorities.subscribe(() => {
+    tlsMaterial(ctx).then(
+      (tls) => doors.updateTls(tls),
+      (error: unknown) => log.error({ err: error }, 'the new TLS certificate could not be taken into use'),
+    );
+  });
+
+  return {
+    addresses: doors.addresses,
+    rootFingerprint: fingerprintOf(ctx),
+    database: embedded ? 'embedded' : 'given',
+    bootstrap: first.bootstrap,
+    failed: embedded ? embedded.exited.then((end) => `the embedded PostgreSQL ended: ${end}`) : new Promise<string>(() => undefined),
+    async stop() {
+      doors.startDraining();
+      await stop();
+    },
+  };
+}
+
+interface FirstStart {
+  config: Config;
+  clock: Context['clock'];
+  random: Context['random'];
+  log: Logger;
+  db: Db;
+  ownerDb: Db;
+  urls: { owner: string; service: string };
+  embedded: EmbeddedDatabase | undefined;
+}
+
+/** Under the start lock: the schema, the service's rights, partitions, the key-encryption key, the authority, the first admin token. Each step is idempotent. */
+async function firstStart(needs: FirstStart): Promise<OpenKeyStore & { bootstrap: App['bootstrap'] }> {
+  const { config, clock, random, log, db, ownerDb, urls, embedded } = needs;
+  const applied = await migrate(urls.owner);
+  if (applied.length > 0) log.info({ applied }, 'migrations applied');
+  if (embedded) await ensureServiceRole(urls.owner, { name: SERVICE_ROLE, password: embedded.servicePassword });
+  else if (urls.owner !== urls.service) await ensureServiceRole(urls.owner, { name: await roleOf(urls.service) });
+  const today = bucketOf(clock.now());
+  await ensurePartitions(ownerDb, today, today + config.partitionDaysAhead);
+  const store = await openKeyStore({ db, random, clock, log }, resolveKek(config, embedded !== undefined));
+  await bootstrapAuthority({ config, db, keyStore: store.keyStore, clock, random, log });
+  const { file, token } = await ensureBootstrapToken({ db, clock, random, dataDir: config.dataDir });
+  return { ...store, bootstrap: { file, token } };
+}
+
+function databaseUrls(config: Config, embedded: EmbeddedDatabase | undefined): { owner: string; service: string; listen: string } {
+  if (embedded) return { owner: embedded.ownerUrl, service: embedded.serviceUrl, listen: embedded.serviceUrl };
+  if (config.databaseUrl === undefined) throw new StartupError('DATABASE_URL is not given');
+  return { owner: config.ownerDatabaseUrl ?? config.databaseUrl, service: config.databaseUrl, listen: config.listenDatabaseUrl ?? config.databaseUrl };
+}
+
+function readProfiles(config: Config): Profiles {
+  if (config.profilesFile === undefined) return loadProfiles(undefined);
+  try {
+    return loadProfiles(JSON.parse(readFileSync(config.profilesFile, 'utf8')));
+  } catch (error) {
+    const why = error instanceof ProfileError || error instanceof SyntaxError ? error.message : 'it cannot be read';
+    throw new StartupError(`the profiles file ${config.profilesFile} is not usable:\n${why}`, 78, error);
+  }
+}
+
+async function tlsMaterial(ctx: Pick<Context, 'authorities' | 'keyStore'>): Promise<TlsMaterial> {
+  const { tls } = ctx.authorities.snapshot();
+  if (!tls) throw new StartupError('there is no TLS certificate; the authority was not set up whole', 70);
+  return { key: await ctx.keyStore.exportPrivateKey(tls.keyId), chainPem: tls.certificateChainPem };
+}
+
+function fingerprintOf(ctx: Pick<Context, 'authorities'>): string {
+  const [root] = ctx.authorities.snapshot().roots;
+  return root ? createHash('sha256').update(root.der).digest('hex').toUpperCase().replace(/(..)(?=.)/g, '$1:') : '';
+}

@@ -1,0 +1,67 @@
+import type { AuditEvent, Origin } from '../audit/events.ts';
+import { hasLeafPast, liveAuthorities, lockIssuance, moveAuthority, retireAll, type AuthorityRecord } from '../db/authorities.ts';
+import type { Profiles } from '../profiles/profile.ts';
+import { changeAuthority, select, type AuthorityContext } from './change.ts';
+import type { AuthorityConfig } from './templates.ts';
+
+export interface RetireContext extends AuthorityContext {
+  readonly config: AuthorityConfig & { readonly crlIntervalSeconds: number; readonly crlValiditySeconds: number };
+  readonly profiles: Profiles;
+}
+
+/**
+ * Retires issuers whose last leaf is dead, with their responders, and roots that have ended, with the cross certificates they signed or were given.
+ * Dead: expired long enough that it stood on one more list and may no longer be renewed after its expiry. Returns the ids retired.
+ */
+export async function retireAuthorities(ctx: RetireContext, origin: Origin): Promise<string[]> {
+  const now = ctx.clock.now();
+  const records = await liveAuthorities(ctx.db);
+  const retired: string[] = [];
+  for (const issuer of select(records, 'issuing', 'retiring')) {
+    if (await retireIssuer(ctx, origin, issuer, now)) retired.push(issuer.id);
+  }
+  for (const root of select(records, 'root', 'retiring').filter((candidate) => candidate.notAfter <= now)) {
+    if (await retireRoot(ctx, origin, root, now)) retired.push(root.id);
+  }
+  return retired;
+}
+
+/** Leaves that expired before this need their issuer no more. */
+export function deadBefore(ctx: Pick<RetireContext, 'config' | 'profiles'>, now: Date): Date {
+  const graceSeconds = Math.max(0, ...ctx.profiles.names().map((name) => ctx.profiles.get(name)?.renewAfterExpirySeconds ?? 0));
+  const listedSeconds = ctx.config.crlIntervalSeconds + ctx.config.crlValiditySeconds;
+  return new Date(now.getTime() - Math.max(graceSeconds, listedSeconds) * 1000);
+}
+
+async function retireIssuer(ctx: RetireContext, origin: Origin, issuer: AuthorityRecord, now: Date): Promise<boolean> {
+  const dead = deadBefore(ctx, now);
+  // A replica may have signed under it until it saw the switch; and the switch itself must be as old as the lists.
+  if (issuer.retiringAt === null || issuer.retiringAt > dead || (await hasLeafPast(ctx.db, issuer.id, dead))) return false;
+  return changeAuthority(ctx, origin, now, async ({ tx, records }) => {
+    const signed = records.filter((record) => record.issuerId === issuer.id);
+    if (select(signed, 'tls').length > 0) return [];
+    // Asked again with no batch in flight: whatever comes later finds the issuer retired.
+    await lockIssuance(tx);
+    if ((await hasLeafPast(tx, issuer.id, dead)) || !(await moveAuthority(tx, issuer.id, 'retiring', 'retired', now))) return [];
+    await retireAll(tx, signed.map((record) => record.id));
+    return [retiredEvent(issuer)];
+  });
+}
+
+async function retireRoot(ctx: RetireContext, origin: Origin, root: AuthorityRecord, now: Date): Promise<boolean> {
+  return changeAuthority(ctx, origin, now, async ({ tx, records }) => {
+    if (select(records, 'issuing').some((issuer) => issuer.issuerId === root.id)) return [];
+    if (!(await moveAuthority(tx, root.id, 'retiring', 'retired', now))) return [];
+    const crosses = select(records, 'cross').filter((cross) => cross.issuerId === root.id || cross.ski.equals(root.ski));
+    await retireAll(tx, crosses.map((cross) => cross.id));
+    return [retiredEvent(root)];
+  });
+}
+
+const retiredEvent = (record: AuthorityRecord): AuditEvent => ({
+  kind: 'authority.retired',
+  outcome: 'success',
+  serial: record.serial,
+  target: record.id,
+  detail: { kind: record.kind, notAfter: record.notAfter.toISOString() },
+});

@@ -1,0 +1,73 @@
+import type { ParseArgsConfig } from 'node:util';
+import type { ApiClient } from '../client/api-client.ts';
+
+export type Options = NonNullable<ParseArgsConfig['options']>;
+
+/** What a command may touch: everything else comes from its arguments. */
+export interface CliIo {
+  out: { write(text: string): unknown; isTTY?: boolean };
+  err: { write(text: string): unknown };
+  env: Readonly<Record<string, string | undefined>>;
+}
+
+export interface CommandInput {
+  positionals: string[];
+  values: Record<string, string | boolean | (string | boolean)[] | undefined>;
+}
+
+export interface CliContext {
+  io: CliIo;
+  json: boolean;
+  /** Connects with the admin token; `identity` or `token` instead where given. */
+  connect(as?: { token?: string; identity?: { certificate: string; key: string } }): Promise<ApiClient>;
+  trustBundle(): Promise<string>;
+}
+
+/** One command: `signet <noun> <verb> [arguments]`. */
+export interface Command {
+  /** As typed, e.g. `agent register`. */
+  name: string;
+  /** Arguments after the name, for the help text. */
+  usage: string;
+  summary: string;
+  example: string;
+  options?: Options;
+  /** Each option's meaning, by its name. */
+  help?: Record<string, string>;
+  /** Names of the required positional arguments. */
+  positionals?: string[];
+  run(cli: CliContext, input: CommandInput): Promise<void>;
+}
+
+/** Wrong use of a command: exit 64 with its help. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+export function text(input: CommandInput, option: string): string | undefined {
+  const value = input.values[option];
+  return typeof value === 'string' ? value : undefined;
+}
+
+export function texts(input: CommandInput, option: string): string[] | undefined {
+  const value = input.values[option];
+  return Array.isArray(value) ? value.map(String) : undefined;
+}
+
+export function required(input: CommandInput, option: string): string {
+  const value = text(input, option);
+  if (value === undefined) throw new UsageError(`--${option} is needed`);
+  return value;
+}
+
+export function wholeNumber(input: CommandInput, option: string): number | undefined {
+  const value = text(input, option);
+  if (value === undefined) return undefined;
+  if (!/^\d{1,9}$/.test(value)) throw new UsageError(`--${option} must be a whole number`);
+  return Number(value);
+}
+
+/** Members without a value are left out of a request. */
+export function present(record: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined));
+}

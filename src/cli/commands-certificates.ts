@@ -1,0 +1,157 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import * as authorities from '../api/authorities.ts';
+import * as certificates from '../api/certificates.ts';
+import * as records from '../api/records.ts';
+import * as statuses from '../api/status.ts';
+import type { Operation } from '../api/operation.ts';
+import { makeKeyAndCsr, type NewKeyType } from '../client/key-and-csr.ts';
+import { present, required, text, UsageError, wholeNumber, type CliContext, type Command, type CommandInput, type Options } from './command.ts';
+import { show, writeFileAtomic } from './output.ts';
+
+const string = { type: 'string' } as const;
+const paging: Options = { cursor: string, limit: string };
+const SERIAL_EXAMPLE = '0100511e2b7d0c8f1a6e4d3c2b1a09f8e7d6c5b4';
+
+function onSerial(name: string, operation: Operation, summary: string, withReason = false): Command {
+  return {
+    name,
+    usage: `<serial>${withReason ? ' [--reason <reason>]' : ''}`,
+    summary,
+    example: `signet ${name} ${SERIAL_EXAMPLE}${withReason ? ' --reason keyCompromise' : ''}`,
+    positionals: ['serial'],
+    ...(withReason ? { options: { reason: string }, help: { reason: 'RFC 5280 reason: unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn' } } : {}),
+    async run(cli, input) {
+      const client = await cli.connect();
+      const answer = await client.call(operation, { params: { serial: input.positionals[0] ?? '' }, body: present({ reason: withReason ? text(input, 'reason') : undefined }) });
+      show(cli, answer.text);
+    },
+  };
+}
+
+function lister(name: string, operation: Operation, summary: string, filters: readonly string[], columns: readonly string[]): Command {
+  return {
+    name,
+    usage: filters.length > 0 ? '[filters]' : '',
+    summary,
+    example: `signet ${name}`,
+    options: { ...(operation.method === 'get' && filters.includes('cursor') ? paging : {}), ...Object.fromEntries(filters.map((filter) => [kebab(filter), string])) },
+    async run(cli, input) {
+      const client = await cli.connect();
+      const query = Object.fromEntries(filters.map((filter) => [filter, text(input, kebab(filter))]));
+      show(cli, (await client.call(operation, { query })).text, columns);
+    },
+  };
+}
+
+const kebab = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** Files of an identity directory. The key is written before the request is sent: an answer that is lost can be asked for again. */
+const FILES = { key: 'key.pem', csr: 'request.csr', certificate: 'certificate.pem', chain: 'chain.pem', bundle: 'trust-bundle.pem', details: 'identity.json' } as const;
+
+async function keepIdentity(cli: CliContext, folder: string, key: string, answer: string): Promise<void> {
+  const issued = JSON.parse(answer) as { certificate: string; chain: string };
+  const file = (name: keyof typeof FILES) => path.join(folder, FILES[name]);
+  writeFileAtomic(file('bundle'), await cli.trustBundle(), 0o644);
+  writeFileAtomic(file('key'), key, 0o600);
+  writeFileAtomic(file('certificate'), issued.certificate, 0o644);
+  writeFileAtomic(file('chain'), issued.certificate + issued.chain, 0o644);
+  writeFileAtomic(file('details'), `${answer}\n`, 0o644);
+  show(cli, answer);
+}
+
+function keyType(input: CommandInput): NewKeyType {
+  const type = text(input, 'key-type') ?? 'ecdsa-p256';
+  if (type !== 'ecdsa-p256' && type !== 'ecdsa-p384' && type !== 'ed25519') throw new UsageError('--key-type must be ecdsa-p256, ecdsa-p384 or ed25519');
+  return type;
+}
+
+const enroll: Command = {
+  name: 'enroll',
+  usage: '--token-file <file> --dir <folder> [--key-type <type>] [--ttl <seconds>]',
+  summary: 'Make a key, enroll with a join token, keep key and certificate in a folder',
+  example: 'signet enroll --token-file ./join-token --dir ./identity',
+  options: { 'token-file': string, dir: string, 'key-type': string, ttl: string },
+  help: { 'token-file': 'file with the join token', dir: 'folder for key.pem (0600), certificate.pem, chain.pem, trust-bundle.pem', 'key-type': 'ecdsa-p256 (default), ecdsa-p384 or ed25519', ttl: 'life asked for, seconds' },
+  async run(cli, input) {
+    const folder = required(input, 'dir');
+    const token = readFileSync(required(input, 'token-file'), 'utf8').trim();
+    const { key, csr } = await makeKeyAndCsr(keyType(input));
+    writeFileAtomic(path.join(folder, FILES.key), key, 0o600);
+    const client = await cli.connect({ token });
+    const answer = await client.call(certificates.issueCertificate, { body: present({ csr, ttlSeconds: wholeNumber(input, 'ttl') }) });
+    await keepIdentity(cli, folder, key, answer.text);
+  },
+};
+
+const renew: Command = {
+  name: 'renew',
+  usage: '--dir <folder> [--key-type <type>]',
+  summary: 'Renew the certificate in a folder over mutual TLS, with a fresh key',
+  example: 'signet renew --dir ./identity',
+  options: { dir: string, 'key-type': string, ttl: string },
+  help: { dir: 'folder that `signet enroll` made' },
+  async run(cli, input) {
+    const folder = required(input, 'dir');
+    const identity = { certificate: readFileSync(path.join(folder, FILES.chain), 'utf8'), key: readFileSync(path.join(folder, FILES.key), 'utf8') };
+    const { key, csr } = await makeKeyAndCsr(keyType(input));
+    // The next key is kept before it is used: with it, a lost answer can be asked for again (renewal rule (a)).
+    writeFileAtomic(path.join(folder, `next-${FILES.key}`), key, 0o600);
+    const client = await cli.connect({ identity });
+    const answer = await client.call(certificates.renewCertificate, { body: present({ csr, ttlSeconds: wholeNumber(input, 'ttl') }) });
+    await keepIdentity(cli, folder, key, answer.text);
+  },
+};
+
+const CERTIFICATE_COLUMNS = ['serial', 'status', 'agentId', 'instanceId', 'generation', 'notAfter'];
+
+export const CERTIFICATE_COMMANDS: Command[] = [
+  enroll,
+  renew,
+  lister('certificate list', certificates.listCertificates, 'List certificates', ['cursor', 'limit', 'agentId', 'instanceId', 'issuerId', 'profile', 'status', 'expiresBefore', 'issuedAfter'], CERTIFICATE_COLUMNS),
+  onSerial('certificate show', certificates.getCertificate, 'Show a certificate'),
+  onSerial('certificate revoke', certificates.revokeCertificate, 'Revoke a certificate for good', true),
+  onSerial('certificate hold', certificates.holdCertificate, 'Put a certificate on hold'),
+  onSerial('certificate release', certificates.releaseCertificate, 'Take the operator’s hold away'),
+  onSerial('status', statuses.getStatus, 'Status of a certificate, as relying parties see it'),
+  {
+    name: 'trust-bundle',
+    usage: '[--out <file>]',
+    summary: 'The roots to trust, PEM',
+    example: 'signet trust-bundle --out ./trust-bundle.pem',
+    options: { out: string },
+    async run(cli, input) {
+      const client = await cli.connect();
+      const { pem } = JSON.parse((await client.call(authorities.getTrustBundle)).text) as { pem: string };
+      const file = text(input, 'out');
+      if (file === undefined) cli.io.out.write(pem);
+      else writeFileAtomic(file, pem, 0o644);
+    },
+  },
+  lister('authority list', authorities.listAuthorities, 'List roots, issuers, responders, TLS certificates', [], ['id', 'kind', 'state', 'subject', 'notAfter']),
+  {
+    name: 'authority rotate',
+    usage: '[--step prepare|activate|auto]',
+    summary: 'Prepare the next issuer, then make it active; the old one keeps CRL and OCSP until its last certificate is dead',
+    example: 'signet authority rotate --step prepare',
+    options: { step: string },
+    help: { step: 'prepare: make and publish the next issuer; activate: switch to it; auto (default): whichever comes next' },
+    async run(cli, input) {
+      const client = await cli.connect();
+      show(cli, (await client.call(authorities.rotateAuthority, { body: present({ step: text(input, 'step') }) })).text, ['id', 'kind', 'state', 'subject', 'notAfter']);
+    },
+  },
+  {
+    name: 'authority rollover-root',
+    usage: '',
+    summary: 'Make a new root, cross-signed by the old one, and a new issuer under it',
+    example: 'signet authority rollover-root',
+    async run(cli) {
+      const client = await cli.connect();
+      show(cli, (await client.call(authorities.rolloverRoot)).text, ['id', 'kind', 'state', 'subject', 'notAfter']);
+    },
+  },
+  lister('audit list', records.listAudit, 'List audit events in order', ['cursor', 'limit', 'kind', 'agentId', 'serial', 'actorId'], ['n', 'at', 'kind', 'outcome', 'actorKind', 'actorId', 'agentId', 'serial']),
+  lister('job list', records.listJobs, 'Jobs with their last and next runs', [], ['name', 'cron', 'lastRun', 'nextRun']),
+  lister('finding list', records.listFindings, 'Things a person should look at', ['cursor', 'limit'], ['id', 'kind', 'agentId', 'instanceId', 'createdAt']),
+];

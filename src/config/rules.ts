@@ -1,0 +1,48 @@
+import type { Config, ConfigKey } from './schema.ts';
+
+/** A rule over several keys; applied when all of `keys` are valid by themselves. `says` is the fault, told of the first key. */
+export interface Rule {
+  keys: readonly [ConfigKey, ...ConfigKey[]];
+  holds(config: Config): boolean;
+  says: string;
+}
+
+const SECONDS_PER_DAY = 86_400;
+const isProduction = (config: Config): boolean => config.nodeEnv === 'production';
+
+/** A free port (0) is never the same as another one. */
+function doorsDiffer(config: Config): boolean {
+  const doors = [config.apiListen, config.mtlsListen, config.statusListen, config.operationsListen].filter((door) => door.port !== 0);
+  return new Set(doors.map((door) => `${door.host.toLowerCase()}:${door.port}`)).size === doors.length;
+}
+
+/** What the keys must be to each other. */
+export const RULES: readonly Rule[] = [
+  { keys: ['ownerDatabaseUrl', 'databaseUrl'], holds: (c) => c.ownerDatabaseUrl === undefined || c.databaseUrl !== undefined, says: 'needs DATABASE_URL' },
+  { keys: ['listenDatabaseUrl', 'databaseUrl'], holds: (c) => c.listenDatabaseUrl === undefined || c.databaseUrl !== undefined, says: 'needs DATABASE_URL' },
+  { keys: ['kekFile', 'kekPassphraseFile'], holds: (c) => c.kekFile === undefined || c.kekPassphraseFile === undefined, says: 'cannot be given together with SIGNET_KEK_PASSPHRASE_FILE' },
+  {
+    keys: ['kekFile', 'kekPassphraseFile', 'databaseUrl', 'nodeEnv'],
+    holds: (c) => (c.databaseUrl === undefined && !isProduction(c)) || c.kekFile !== undefined || c.kekPassphraseFile !== undefined,
+    says: 'must be given, or SIGNET_KEK_PASSPHRASE_FILE, with DATABASE_URL or NODE_ENV=production; the same to every replica (a new key: openssl rand -base64 32)',
+  },
+  { keys: ['faultBarriersDir', 'nodeEnv'], holds: (c) => c.faultBarriersDir === undefined || !isProduction(c), says: 'is for tests and refused with NODE_ENV=production' },
+  { keys: ['apiListen', 'mtlsListen', 'statusListen', 'operationsListen'], holds: doorsDiffer, says: 'must not be the address of another door: two doors listen on the same one' },
+  { keys: ['headersTimeoutMs', 'requestTimeoutMs'], holds: (c) => c.headersTimeoutMs <= c.requestTimeoutMs, says: 'must not be longer than requestTimeoutMs' },
+  { keys: ['issuerValidityDays', 'rootValidityDays'], holds: (c) => c.issuerValidityDays < c.rootValidityDays, says: 'must be shorter than rootValidityDays' },
+  { keys: ['issuerPrepareBeforeDays', 'issuerValidityDays'], holds: (c) => c.issuerPrepareBeforeDays < c.issuerValidityDays, says: 'must be shorter than issuerValidityDays' },
+  { keys: ['issuerActivateBeforeDays', 'issuerPrepareBeforeDays'], holds: (c) => c.issuerActivateBeforeDays < c.issuerPrepareBeforeDays, says: 'must be shorter than issuerPrepareBeforeDays: relying parties need time to learn the successor' },
+  { keys: ['authorityBackdateSeconds', 'leafBackdateSeconds'], holds: (c) => c.authorityBackdateSeconds >= c.leafBackdateSeconds, says: 'must be no less than leafBackdateSeconds: no certificate is valid before its issuer' },
+  { keys: ['crlValiditySeconds', 'crlIntervalSeconds'], holds: (c) => c.crlValiditySeconds >= 2 * c.crlIntervalSeconds, says: 'must be at least twice crlIntervalSeconds: one missed list must not stop relying parties' },
+  { keys: ['ocspMaxAgeSeconds', 'ocspValiditySeconds'], holds: (c) => c.ocspMaxAgeSeconds <= c.ocspValiditySeconds, says: 'must not be longer than ocspValiditySeconds' },
+  { keys: ['responderValidityDays', 'ocspValiditySeconds'], holds: (c) => c.responderValidityDays * SECONDS_PER_DAY >= 4 * c.ocspValiditySeconds, says: 'must be at least four times ocspValiditySeconds: no answer outlives its responder' },
+  {
+    keys: ['certificateRetentionDays', 'crlIntervalSeconds', 'crlValiditySeconds'],
+    holds: (c) => c.certificateRetentionDays * SECONDS_PER_DAY >= c.crlIntervalSeconds + c.crlValiditySeconds,
+    says: 'must cover crlIntervalSeconds + crlValiditySeconds: a revoked certificate stays on one list past its expiry',
+  },
+  { keys: ['joinTokenTtlSeconds', 'joinTokenMaxTtlSeconds'], holds: (c) => c.joinTokenTtlSeconds <= c.joinTokenMaxTtlSeconds, says: 'must not be longer than joinTokenMaxTtlSeconds' },
+  { keys: ['commitBatchMax', 'commitQueueMax'], holds: (c) => c.commitBatchMax <= c.commitQueueMax, says: 'must not be more than commitQueueMax' },
+  { keys: ['pageSizeDefault', 'pageSizeMax'], holds: (c) => c.pageSizeDefault <= c.pageSizeMax, says: 'must not be more than pageSizeMax' },
+  { keys: ['idempotencySecretTtlSeconds', 'idempotencyTtlSeconds'], holds: (c) => c.idempotencySecretTtlSeconds <= c.idempotencyTtlSeconds, says: 'must not be longer than idempotencyTtlSeconds' },
+];

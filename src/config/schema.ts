@@ -1,0 +1,127 @@
+import { z } from 'zod';
+import { LOG_LEVELS } from '../core/log.ts';
+import {
+  baseUrl, choice, count, days, displayName, listenAddress, machinePath, milliseconds, octets, optionalDatabaseUrl, optionalPath, seconds, trustDomain, word,
+} from './values.ts';
+
+export type { ListenAddress } from './values.ts';
+
+/** Every key of the configuration by the chapter of docs/config.md it stands in. */
+export const CHAPTERS = {
+  'Database and data': {
+    databaseUrl: optionalDatabaseUrl('PostgreSQL 14 or newer, as the service role: one that does not own the tables.', 'unset: Signet runs a PostgreSQL of its own in the data directory'),
+    ownerDatabaseUrl: optionalDatabaseUrl('The same database as the role that owns the tables; used for migrations and partitions only.', 'as DATABASE_URL: then the service could change its audit log, and says so loudly'),
+    listenDatabaseUrl: optionalDatabaseUrl('A direct connection for LISTEN, where DATABASE_URL leads through a pooler in transaction mode.', 'as DATABASE_URL'),
+    databaseConnections: count(10, [1, 500], 'Connections of one process to the database.'),
+    statementTimeoutMs: milliseconds(10_000, [100, 600_000], 'Longest time one SQL statement may take.'),
+    dataDir: machinePath('`/var/lib/signet` as root, else `signet` in `$XDG_DATA_HOME` or `~/.local/share`', 'Where the embedded database, its key-encryption key and the bootstrap token are kept.'),
+    configFile: optionalPath('A JSON object with keys of this page by their names in the first column. The environment wins over it.'),
+  },
+  Names: {
+    trustDomain: trustDomain('signet.internal', 'SPIFFE trust domain of every agent. Cannot be changed once certificates are issued.'),
+    organization: displayName('Signet', 'Organization (O) in the names of the authorities.'),
+    publicUrl: baseUrl(['http', 'https'], 'http://127.0.0.1:8080', 'How others reach the status door: written into certificates (CRL, OCSP and issuer addresses). Plain http is usual: what it serves is signed.'),
+    apiUrl: baseUrl(['https'], 'https://127.0.0.1:8443', 'How others reach the API door: written into documents and error links; its host is in the TLS certificate.'),
+    mtlsUrl: baseUrl(['https'], 'https://127.0.0.1:8444', 'How agents reach the mutual TLS door; its host is in the TLS certificate.'),
+  },
+  Doors: {
+    apiListen: listenAddress({ host: '127.0.0.1', port: 8443 }, 'API door (https).'),
+    mtlsListen: listenAddress({ host: '127.0.0.1', port: 8444 }, 'Mutual TLS door (https, client certificate required).'),
+    statusListen: listenAddress({ host: '127.0.0.1', port: 8080 }, 'Public status door (http): CRL, OCSP, issuers, trust bundle.'),
+    operationsListen: listenAddress({ host: '127.0.0.1', port: 9464 }, 'Operations door (http): metrics and health. Not for the public.'),
+    tlsMinVersion: choice(['TLSv1.3', 'TLSv1.2'], 'TLSv1.3', 'Lowest TLS version accepted.'),
+    headersTimeoutMs: milliseconds(10_000, [100, 600_000], 'Time for the head of a request to arrive.'),
+    requestTimeoutMs: milliseconds(30_000, [100, 600_000], 'Time for a whole request to arrive.'),
+    keepAliveTimeoutMs: milliseconds(65_000, [0, 600_000], 'How long an idle connection is kept.'),
+    maxConnections: count(20_000, [1, 1_000_000], 'Open connections of one door.'),
+    maxHeaderBytes: octets(16_384, [2_048, 262_144], 'Size of the head of a request.'),
+    drainSeconds: seconds(10, [0, 600], 'How long requests under way may take after SIGTERM.'),
+  },
+  'Key store': {
+    kekFile: optionalPath('The key-encryption key: 32 octets as base64 or hex, the same for every replica. Seals the private keys in the database.', 'unset: made in the data directory with the embedded database; required otherwise'),
+    kekPassphraseFile: optionalPath('Instead of `kekFile`: a passphrase (at least 16 characters) from which the key-encryption key is derived by scrypt.'),
+  },
+  Authorities: {
+    authorityKeyAlgorithm: choice(['ecdsa-p256', 'ecdsa-p384', 'ed25519'], 'ecdsa-p256', 'Key of new authorities, responders and TLS certificates.'),
+    nameConstraints: choice(['off', 'noncritical', 'critical'], 'off', 'Name constraints in new issuing certificates; see the table below before turning them on.'),
+    rootValidityDays: days(3_650, [30, 10_950], 'Life of a new root.'),
+    issuerValidityDays: days(365, [2, 3_650], 'Life of a new issuing certificate. Leaves never outlive their issuer.'),
+    issuerPrepareBeforeDays: days(90, [1, 3_650], 'A successor is made and published in the bundle this long before the active issuer ends.'),
+    issuerActivateBeforeDays: days(60, [1, 3_650], 'The successor starts to issue this long before the active issuer ends.'),
+    responderValidityDays: days(7, [1, 365], 'Life of an OCSP responder certificate; renewed after half of it.'),
+    tlsValidityDays: days(30, [1, 365], "Life of Signet's own TLS certificates; renewed after half of it."),
+    leafBackdateSeconds: seconds(60, [0, 3_600], 'How far notBefore of a leaf lies before its issue, for clocks that are behind.'),
+    authorityBackdateSeconds: seconds(3_600, [0, 86_400], 'The same for authority certificates; no less than for leaves.'),
+    clockSkewSeconds: seconds(60, [0, 300], 'Tolerance when a presented certificate is judged by the clock.'),
+    profilesFile: optionalPath('JSON file with profiles that replace or add to the built-in ones.'),
+  },
+  Revocation: {
+    crlShards: count(1, [1, 4_096], 'CRL shards of an issuer made from now on. 1: certificates name the complete list.'),
+    crlIntervalSeconds: seconds(900, [10, 86_400], 'How often a list is published when nothing was revoked.'),
+    crlValiditySeconds: seconds(14_400, [60, 2_592_000], 'nextUpdate of a list. At least twice the interval.'),
+    ocspValiditySeconds: seconds(600, [10, 86_400], 'nextUpdate of an OCSP answer.'),
+    ocspMaxAgeSeconds: seconds(60, [0, 86_400], 'How long an HTTP cache may keep an OCSP answer.'),
+    ocspMaxCertIds: count(16, [1, 1_000], 'Certificates asked about in one OCSP request.'),
+    ocspCacheEntries: count(200_000, [0, 10_000_000], 'OCSP answers kept in memory.'),
+    statusBatchMax: count(1_000, [1, 10_000], 'Serials in one request for their status.'),
+  },
+  'Enrollment and renewal': {
+    joinTokenTtlSeconds: seconds(3_600, [1, 2_592_000], 'Life of a join token when the request does not say.'),
+    joinTokenMaxTtlSeconds: seconds(604_800, [1, 2_592_000], 'Longest life of a join token.'),
+    replayWindowSeconds: seconds(600, [0, 600], 'How long a lost answer can be had again with the same join token and key.'),
+    csrMaxBytes: octets(16_384, [1_024, 65_536], 'Size of a certificate signing request (DER).'),
+    maxNames: count(16, [1, 256], 'Alternative names in a request.'),
+    commitBatchMax: count(128, [1, 1_000], 'Certificates in one group commit.'),
+    commitQueueMax: count(4_096, [1, 100_000], 'Issuances that may wait for a commit; beyond it the answer is 503.'),
+  },
+  'Requests': {
+    jsonMaxBytes: octets(65_536, [1_024, 1_048_576], 'Size of a JSON body.'),
+    jsonMaxDepth: count(16, [2, 64], 'Depth of a JSON body.'),
+    pageSizeDefault: count(50, [1, 1_000], 'Rows in a page when the request does not say.'),
+    pageSizeMax: count(200, [1, 1_000], 'Most rows in a page.'),
+    labelsMax: count(32, [0, 256], 'Labels of an agent.'),
+    idempotencyTtlSeconds: seconds(86_400, [60, 604_800], 'How long the answer to an Idempotency-Key is kept.'),
+    idempotencySecretTtlSeconds: seconds(600, [1, 600], 'The same for answers that hold a secret; they are kept sealed.'),
+  },
+  Retention: {
+    partitionDaysAhead: days(14, [2, 366], 'Partitions made ahead, one a day of expiry.'),
+    certificateRetentionDays: days(7, [1, 3_650], 'How long expired certificates are kept before their partition is dropped.'),
+    joinTokenRetentionDays: days(30, [1, 3_650], 'How long spent and expired join tokens are kept.'),
+    keyRetentionDays: days(400, [1, 36_500], 'How long a public key stays known after its last certificate, so that nobody uses it again.'),
+    jobRunRetentionDays: days(30, [1, 3_650], 'How long job runs are listed.'),
+    feedRetentionDays: days(30, [1, 3_650], 'How long the revocation feed can be followed from the past.'),
+  },
+  'Log and environment': {
+    logLevel: choice(LOG_LEVELS, 'info', 'Least severe records that are written.'),
+    nodeEnv: word('development', '`production` refuses to make secrets by itself.'),
+    faultBarriersDir: optionalPath('For fault tests only: where a process stops at named steps. Refused in production.'),
+  },
+} as const;
+
+/** THE schema of the configuration: flat, unknown keys refused. */
+export const configSchema = z.strictObject({
+  ...CHAPTERS['Database and data'],
+  ...CHAPTERS.Names,
+  ...CHAPTERS.Doors,
+  ...CHAPTERS['Key store'],
+  ...CHAPTERS.Authorities,
+  ...CHAPTERS.Revocation,
+  ...CHAPTERS['Enrollment and renewal'],
+  ...CHAPTERS.Requests,
+  ...CHAPTERS.Retention,
+  ...CHAPTERS['Log and environment'],
+});
+
+/** The validated configuration (config/load.ts); frozen. Units stand in the names. */
+export type Config = Readonly<z.output<typeof configSchema>>;
+export type ConfigKey = keyof Config;
+
+/** Names of the keys, in the order of docs/config.md. */
+export const CONFIG_KEYS = Object.keys(configSchema.shape) as ConfigKey[];
+
+const OWN_NAMES: Partial<Record<ConfigKey, string>> = { databaseUrl: 'DATABASE_URL', nodeEnv: 'NODE_ENV' };
+
+/** The environment variable of a key: `crlShards` is SIGNET_CRL_SHARDS. */
+export function environmentName(key: ConfigKey): string {
+  return OWN_NAMES[key] ?? `SIGNET_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}

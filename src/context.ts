@@ -1,0 +1,48 @@
+import type { Barrier } from './core/barrier.ts';
+import type { Clock } from './core/clock.ts';
+import type { Logger } from './core/log.ts';
+import type { Metrics } from './core/metrics.ts';
+import type { Random } from './core/random.ts';
+import type { Config } from './config/schema.ts';
+import type { Db } from './db/client.ts';
+import type { PresentationQueue } from './db/presented.ts';
+import type { CommitQueue } from './issuance/commit-queue.ts';
+import type { ExportingKeyStore, SecretSealer } from './keystore/key-store.ts';
+import type { Authorities } from './authorities/authorities.ts';
+import type { Profiles } from './profiles/profile.ts';
+import type { CrlPublisher } from './revocation/crl/publisher.ts';
+import type { CrlStore } from './revocation/crl/crl-store.ts';
+import type { OcspResponder } from './revocation/ocsp/responder.ts';
+import type { RevocationSignals } from './revocation/signals.ts';
+import type { StatusReader } from './revocation/status-reader.ts';
+
+/**
+ * What every use case is given first: `useCase(ctx, origin, request)`. Built once by app.ts and never changed.
+ * A function that needs less says so: `Pick<Context, 'db' | 'clock'>`.
+ */
+export interface Context {
+  readonly config: Config;
+  /** The service role's pool: cannot change audit rows or drop anything. */
+  readonly db: Db;
+  /** The owner role's pool: migrations and partition jobs only. The same as `db` when one role was given. */
+  readonly ownerDb: Db;
+  readonly keyStore: ExportingKeyStore;
+  readonly sealer: SecretSealer;
+  readonly authorities: Authorities;
+  readonly profiles: Profiles;
+  readonly signals: RevocationSignals;
+  /** Group commit of certificates. */
+  readonly commits: CommitQueue;
+  /** Records and looks up client certificates, batched. */
+  readonly presentations: PresentationQueue;
+  readonly statuses: StatusReader;
+  readonly ocsp: OcspResponder;
+  /** The lists as this process serves them. */
+  readonly crls: CrlStore;
+  readonly publisher: CrlPublisher;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly barrier: Barrier;
+}

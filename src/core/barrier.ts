@@ -1,0 +1,16 @@
+/**
+ * Named steps at which a fault test may stop the process (test/fault). In production `pass` is `noBarrier`, which does nothing.
+ * Every name used in the code stands here, so that a test can walk them all.
+ */
+export const BARRIERS = [
+  'issue:verified', 'issue:prepared', 'issue:signed', 'issue:before-commit', 'issue:committed',
+  'renew:authenticated', 'renew:prepared', 'renew:signed', 'renew:before-commit', 'renew:committed',
+  'revoke:before-commit', 'revoke:committed', 'revoke:before-crl', 'revoke:crl-stored',
+  'suspend:state-changed', 'suspend:before-commit', 'suspend:committed',
+  'crl:numbered', 'crl:before-commit', 'crl:committed',
+] as const;
+
+export type BarrierName = (typeof BARRIERS)[number];
+export type Barrier = (name: BarrierName) => Promise<void> | undefined;
+
+export const noBarrier: Barrier = () => undefined;

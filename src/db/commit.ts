@@ -1,0 +1,143 @@
+import { bytes, buffer, type Db, type Tx } from './client.ts';
+import type { AuditRow } from './audit.ts';
+import { bucketOfSerial } from '../x509/serial.ts';
+
+/** A signed certificate waiting to become durable, with what must still be true at its commit. */
+export interface CertificateCommit {
+  kind: 'enroll' | 'renew';
+  agentId: string;
+  instanceId: string;
+  /** Join token to spend, for an enrollment. */
+  tokenId: string | null;
+  source: string | null;
+  /** Presented certificate, for a renewal: must still be the instance's tip. */
+  oldSerial: Buffer | null;
+  /** The profile allows the instance's own earlier key. */
+  keyReuse: boolean;
+  serial: Buffer;
+  issuerId: string;
+  profile: string;
+  shard: number;
+  generation: number;
+  fingerprint: Buffer;
+  keyHash: Buffer;
+  der: Buffer;
+  notBefore: Date;
+  notAfter: Date;
+  issuedAt: Date;
+  idempotency: { caller: string; route: string; key: string; bodyHash: Buffer; expiresAt: Date } | null;
+  audit: AuditRow;
+}
+
+/** 'committed', or the error code of what refused this row alone (SQL function commit_certificates). */
+export type CommitVerdict =
+  | 'committed' | 'issuance-stopped' | 'agent-not-found' | 'agent-suspended' | 'agent-retired' | 'agent-not-active' | 'owner-suspended' | 'issuer-unavailable'
+  | 'join-token-used' | 'instance-quarantined' | 'instance-revoked' | 'certificate-superseded' | 'client-certificate-revoked' | 'client-certificate-held'
+  | 'key-in-use' | 'idempotency-in-progress';
+
+const hex = (value: Uint8Array): string => `\\x${buffer(value).toString('hex')}`;
+
+/** One statement, one transaction for the whole batch. Verdicts come in the order of the rows. */
+export async function commitCertificates(db: Db, rows: readonly CertificateCommit[]): Promise<CommitVerdict[]> {
+  const batch = rows.map((row, index) => ({
+    i: index + 1,
+    kind: row.kind,
+    agent_id: row.agentId,
+    instance_id: row.instanceId,
+    token_id: row.tokenId,
+    source: row.source,
+    old_bucket: row.oldSerial ? bucketOfSerial(row.oldSerial) : null,
+    old_serial: row.oldSerial ? hex(row.oldSerial) : null,
+    key_reuse: row.keyReuse,
+    bucket: bucketOfSerial(row.serial),
+    serial: hex(row.serial),
+    issuer_id: row.issuerId,
+    profile: row.profile,
+    shard: row.shard,
+    generation: row.generation,
+    fingerprint: hex(row.fingerprint),
+    key_hash: hex(row.keyHash),
+    der: hex(row.der),
+    not_before: row.notBefore,
+    not_after: row.notAfter,
+    issued_at: row.issuedAt,
+    idem_caller: row.idempotency?.caller ?? null,
+    idem_route: row.idempotency?.route ?? null,
+    idem_key: row.idempotency?.key ?? null,
+    idem_body_hash: row.idempotency ? hex(row.idempotency.bodyHash) : null,
+    idem_expires_at: row.idempotency?.expiresAt ?? null,
+    audit_id: row.audit.id,
+    audit_kind: row.audit.kind,
+    actor_kind: row.audit.actorKind,
+    actor_id: row.audit.actorId,
+    request_id: row.audit.requestId,
+    event: hex(row.audit.event),
+  }));
+  const verdicts = await db.$queryRaw<{ i: number; verdict: CommitVerdict }[]>`SELECT i, verdict FROM commit_certificates(${JSON.stringify(batch)}::json)`;
+  return verdicts.map((row) => row.verdict);
+}
+
+/** A certificate as it is stored, with its status and the states of its agent and instance. */
+export interface StoredCertificate {
+  serial: Buffer;
+  issuerId: string;
+  agentId: string;
+  instanceId: string;
+  profile: string;
+  generation: number;
+  der: Buffer;
+  keyHash: Buffer;
+  notBefore: Date;
+  notAfter: Date;
+  issuedAt: Date;
+  presentedAt: Date | null;
+  revokedAt: Date | null;
+  revocationReason: number | null;
+  heldAt: Date | null;
+  agentState: string;
+  instanceState: string;
+}
+
+/** One certificate by serial (one partition), or undefined. */
+export async function findCertificate(db: Db | Tx, serial: Uint8Array): Promise<StoredCertificate | undefined> {
+  const row = await db.certificate.findUnique({ where: { bucket_serial: { bucket: bucketOfSerial(serial), serial: bytes(serial) } } });
+  if (!row) return undefined;
+  const [agent, instance] = await Promise.all([
+    db.agent.findUnique({ where: { id: row.agentId }, select: { state: true } }),
+    db.instance.findUnique({ where: { id: row.instanceId }, select: { state: true } }),
+  ]);
+  return {
+    ...row,
+    serial: buffer(row.serial),
+    der: buffer(row.der),
+    keyHash: buffer(row.keyHash),
+    agentState: agent?.state ?? 'retired',
+    instanceState: instance?.state ?? 'revoked',
+  };
+}
+
+/** Which of these serials are stored: settles a commit whose outcome was lost with the connection. */
+export async function storedSerials(db: Db, serials: readonly Buffer[]): Promise<Set<string>> {
+  const rows = await db.certificate.findMany({
+    where: { OR: serials.map((serial) => ({ bucket: bucketOfSerial(serial), serial: bytes(serial) })) },
+    select: { serial: true },
+  });
+  return new Set(rows.map((row) => buffer(row.serial).toString('hex')));
+}
+
+/** When and by whom a key was certified first, and whether it is blocked (its certificate was revoked). */
+export async function findPublicKey(db: Db, keyHash: Uint8Array): Promise<{ agentId: string; blockedAt: Date | null } | undefined> {
+  const row = await db.publicKey.findUnique({ where: { keyHash: bytes(keyHash) }, select: { agentId: true, blockedAt: true } });
+  return row ?? undefined;
+}
+
+/** The issuance recorded under an Idempotency-Key that has not expired. */
+export async function findIdempotentIssuance(
+  db: Db,
+  scope: { caller: string; route: string; key: string },
+  now: Date,
+): Promise<{ bodyHash: Buffer; serial: Buffer } | undefined> {
+  const row = await db.idempotencyRecord.findUnique({ where: { caller_route_key: { caller: scope.caller, route: scope.route, key: scope.key } } });
+  if (!row?.serial || row.expiresAt <= now) return undefined;
+  return { bodyHash: buffer(row.bodyHash), serial: buffer(row.serial) };
+}

@@ -1,0 +1,53 @@
+import type { Db } from './client.ts';
+
+/** Rows one statement deletes at most, so that none takes long and none locks much. */
+const CHUNK = 5_000;
+
+/** Deletes chunk by chunk until a statement finds less than it may take; returns the rows deleted. */
+async function inChunks(deleteChunk: () => Promise<number>): Promise<number> {
+  let total = 0;
+  for (;;) {
+    const deleted = await deleteChunk();
+    total += deleted;
+    if (deleted < CHUNK) return total;
+  }
+}
+
+/** Join tokens that expired before, spent or not. */
+export const deleteJoinTokens = (db: Db, expiredBefore: Date): Promise<number> =>
+  inChunks(() => db.$executeRaw`DELETE FROM join_tokens WHERE id IN (SELECT id FROM join_tokens WHERE expires_at < ${expiredBefore} ORDER BY expires_at LIMIT ${CHUNK})`);
+
+/** Stored answers whose time is over. */
+export const deleteIdempotencyRecords = (db: Db, expiredBefore: Date): Promise<number> =>
+  inChunks(
+    () => db.$executeRaw`DELETE FROM idempotency_records WHERE ctid IN (SELECT ctid FROM idempotency_records WHERE expires_at < ${expiredBefore} ORDER BY expires_at LIMIT ${CHUNK}) AND expires_at < ${expiredBefore}`,
+  );
+
+/** Keys whose last certificate expired before; one that a certificate was issued for meanwhile stays (asked again of the locked row). */
+export const deletePublicKeys = (db: Db, expiredBefore: Date): Promise<number> =>
+  inChunks(() => db.$executeRaw`DELETE FROM public_keys WHERE key_hash IN (SELECT key_hash FROM public_keys WHERE not_after < ${expiredBefore} ORDER BY not_after LIMIT ${CHUNK}) AND not_after < ${expiredBefore}`);
+
+/** Runs of buckets before; the newest of each job stays, whenever it was. */
+export const deleteJobRuns = (db: Db, before: Date): Promise<number> =>
+  inChunks(
+    () => db.$executeRaw`DELETE FROM job_runs r WHERE ctid IN (
+      SELECT o.ctid FROM job_runs o WHERE o.bucket < ${before} AND EXISTS (SELECT 1 FROM job_runs n WHERE n.job = o.job AND n.bucket > o.bucket) LIMIT ${CHUNK})`,
+  );
+
+/** The oldest feed rows as far as they lie before. Numbers are in the order of commits, so the first that is younger ends the search. */
+export const deleteFeedEvents = (db: Db, before: Date): Promise<number> =>
+  inChunks(() => db.$executeRaw`DELETE FROM feed_events WHERE at < ${before} AND n IN (SELECT n FROM feed_events ORDER BY n LIMIT ${CHUNK})`);
+
+/** thisUpdate of the oldest list that is still published; undefined when one was never published. */
+export async function oldestList(db: Db): Promise<Date | undefined> {
+  const [row] = await db.$queryRaw<{ missing: boolean; oldest: Date | null }[]>`
+    SELECT bool_or(l.this_update IS NULL) AS missing, min(l.this_update) AS oldest
+    FROM crls l JOIN authority_certificates a ON a.id = l.issuer_id WHERE a.state <> 'retired' AND a.kind = 'issuing'`;
+  return row?.missing === false && row.oldest !== null ? row.oldest : undefined;
+}
+
+/** A list whose time has come: never published, or published before `publishedBefore`. */
+export const dueLists = (db: Db, publishedBefore: Date): Promise<{ issuerId: string; shard: number }[]> =>
+  db.$queryRaw`
+    SELECT l.issuer_id AS "issuerId", l.shard FROM crls l JOIN authority_certificates a ON a.id = l.issuer_id
+    WHERE a.state <> 'retired' AND (l.der IS NULL OR l.this_update <= ${publishedBefore}) ORDER BY l.this_update NULLS FIRST, l.issuer_id, l.shard`;

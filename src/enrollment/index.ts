@@ -1,0 +1,10 @@
+/** The catalogue of enrollment methods: exactly one of each name, all of them on. */
+import type { EnrollmentMethod } from './enrollment-method.ts';
+import { verifyJoinToken } from './join-token/verify.ts';
+
+export const enrollmentMethods = {
+  'join-token': { verify: verifyJoinToken },
+} as const satisfies Record<string, EnrollmentMethod>;
+
+export type { EnrollmentEvidence, EnrollmentMethod, EnrollmentRequest } from './enrollment-method.ts';
+export { createJoinToken, type CreatedJoinToken } from './join-token/create.ts';

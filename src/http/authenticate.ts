@@ -1,0 +1,120 @@
+import { timingSafeEqual } from 'node:crypto';
+import { SignetError } from '../core/errors.ts';
+import type { Context } from '../context.ts';
+import { findAdminToken, touchAdminToken, type AdminTokenRecord } from '../db/admin-tokens.ts';
+import type { Origin } from '../audit/events.ts';
+import { authenticateClient } from '../issuance/client-certificate.ts';
+import { parseAdminToken } from './admin-token.ts';
+import type { Caller } from './handler.ts';
+
+/**
+ * How a route learns who asks.
+ * `enrollment` and `client-certificate` credentials are judged by the use case itself, together with what is asked: here they only must be there.
+ * `relying-party-or-admin` is an API token, or on the mutual TLS door a certificate judged here.
+ */
+export type Authentication = 'none' | 'admin' | 'enrollment' | 'client-certificate' | 'relying-party-or-admin';
+
+/** How long a token found in the database is believed (a revoked token works this much longer at most). */
+const TOKEN_CACHE_MS = 1_000;
+const TOKEN_CACHE_ENTRIES = 1_000;
+/** Uses of a token are noted at most this often by one process. */
+const TOUCH_INTERVAL_MS = 60_000;
+
+export const ANONYMOUS: Caller = { kind: 'anonymous', id: 'anonymous', role: 'anonymous' };
+/** Somebody with a client certificate that the use case will judge. */
+const UNJUDGED_AGENT: Caller = { kind: 'agent', id: 'unjudged', role: 'agent' };
+
+export interface Authenticator {
+  /** @throws SignetError `authentication-required`, `invalid-credential` */
+  byToken(authorization: string | undefined, now: Date): Promise<Caller>;
+}
+
+/** Judges API tokens; keeps those it found for a second. */
+export function createAuthenticator(ctx: Pick<Context, 'db' | 'clock' | 'log'>): Authenticator {
+  const cache = new Map<string, { atMs: number; record: Promise<AdminTokenRecord | undefined> }>();
+  const touched = new Map<string, number>();
+
+  function lookUp(id: string): Promise<AdminTokenRecord | undefined> {
+    const nowMs = ctx.clock.monotonicMs();
+    const known = cache.get(id);
+    if (known && nowMs - known.atMs < TOKEN_CACHE_MS) return known.record;
+    if (cache.size >= TOKEN_CACHE_ENTRIES) cache.clear();
+    const record = findAdminToken(ctx.db, id);
+    cache.set(id, { atMs: nowMs, record });
+    // Only what was found stays: unknown ids and failures are looked up anew.
+    record.then((found) => found ?? cache.delete(id), () => cache.delete(id));
+    return record;
+  }
+
+  function noteUse(id: string, now: Date): void {
+    const nowMs = ctx.clock.monotonicMs();
+    const last = touched.get(id);
+    if (last !== undefined && nowMs - last < TOUCH_INTERVAL_MS) return;
+    if (touched.size >= TOKEN_CACHE_ENTRIES) touched.clear();
+    touched.set(id, nowMs);
+    touchAdminToken(ctx.db, id, now).catch((error: unknown) => ctx.log.warn({ err: error, adminToken: id }, 'could not note the use of an API token'));
+  }
+
+  return {
+    async byToken(authorization, now) {
+      const credential = bearer(authorization);
+      if (credential === undefined) throw new SignetError('authentication-required', 'this needs an API token: Authorization: Bearer sga_…');
+      const parsed = parseAdminToken(credential);
+      const record = parsed && (await lookUp(parsed.id));
+      const known = record !== undefined && timingSafeEqual(record.secretHash, parsed!.secretHash);
+      if (!known || record.revokedAt !== null || (record.expiresAt !== null && record.expiresAt <= now)) {
+        throw new SignetError('invalid-credential', 'the API token is not known, has expired or was revoked');
+      }
+      noteUse(record.id, now);
+      return { kind: 'admin', id: record.id, role: record.role };
+    },
+  };
+}
+
+/** The token of `Authorization: Bearer` (RFC 6750 §2.1). */
+export function bearer(authorization: string | undefined): string | undefined {
+  return authorization === undefined ? undefined : /^Bearer +([\x21-\x7e]{1,512}) *$/i.exec(authorization)?.[1];
+}
+
+const JOIN_TOKEN = /^sgj_([0-7][0-9A-HJKMNP-TV-Z]{25})_[A-Za-z0-9_-]{43}$/;
+
+/** The caller of an enrollment: its join token comes as bearer token or in the body. @throws SignetError `authentication-required`, `invalid-request`, `join-token-unknown` */
+export function enrollmentCaller(authorization: string | undefined, inBody: string | undefined): Caller {
+  const inHeader = bearer(authorization);
+  if (inHeader !== undefined && inBody !== undefined && inHeader !== inBody) {
+    throw new SignetError('invalid-request', 'the Authorization header and joinToken carry different tokens; send one');
+  }
+  const joinToken = inHeader ?? inBody;
+  if (joinToken === undefined) throw new SignetError('authentication-required', 'this needs a join token: Authorization: Bearer sgj_…, or joinToken in the body');
+  const [, id] = JOIN_TOKEN.exec(joinToken) ?? [];
+  if (id === undefined) throw new SignetError('join-token-unknown', 'this is not a join token');
+  return { kind: 'enrollment', id, role: 'enrollment', joinToken };
+}
+
+/** A caller of the mutual TLS door whose certificate the use case judges. @throws SignetError `client-certificate-required` */
+export function unjudgedClient(peerCertificate: Buffer | undefined): Caller {
+  if (peerCertificate === undefined) throw certificateRequired();
+  return UNJUDGED_AGENT;
+}
+
+/** A caller of the mutual TLS door, judged now, on this very request (DESIGN §4). @throws SignetError client-certificate-*, agent-*, instance-* */
+export async function judgedClient(ctx: Context, origin: Omit<Origin, 'actor'>, peerCertificate: Buffer | undefined, now: Date): Promise<Caller> {
+  if (peerCertificate === undefined) throw certificateRequired();
+  const client = await authenticateClient(ctx, { ...origin, actor: actorOf(UNJUDGED_AGENT) }, peerCertificate, now, 'request');
+  return { kind: 'agent', id: client.agentId, role: 'agent', client };
+}
+
+const certificateRequired = () => new SignetError('client-certificate-required', 'this door needs the certificate of an enrolled instance');
+
+/** The actor that audit events of this caller name. */
+export function actorOf(caller: Caller): Origin['actor'] {
+  switch (caller.kind) {
+    case 'admin':
+    case 'agent':
+      return { kind: caller.kind, id: caller.id };
+    case 'enrollment':
+      return { kind: 'join-token', id: caller.id };
+    case 'anonymous':
+      return { kind: 'system', id: 'anonymous' };
+  }
+}

@@ -1,0 +1,62 @@
+import { ERROR_TABLE } from '../api/error-codes.ts';
+import { appendAudit } from '../audit/append.ts';
+import type { Origin } from '../audit/events.ts';
+import type { Context } from '../context.ts';
+import type { SignetError } from '../core/errors.ts';
+import { inTransaction } from '../db/client.ts';
+
+/** Refusals recorded in one minute by one process: what comes above is counted, and told by the next one recorded. Bounds what a stranger can write. */
+const RECORDED_PER_MINUTE = 600;
+const MINUTE_MS = 60_000;
+
+export interface Denials {
+  /** Records a refused credential or permission in the audit log, in the background. Other errors are not recorded. */
+  note(error: SignetError, origin: Origin, operation: string, now: Date): void;
+  /** Resolves when all that was noted is written. */
+  settled(): Promise<void>;
+}
+
+/** Codes of requests without any credential: whoever knocks without one is not worth a record. */
+const UNCREDENTIALED: readonly string[] = ['authentication-required', 'client-certificate-required'];
+
+export function createDenials(ctx: Pick<Context, 'db' | 'clock' | 'random' | 'log'>): Denials {
+  const writing = new Set<Promise<void>>();
+  let minuteStartMs = -Infinity;
+  let recorded = 0;
+  let suppressed = 0;
+
+  function isAllowance(): boolean {
+    const nowMs = ctx.clock.monotonicMs();
+    if (nowMs - minuteStartMs >= MINUTE_MS) {
+      minuteStartMs = nowMs;
+      recorded = 0;
+    }
+    return recorded++ < RECORDED_PER_MINUTE;
+  }
+
+  async function record(error: SignetError, origin: Origin, operation: string, now: Date): Promise<void> {
+    const detail = { code: error.code, operation, ...(suppressed > 0 ? { suppressed } : {}) };
+    suppressed = 0;
+    try {
+      await inTransaction(ctx.db, (tx) => appendAudit(ctx, tx, origin, now, { kind: 'request.denied', outcome: 'failure', target: operation, detail }));
+    } catch (fault) {
+      ctx.log.error({ err: fault, ...detail, requestId: origin.requestId }, 'could not record a refused request');
+    }
+  }
+
+  return {
+    note(error, origin, operation, now) {
+      const { status } = ERROR_TABLE[error.code];
+      if ((status !== 401 && status !== 403) || UNCREDENTIALED.includes(error.code)) return;
+      if (!isAllowance()) {
+        suppressed++;
+        return;
+      }
+      const write = record(error, origin, operation, now).finally(() => writing.delete(write));
+      writing.add(write);
+    },
+    async settled() {
+      await Promise.all(writing);
+    },
+  };
+}

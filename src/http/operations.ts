@@ -1,0 +1,42 @@
+import { documentErrors } from '../api/error-codes.ts';
+import type * as api from '../api/public.ts';
+import type { Readiness } from '../api/public.ts';
+import type { Context } from '../context.ts';
+import { pingDatabase } from '../db/views/readiness.ts';
+import { ok, publicBytes } from './answers.ts';
+import type { HandlerOf } from './handler.ts';
+
+/** GET /healthz: the process runs; says nothing of what it needs. */
+export const getHealth: HandlerOf<typeof api.getHealth> = () => ok({ status: 'ok' });
+
+/** GET /readyz: the replica can serve. */
+export const getReadiness: HandlerOf<typeof api.getReadiness> = async (ctx, { process }) => {
+  const checks: Readiness['checks'] = {
+    process: process.draining ? 'shutting down' : 'ok',
+    database: await outcome(() => pingDatabase(ctx.db)),
+    keyStore: await outcome(() => ctx.keyStore.check()),
+    issuer: await outcome(() => activeIssuer(ctx)),
+  };
+  const isReady = Object.values(checks).every((check) => check === 'ok');
+  const answer: Readiness = { status: isReady ? 'ready' : 'not-ready', checks, warnings: [...process.warnings] };
+  return { status: isReady ? 200 : 503, json: answer };
+};
+
+const activeIssuer = (ctx: Context) => Promise.resolve(ctx.authorities.snapshot().active);
+
+/** What failed is in the log of whoever failed; here only that it did. */
+async function outcome(check: () => Promise<unknown>): Promise<string> {
+  try {
+    await check();
+    return 'ok';
+  } catch {
+    return 'failed';
+  }
+}
+
+/** GET /metrics */
+export const getMetrics: HandlerOf<typeof api.getMetrics> = async (ctx) => ({ status: 200, bytes: Buffer.from(await ctx.metrics.text()), contentType: ctx.metrics.contentType });
+
+const ERRORS_PAGE = Buffer.from(documentErrors());
+/** GET /errors: where the `type` of a problem leads. */
+export const getErrorsDocument: HandlerOf<typeof api.getErrorsDocument> = () => publicBytes(ERRORS_PAGE, 'text/markdown; charset=utf-8', 3600);

@@ -1,0 +1,80 @@
+import type { Operation } from '../api/operation.ts';
+import { OPERATIONS, type OperationId } from '../api/operations.ts';
+import * as agents from './agents.ts';
+import * as authorities from './authorities.ts';
+import * as certificates from './certificates.ts';
+import * as crl from './crl.ts';
+import * as instances from './instances.ts';
+import * as joinTokens from './join-tokens.ts';
+import * as ocsp from './ocsp.ts';
+import * as operations from './operations.ts';
+import * as records from './records.ts';
+import * as revocations from './revocations.ts';
+import { route, type Columns, type Door, type Route } from './route.ts';
+import * as status from './status.ts';
+import * as trustBundle from './trust-bundle.ts';
+
+const api: readonly Door[] = ['api'];
+const mtls: readonly Door[] = ['mtls'];
+const statusDoor: readonly Door[] = ['status'];
+
+/**
+ * The table: every operation of the contract (method, path, permission) with the listeners that serve it, how the caller is authenticated, its rate
+ * class, its body limit and its handler. A row without one of these does not compile, nor does an operation without a row.
+ */
+const TABLE: { readonly [Id in OperationId]: Columns<(typeof OPERATIONS)[Id]> } = {
+  registerAgent: { on: api, as: 'admin', rate: 'change', body: 'json', handler: { creating: agents.register } },
+  listAgents: { on: api, as: 'admin', rate: 'read', body: 'none', handler: agents.list },
+  getAgent: { on: api, as: 'admin', rate: 'read', body: 'none', handler: agents.get },
+  changeAgent: { on: api, as: 'admin', rate: 'change', body: 'json', handler: agents.change },
+  activateAgent: { on: api, as: 'admin', rate: 'change', body: 'json', handler: agents.activate },
+  suspendAgent: { on: api, as: 'admin', rate: 'change', body: 'json', handler: agents.suspend },
+  resumeAgent: { on: api, as: 'admin', rate: 'change', body: 'json', handler: agents.resume },
+  retireAgent: { on: api, as: 'admin', rate: 'change', body: 'json', handler: agents.retire },
+
+  listInstances: { on: api, as: 'admin', rate: 'read', body: 'none', handler: instances.list },
+  getInstance: { on: api, as: 'admin', rate: 'read', body: 'none', handler: instances.get },
+  quarantineInstance: { on: api, as: 'admin', rate: 'change', body: 'json', handler: instances.quarantine },
+  releaseInstance: { on: api, as: 'admin', rate: 'change', body: 'json', handler: instances.release },
+  revokeInstance: { on: api, as: 'admin', rate: 'change', body: 'json', handler: instances.revoke },
+
+  createJoinToken: { on: api, as: 'admin', rate: 'change', body: 'json', handler: { creating: joinTokens.create } },
+  listJoinTokens: { on: api, as: 'admin', rate: 'read', body: 'none', handler: joinTokens.list },
+
+  issueCertificate: { on: api, as: 'enrollment', rate: 'issue', body: 'json', handler: certificates.issue },
+  renewCertificate: { on: mtls, as: 'client-certificate', rate: 'issue', body: 'json', handler: certificates.renew },
+  listCertificates: { on: api, as: 'admin', rate: 'read', body: 'none', handler: certificates.list },
+  getCertificate: { on: api, as: 'admin', rate: 'read', body: 'none', handler: certificates.get },
+  revokeCertificate: { on: api, as: 'admin', rate: 'change', body: 'json', handler: revocations.revoke },
+  holdCertificate: { on: api, as: 'admin', rate: 'change', body: 'json', handler: revocations.hold },
+  releaseCertificate: { on: api, as: 'admin', rate: 'change', body: 'json', handler: revocations.release },
+  revokeAgentCertificates: { on: api, as: 'admin', rate: 'change', body: 'json', handler: revocations.revokeAll },
+
+  getStatus: { on: ['api', 'mtls'], as: 'relying-party-or-admin', rate: 'status', body: 'none', handler: status.getStatus },
+  listStatuses: { on: ['api', 'mtls'], as: 'relying-party-or-admin', rate: 'status', body: 'json', handler: status.listStatuses },
+
+  listAuthorities: { on: api, as: 'admin', rate: 'read', body: 'none', handler: authorities.list },
+  rotateAuthority: { on: api, as: 'admin', rate: 'change', body: 'json', handler: authorities.rotate },
+  rolloverRoot: { on: api, as: 'admin', rate: 'change', body: 'json', handler: authorities.rollover },
+  getTrustBundle: { on: ['api', 'mtls', 'status'], as: 'none', rate: 'read', body: 'none', handler: trustBundle.getTrustBundle },
+
+  listAudit: { on: api, as: 'admin', rate: 'read', body: 'none', handler: records.audit },
+  listJobs: { on: api, as: 'admin', rate: 'read', body: 'none', handler: records.jobs },
+  listFindings: { on: api, as: 'admin', rate: 'read', body: 'none', handler: records.findings },
+
+  getCompleteCrl: { on: statusDoor, as: 'none', rate: 'status', body: 'none', handler: crl.getCompleteCrl, lean: true },
+  getCrlShard: { on: statusDoor, as: 'none', rate: 'status', body: 'none', handler: crl.getCrlShard, lean: true },
+  getIssuerCertificate: { on: statusDoor, as: 'none', rate: 'status', body: 'none', handler: trustBundle.getIssuerCertificate },
+  postOcsp: { on: statusDoor, as: 'none', rate: 'status', body: 'ocsp', handler: ocsp.postOcsp, lean: true },
+  getOcsp: { on: statusDoor, as: 'none', rate: 'status', body: 'none', handler: ocsp.getOcsp, lean: true },
+  getTrustBundlePem: { on: statusDoor, as: 'none', rate: 'status', body: 'none', handler: trustBundle.getTrustBundlePem },
+  getSpiffeBundle: { on: statusDoor, as: 'none', rate: 'status', body: 'none', handler: trustBundle.getSpiffeBundle },
+
+  getErrorsDocument: { on: api, as: 'none', rate: 'read', body: 'none', handler: operations.getErrorsDocument },
+  getHealth: { on: ['api', 'status', 'operations'], as: 'none', rate: 'health', body: 'none', handler: operations.getHealth },
+  getReadiness: { on: ['operations'], as: 'none', rate: 'health', body: 'none', handler: operations.getReadiness },
+  getMetrics: { on: ['operations'], as: 'none', rate: 'health', body: 'none', handler: operations.getMetrics },
+};
+
+/** The table with its operations, in its order: the first row that matches serves. */
+export const ROUTES: readonly Route[] = Object.entries(OPERATIONS).map(([id, operation]) => route(operation as Operation, TABLE[id as OperationId] as Columns<Operation>));

@@ -1,0 +1,35 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Answer } from './handler.ts';
+
+/** Answers are of one moment and one caller unless a handler says otherwise; nothing of ours is a document to be sniffed or framed. */
+const BASE_HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', 'content-security-policy': "default-src 'none'; frame-ancestors 'none'" } as const;
+
+/** Writes an answer: one head, one write, no framework. */
+export function send(req: IncomingMessage, res: ServerResponse, answer: Answer, requestId: string, closing: boolean): void {
+  const headers: Record<string, string | number> = { ...BASE_HEADERS, 'request-id': requestId, ...answer.headers };
+  if (closing) headers.connection = 'close';
+  if (isUnchanged(req, answer)) {
+    res.writeHead(304, headers).end();
+    return;
+  }
+  const body = answer.json === undefined ? answer.bytes : Buffer.from(JSON.stringify(answer.json), 'utf8');
+  if (body === undefined) {
+    // A 204 has no length (RFC 9110 §8.6).
+    if (answer.status !== 204) headers['content-length'] = 0;
+    res.writeHead(answer.status, headers).end();
+    return;
+  }
+  headers['content-type'] ??= answer.contentType ?? 'application/json';
+  headers['content-length'] = body.length;
+  res.writeHead(answer.status, headers).end(body);
+}
+
+/** If-None-Match (RFC 9110 §13.1.2): weak comparison against the entity tag of a successful GET or HEAD. */
+function isUnchanged(req: IncomingMessage, answer: Answer): boolean {
+  const asked = req.headers['if-none-match'];
+  const etag = answer.headers?.etag;
+  if (asked === undefined || etag === undefined || answer.status !== 200 || (req.method !== 'GET' && req.method !== 'HEAD')) return false;
+  return asked.trim() === '*' || asked.split(',').some((tag) => weak(tag.trim()) === weak(etag));
+}
+
+const weak = (tag: string): string => (tag.startsWith('W/') ? tag.slice(2) : tag);

@@ -1,0 +1,158 @@
+import { constants, type KeyObject } from 'node:crypto';
+import http from 'node:http';
+import https from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { SecureContextOptions } from 'node:tls';
+import { StartupError } from '../core/errors.ts';
+import type { Config, ListenAddress } from '../config/schema.ts';
+import type { Context } from '../context.ts';
+import { createAuthenticator } from './authenticate.ts';
+import { createDenials } from './denials.ts';
+import { createRouter } from './router.ts';
+import { DOORS, type Door } from './route.ts';
+import { ROUTES } from './routes.ts';
+import { createServe } from './serve.ts';
+
+/** Signet's own TLS certificate: leaf first, then the chain without the root. */
+export interface TlsMaterial {
+  key: KeyObject;
+  chainPem: string;
+}
+
+/** The open listeners. */
+export interface Doors {
+  /** Where each door really listens (a port 0 of the configuration is a free port here). */
+  readonly addresses: Readonly<Record<Door, ListenAddress>>;
+  /** Shows another certificate from the next handshake on; open connections stay. */
+  updateTls(material: TlsMaterial): void;
+  /** From now on /readyz says no, and answers close their connections. */
+  startDraining(): void;
+  /** Stops listening, lets requests under way finish within config `drainSeconds`, then closes what is left. */
+  close(): Promise<void>;
+}
+
+export interface DoorOptions {
+  tls: TlsMaterial;
+  /** Shown by /readyz. */
+  warnings: readonly string[];
+}
+
+/** How often Node looks for requests that are over their time. */
+const TIMEOUT_CHECK_MS = 1_000;
+
+/**
+ * Opens the four doors of DESIGN §4.
+ * @throws StartupError when an address cannot be listened on; then none is open
+ */
+export async function openDoors(ctx: Context, options: DoorOptions): Promise<Doors> {
+  const state = { draining: false, warnings: options.warnings };
+  const denials = createDenials(ctx);
+  const serve = createServe(ctx, { authenticator: createAuthenticator(ctx), denials, process: state });
+  const { config } = ctx;
+  const servers: Record<Door, http.Server> = {
+    api: https.createServer({ ...httpOptions(config), ...tlsOptions(ctx, options.tls) }),
+    // Any certificate gets through the handshake: what it is worth is judged by us, on every request.
+    mtls: https.createServer({ ...httpOptions(config), ...tlsOptions(ctx, options.tls), requestCert: true, rejectUnauthorized: false }),
+    status: http.createServer(httpOptions(config)),
+    operations: http.createServer(httpOptions(config)),
+  };
+  for (const door of DOORS) prepare(servers[door], createRouter(door, ROUTES, serve), config);
+  const addresses = await listenAll(servers, config);
+
+  return {
+    addresses,
+    updateTls(material) {
+      for (const door of ['api', 'mtls'] as const) (servers[door] as https.Server).setSecureContext(tlsOptions(ctx, material));
+    },
+    startDraining() {
+      state.draining = true;
+    },
+    async close() {
+      state.draining = true;
+      await Promise.all(DOORS.map((door) => drain(servers[door], config.drainSeconds)));
+      await denials.settled();
+    },
+  };
+}
+
+function httpOptions(config: Config): http.ServerOptions {
+  return {
+    headersTimeout: config.headersTimeoutMs,
+    requestTimeout: config.requestTimeoutMs,
+    keepAliveTimeout: config.keepAliveTimeoutMs,
+    maxHeaderSize: config.maxHeaderBytes,
+    connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+  };
+}
+
+function tlsOptions(ctx: Context, material: TlsMaterial): SecureContextOptions & { handshakeTimeout: number } {
+  return {
+    // Node takes a PEM here: the key leaves the store for this process's memory only.
+    key: material.key.export({ type: 'pkcs8', format: 'pem' }),
+    cert: material.chainPem,
+    minVersion: ctx.config.tlsMinVersion,
+    handshakeTimeout: ctx.config.headersTimeoutMs,
+    // A resumed session carries the certificate of its first handshake (DESIGN §4): no ticket outlives the shortest-lived certificate.
+    sessionTimeout: ctx.profiles.shortestTtlSeconds,
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+  };
+}
+
+function prepare(server: http.Server, listener: http.RequestListener, config: Config): void {
+  server.maxConnections = config.maxConnections;
+  server.on('request', listener);
+  server.on('checkContinue', listener);
+  server.on('clientError', refuseUnparsed);
+}
+
+/** What never became a request: broken, too long or too slow. The answer is as small as the trust. */
+function refuseUnparsed(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  const [status, title] = UNPARSED[error.code ?? ''] ?? [400, 'Bad Request'];
+  const body = JSON.stringify({ type: 'about:blank', title, status });
+  socket.end(`HTTP/1.1 ${status} ${title}\r\ncontent-type: application/problem+json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`);
+}
+
+const UNPARSED: Readonly<Record<string, readonly [number, string]>> = {
+  HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large'],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'Payload Too Large'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout'],
+};
+
+async function listenAll(servers: Record<Door, http.Server>, config: Config): Promise<Record<Door, ListenAddress>> {
+  const wanted: Record<Door, ListenAddress> = { api: config.apiListen, mtls: config.mtlsListen, status: config.statusListen, operations: config.operationsListen };
+  const results = await Promise.allSettled(DOORS.map((door) => listen(servers[door], wanted[door], door)));
+  const failed = results.filter((result) => result.status === 'rejected');
+  if (failed.length > 0) {
+    for (const door of DOORS) servers[door].close();
+    throw new StartupError(failed.map((result) => (result.reason as Error).message).join('\n'), 69);
+  }
+  return Object.fromEntries(
+    DOORS.map((door) => {
+      const { address, port } = servers[door].address() as AddressInfo;
+      return [door, { host: address, port }];
+    }),
+  ) as Record<Door, ListenAddress>;
+}
+
+function listen(server: http.Server, { host, port }: ListenAddress, door: Door): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: Error) => reject(new Error(`the ${door} door cannot listen on ${host}:${port}: ${error.message}`));
+    server.once('error', onError);
+    server.listen({ host, port }, () => {
+      server.off('error', onError);
+      resolve();
+    });
+  });
+}
+
+function drain(server: http.Server, seconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    const last = setTimeout(() => server.closeAllConnections(), seconds * 1000);
+    server.close(() => {
+      clearTimeout(last);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}

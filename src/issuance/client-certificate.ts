@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto';
+import { SignetError } from '../core/errors.ts';
+import type { Context } from '../context.ts';
+import type { PresentedCertificate } from '../db/presented.ts';
+import type { Origin } from '../audit/events.ts';
+import { quarantineInstance } from '../agents/instances.ts';
+import { verifyChain } from '../verify/chain.ts';
+import { parseCertificate, type Certificate } from '../x509/certificate.ts';
+import { refusal } from './refusal.ts';
+
+/** A caller that proved, in the TLS handshake, a key we certified; with what is stored of it at this request. */
+export type ClientIdentity = PresentedCertificate;
+
+/** What the certificate may be used for in this request: renewing may come after expiry, within the profile's grace. */
+export type ClientPurpose = 'renewal' | 'request';
+
+/**
+ * Judges a TLS client certificate by our own chain check and our own records, on every request (DESIGN §4: Node's authorizationError cannot
+ * tell ours from a forgery once it has expired, and a resumed session outlives its certificate). Records the presentation durably.
+ * @throws SignetError client-certificate-*, agent-*, instance-*
+ */
+export async function authenticateClient(ctx: Context, origin: Origin, der: Buffer | undefined, now: Date, purpose: ClientPurpose): Promise<ClientIdentity> {
+  if (der === undefined || der.length === 0) {
+    throw new SignetError('client-certificate-required', 'this door wants the client certificate that Signet issued to the agent');
+  }
+  const certificate = parseClientCertificate(der);
+  assertIssuedByUs(ctx, certificate, now);
+
+  const client = await ctx.presentations.submit({ serial: certificate.serial, fingerprint: createHash('sha256').update(der).digest(), at: now });
+  if (client === undefined) throw untrusted('it is not recorded as issued here');
+
+  if (client.displaced) await refuseCopiedKey(ctx, origin, client, now);
+  if (client.revokedAt) throw refusal('client-certificate-revoked');
+  assertUnexpired(ctx, client, now, purpose);
+  if (client.instanceState === 'quarantined') throw refusal('instance-quarantined');
+  if (client.instanceState !== 'active') throw refusal('instance-revoked');
+  if (client.agentState === 'suspended') throw refusal('agent-suspended');
+  if (client.agentState !== 'active') throw refusal('agent-retired');
+  if (client.heldAt) throw refusal('client-certificate-held');
+  return client;
+}
+
+const untrusted = (why: string) => new SignetError('client-certificate-untrusted', `the client certificate is not one of ours: ${why}`);
+
+function parseClientCertificate(der: Buffer): Certificate {
+  try {
+    return parseCertificate(der);
+  } catch {
+    throw untrusted('it is not strict DER');
+  }
+}
+
+/** The chain with expiry left aside: whether it has expired is only worth saying of a certificate that is ours. */
+function assertIssuedByUs(ctx: Context, certificate: Certificate, now: Date): void {
+  const { issuing, roots } = ctx.authorities.snapshot();
+  const result = verifyChain(
+    certificate,
+    issuing.map((issuer) => issuer.certificate),
+    roots.map((root) => root.certificate),
+    now,
+    { ignoreLeafExpiry: true },
+  );
+  if ('fault' in result) throw untrusted(result.fault);
+}
+
+function assertUnexpired(ctx: Context, client: PresentedCertificate, now: Date, purpose: ClientPurpose): void {
+  if (now < client.notAfter) return;
+  const graceSeconds = purpose === 'renewal' ? (ctx.profiles.get(client.agentProfile)?.renewAfterExpirySeconds ?? 0) : 0;
+  if (now.getTime() < client.notAfter.getTime() + graceSeconds * 1000) return;
+  throw new SignetError('client-certificate-expired', `the certificate expired at ${client.notAfter.toISOString()}; enroll again with a new join token`);
+}
+
+/** Renewal rule (c): two holders of one key were seen. The instance stops until an operator has looked. */
+export async function refuseCopiedKey(ctx: Context, origin: Origin, client: PresentedCertificate, now: Date): Promise<never> {
+  if (client.instanceState === 'active') {
+    await quarantineInstance(ctx, origin, client.instanceId, { reason: 'copied-key', serial: client.serial, now });
+  }
+  throw refusal('instance-quarantined');
+}

@@ -1,0 +1,187 @@
+import { createHash } from 'node:crypto';
+import type { BarrierName } from '../core/barrier.ts';
+import { SignetError } from '../core/errors.ts';
+import type { Context } from '../context.ts';
+import { encodeAuditEvent } from '../audit/append.ts';
+import type { Origin } from '../audit/events.ts';
+import { prepare } from '../authorities/prepare.ts';
+import { findPublicKey, type CertificateCommit } from '../db/commit.ts';
+import { decide, type Registration } from '../policy/decide.ts';
+import { applyProfile } from '../profiles/apply.ts';
+import type { Profile } from '../profiles/profile.ts';
+import { parseCertificate, type Certificate } from '../x509/certificate.ts';
+import { verifyCsr, type CertificateRequest } from '../x509/csr.ts';
+import { makeSerial, serialHex } from '../x509/serial.ts';
+import type { CertificateIntent } from '../x509/tbs.ts';
+import { issuerFacts, shardOf } from './issuer-facts.ts';
+import { askedFor, type AskedFor } from './csr-rules.ts';
+import type { CommitOutcome } from './commit-queue.ts';
+import { outcomeUnknown, refusal } from './refusal.ts';
+
+/** Everything that was decided about who asks, before a certificate is made. */
+export interface IssueRequest {
+  kind: 'enroll' | 'renew';
+  registration: Registration;
+  profile: Profile;
+  csr: CertificateRequest;
+  asked: AskedFor;
+  instanceId: string;
+  generation: number;
+  tokenId: string | null;
+  oldSerial: Buffer | null;
+  idempotency: CertificateCommit['idempotency'];
+  now: Date;
+}
+
+/** A certificate that is durable and may be handed out. */
+export interface IssuedCertificate {
+  der: Buffer;
+  serial: Buffer;
+  issuerId: string;
+  agentId: string;
+  instanceId: string;
+  profile: string;
+  generation: number;
+  notBefore: Date;
+  notAfter: Date;
+  issuedAt: Date;
+}
+
+/**
+ * Issues one certificate. The numbers are those of docs/issuance-cycle.md.
+ * Nothing leaves the process before step 7 has committed; nothing is signed that was not linted (DESIGN §2).
+ * @throws SignetError csr-*, key-*, names-not-granted, ttl-not-granted, and whatever lost a race at the commit (refusal.ts)
+ */
+export async function issueCertificate(ctx: Context, origin: Origin, request: IssueRequest): Promise<IssuedCertificate> {
+  const { kind, registration, profile, csr, now } = request;
+  const step = (name: 'prepared' | 'signed' | 'committed') => ctx.barrier(`${kind === 'enroll' ? 'issue' : 'renew'}:${name}` as BarrierName);
+
+  // Step 1: proof of possession. The CSR's signature shows that the asker holds the private key.
+  verifyCsr(csr);
+
+  // Step 2: policy decides on registration, profile and request as they are now.
+  const decision = decide(registration, profile, {
+    trustDomain: ctx.config.trustDomain,
+    instanceId: request.instanceId,
+    ...askedFor(csr, request.asked),
+  });
+  if (!decision.allow) throw new SignetError(decision.code, decision.detail, { granted: decision.granted });
+
+  // Step 3 and 4: the profile applied with the active issuer's facts.
+  const issuer = ctx.authorities.snapshot().active;
+  const entropy = ctx.random.bytes(16);
+  const shard = shardOf(entropy, issuer.shardCount);
+  const intent = applyProfile(
+    profile,
+    issuerFacts(ctx.config, issuer, shard),
+    {
+      makeSerial: (notAfter) => makeSerial(notAfter, entropy),
+      agentId: registration.agentId,
+      agentName: registration.agentName,
+      spiffeId: decision.spiffeId,
+      dnsNames: decision.dnsNames,
+      publicKey: csr.publicKey,
+      ttlSeconds: decision.ttlSeconds,
+      backdateSeconds: ctx.config.leafBackdateSeconds,
+    },
+    now,
+  );
+
+  // Step 5: build, lint, and get the token that signs once.
+  const token = prepare(intent, {
+    kind: 'leaf',
+    issuer: issuer.lintFacts,
+    expectedSpki: csr.publicKey.spki,
+    registration: {
+      agentId: registration.agentId,
+      instanceId: request.instanceId,
+      trustDomain: ctx.config.trustDomain,
+      dnsNames: [...registration.dnsNames],
+      instanceInPath: profile.instanceInPath,
+    },
+  });
+  await step('prepared');
+
+  // Step 6: sign, and compare what was signed with the intent.
+  const der = await issuer.sign(token);
+  const certificate = parseCertificate(der);
+  assertIntended(certificate, intent);
+  await step('signed');
+
+  // Step 7: durable together with its audit event, re-checked under the commit lock.
+  const commit: CertificateCommit = {
+    kind,
+    agentId: registration.agentId,
+    instanceId: request.instanceId,
+    tokenId: request.tokenId,
+    source: origin.source,
+    oldSerial: request.oldSerial,
+    keyReuse: profile.keyReuse && kind === 'renew',
+    serial: certificate.serial,
+    issuerId: issuer.id,
+    profile: profile.name,
+    shard,
+    generation: request.generation,
+    fingerprint: createHash('sha256').update(der).digest(),
+    keyHash: csr.publicKey.keyHash,
+    der,
+    notBefore: intent.notBefore,
+    notAfter: intent.notAfter,
+    issuedAt: now,
+    idempotency: request.idempotency,
+    audit: encodeAuditEvent(ctx, origin, now, {
+      kind: kind === 'enroll' ? 'certificate.issued' : 'certificate.renewed',
+      outcome: 'success',
+      agentId: registration.agentId,
+      instanceId: request.instanceId,
+      serial: certificate.serial,
+      ...(request.tokenId === null ? {} : { target: request.tokenId }),
+      authority: issuer.id,
+      detail: {
+        certificateSha256: createHash('sha256').update(der).digest('hex'),
+        profile: profile.name,
+        generation: request.generation,
+        notAfter: intent.notAfter.toISOString(),
+        ...(request.oldSerial === null ? {} : { supersedes: serialHex(request.oldSerial) }),
+      },
+    }),
+  };
+  const verdict = await ctx.commits.submit(commit);
+  if (verdict !== 'committed') throw await refused(ctx, verdict, csr.publicKey.keyHash);
+  await step('committed');
+
+  // Step 8: respond.
+  return {
+    der,
+    serial: certificate.serial,
+    issuerId: issuer.id,
+    agentId: registration.agentId,
+    instanceId: request.instanceId,
+    profile: profile.name,
+    generation: request.generation,
+    notBefore: intent.notBefore,
+    notAfter: intent.notAfter,
+    issuedAt: now,
+  };
+}
+
+/** What was signed, read back, is what was meant: a fault here is ours, and nothing of it leaves the process. */
+function assertIntended(certificate: Certificate, intent: CertificateIntent): void {
+  const same =
+    certificate.serial.equals(intent.serial) &&
+    certificate.spki.equals(intent.spki) &&
+    certificate.issuerName.equals(intent.issuerName) &&
+    certificate.notBefore.getTime() === intent.notBefore.getTime() &&
+    certificate.notAfter.getTime() === intent.notAfter.getTime() &&
+    certificate.extensions.length === intent.extensions.length &&
+    certificate.extensions.every((extension, i) => extension.oid === intent.extensions[i]?.oid && extension.value.equals(intent.extensions[i].value));
+  if (!same) throw new SignetError('internal', 'the signed certificate differs from its intent');
+}
+
+async function refused(ctx: Context, verdict: Exclude<CommitOutcome, 'committed'>, keyHash: Buffer): Promise<SignetError> {
+  if (verdict === 'unknown') return outcomeUnknown();
+  ctx.metrics.refused.inc({ code: verdict });
+  if (verdict !== 'key-in-use') return refusal(verdict);
+  const known = await findPublicKey(ctx.db, keyHash);
+  return refusal(known?.blockedAt ? 'key-blocked' : 'key-in-use');
+}

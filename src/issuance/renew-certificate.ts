@@ -1,0 +1,104 @@
+import { SignetError } from '../core/errors.ts';
+import type { Context } from '../context.ts';
+import type { Origin } from '../audit/events.ts';
+import { findCertificate } from '../db/commit.ts';
+import { parseCsr, verifyCsr, type CertificateRequest } from '../x509/csr.ts';
+import { authenticateClient, refuseCopiedKey, type ClientIdentity } from './client-certificate.ts';
+import { displaceSuccessor } from './displace-successor.ts';
+import { profileOf } from './enroll-agent.ts';
+import { issueCertificate, type IssuedCertificate } from './issue-certificate.ts';
+import { replayedSerial, replayIssuance, type IssuanceIdempotency } from './replay.ts';
+import { refusal } from './refusal.ts';
+
+export interface RenewRequest {
+  /** DER of the certificate shown in the TLS handshake. */
+  peerCertificate: Buffer | undefined;
+  /** CSR, DER, with a fresh key. */
+  csr: Uint8Array;
+  ttlSeconds: number | undefined;
+  dnsNames: readonly string[] | undefined;
+  idempotency: Omit<IssuanceIdempotency, 'caller'> | null;
+  now: Date;
+}
+
+/** How often a renewal that lost a race looks again at who won it. */
+const MAX_ATTEMPTS = 3;
+
+/**
+ * Renews over mutual TLS: a decision made anew from status, owner, profile, names and policy of now. A superseded certificate falls under the
+ * rules (a), (b), (c) of DESIGN §2.
+ * @throws SignetError client-certificate-*, agent-*, instance-*, csr-*, key-*, renewal-not-allowed
+ */
+export async function renewCertificate(ctx: Context, origin: Origin, request: RenewRequest): Promise<IssuedCertificate> {
+  const { now } = request;
+  for (let attempt = 1; ; attempt++) {
+    const client = await authenticateClient(ctx, origin, request.peerCertificate, now, 'renewal');
+    await ctx.barrier('renew:authenticated');
+    const csr = parseCsr(request.csr, { maxBytes: ctx.config.csrMaxBytes, maxNames: ctx.config.maxNames });
+    verifyCsr(csr);
+    const caller: Origin = { ...origin, actor: { kind: 'agent', id: client.agentId } };
+    const idempotency = request.idempotency && { ...request.idempotency, caller: `agent:${client.agentId}` };
+
+    const replayed = (await replayedSerial(ctx, idempotency, now)) ?? (await supersededRules(ctx, caller, client, csr, now));
+    if (replayed) return replayIssuance(ctx, replayed, now);
+    try {
+      const issued = await renewTip(ctx, caller, { ...request, idempotency }, client, csr);
+      ctx.metrics.renewed.inc({ profile: issued.profile });
+      return issued;
+    } catch (error) {
+      // The tip moved between the look and the commit: another renewal of this certificate won, and the rules say what that means.
+      const lostRace = error instanceof SignetError && (error.code === 'certificate-superseded' || error.code === 'key-in-use');
+      if (!lostRace || attempt >= MAX_ATTEMPTS || !(await tipMoved(ctx, origin, client, request))) throw error;
+    }
+  }
+}
+
+/**
+ * The rules for a superseded certificate. Returns the serial of the answer to give again (a), returns nothing after making the presented certificate
+ * the tip again (b), or quarantines the instance and refuses (c).
+ */
+async function supersededRules(ctx: Context, origin: Origin, client: ClientIdentity, csr: CertificateRequest, now: Date): Promise<Buffer | undefined> {
+  if (client.supersededBy === null) return undefined;
+  const successor = await findCertificate(ctx.db, client.supersededBy);
+  if (!successor) throw refusal('certificate-superseded');
+  // (a) the key of the renewal that superseded it: the answer was lost.
+  if (successor.keyHash.equals(csr.publicKey.keyHash)) return successor.serial;
+  // (c) the successor has been used by someone: two holders of one key.
+  if (successor.presentedAt !== null) return refuseCopiedKey(ctx, origin, client, now);
+  // An operator revoked or held the successor: not ours to undo.
+  if (successor.revokedAt !== null || successor.heldAt !== null) throw refusal('certificate-superseded');
+  // (b) the successor was never used: whoever has it loses it, and says so by using it.
+  if (!(await displaceSuccessor(ctx, origin, client, successor, now))) return supersededRules(ctx, origin, client, csr, now);
+  return undefined;
+}
+
+function renewTip(
+  ctx: Context,
+  origin: Origin,
+  request: Omit<RenewRequest, 'idempotency'> & { idempotency: IssuanceIdempotency | null },
+  client: ClientIdentity,
+  csr: CertificateRequest,
+): Promise<IssuedCertificate> {
+  const profile = profileOf(ctx, { profile: client.agentProfile });
+  if (csr.publicKey.keyHash.equals(client.keyHash) && !profile.keyReuse) {
+    throw new SignetError('key-not-fresh', 'a renewal needs a new key pair: this CSR has the key of the certificate it renews');
+  }
+  return issueCertificate(ctx, origin, {
+    kind: 'renew',
+    registration: { agentId: client.agentId, agentName: client.agentName, dnsNames: client.dnsNames, ttlCapSeconds: client.ttlCapSeconds ?? undefined },
+    profile,
+    csr,
+    asked: { ttlSeconds: request.ttlSeconds, dnsNames: request.dnsNames },
+    instanceId: client.instanceId,
+    generation: client.generation + 1,
+    tokenId: null,
+    oldSerial: client.serial,
+    idempotency: request.idempotency,
+    now: request.now,
+  });
+}
+
+async function tipMoved(ctx: Context, origin: Origin, before: ClientIdentity, request: RenewRequest): Promise<boolean> {
+  const after = await authenticateClient(ctx, origin, request.peerCertificate, request.now, 'renewal');
+  return !after.tipSerial.equals(before.tipSerial);
+}

@@ -1,0 +1,44 @@
+import { appendAudit } from '../audit/append.ts';
+import type { Origin } from '../audit/events.ts';
+import { deadBefore } from '../authorities/retire.ts';
+import type { Context } from '../context.ts';
+import { inTransaction } from '../db/client.ts';
+import { dropPartitions, ensurePartitions } from '../db/partitions.ts';
+import { oldestList } from '../db/retention.ts';
+import { bucketOf } from '../x509/serial.ts';
+
+const MS_PER_DAY = 86_400_000;
+/** One day for the clocks of replicas, one because a life may cross midnight. */
+const SPARE_DAYS = 2;
+
+/** Makes the partitions that leaves will need and drops those whose certificates nobody asks about any more. */
+export async function partitions(ctx: Context, origin: Origin): Promise<void> {
+  const now = ctx.clock.now();
+  const today = bucketOf(now);
+  const created = await ensurePartitions(ctx.ownerDb, today - 1, today + daysAhead(ctx));
+  const dropped = await dropPartitions(ctx.ownerDb, dropBefore(ctx, now, await oldestList(ctx.db)));
+  if (created.length + dropped.length === 0) return;
+  await inTransaction(ctx.db, (tx) =>
+    appendAudit(
+      ctx, tx, origin, now,
+      ...created.map((name) => ({ kind: 'partition.created' as const, outcome: 'success' as const, target: name })),
+      ...dropped.map((name) => ({ kind: 'partition.dropped' as const, outcome: 'success' as const, target: name })),
+    ),
+  );
+}
+
+/** Days of expiry that must have a partition: as configured, and never fewer than the longest leaf needs. */
+export function daysAhead(ctx: Pick<Context, 'config' | 'profiles'>): number {
+  const longest = Math.max(0, ...ctx.profiles.names().map((name) => ctx.profiles.get(name)?.maxTtlSeconds ?? 0));
+  return Math.max(ctx.config.partitionDaysAhead, Math.ceil((longest * 1000) / MS_PER_DAY) + SPARE_DAYS);
+}
+
+/**
+ * Partitions of days before this one may go: their certificates are past retention and past renewal after expiry, and every list has been
+ * published since, so that each entry stood on one list after its expiry (DESIGN invariant 3, RFC 5280 §3.3).
+ */
+export function dropBefore(ctx: Pick<Context, 'config' | 'profiles'>, now: Date, oldestListAt: Date | undefined): number {
+  if (oldestListAt === undefined) return 0;
+  const retained = now.getTime() - ctx.config.certificateRetentionDays * MS_PER_DAY;
+  return bucketOf(new Date(Math.min(retained, deadBefore(ctx, now).getTime(), oldestListAt.getTime())));
+}

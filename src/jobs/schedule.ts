@@ -1,0 +1,25 @@
+import { clearFeed } from './clear-feed.ts';
+import { clearIdempotencyRecords } from './clear-idempotency-records.ts';
+import { clearJobRuns } from './clear-job-runs.ts';
+import { clearJoinTokens } from './clear-join-tokens.ts';
+import { clearPublicKeys } from './clear-public-keys.ts';
+import type { Job } from './job.ts';
+import { partitions } from './partitions.ts';
+import { publishCrls } from './publish-crls.ts';
+import { rotateIssuers } from './rotate-issuers.ts';
+import { rotateResponders } from './rotate-responders.ts';
+import { rotateTls } from './rotate-tls.ts';
+
+/** THE schedule (UTC): name · cron · handler. GET /v1/jobs shows it with last and next runs. */
+export const JOBS: readonly Job[] = [
+  { name: 'publish-crls', cron: '*/10 * * * * *', backfill: 0, ...publishCrls },
+  { name: 'rotate-issuers', cron: '3 * * * *', backfill: 2, run: rotateIssuers },
+  { name: 'rotate-responders', cron: '*/10 * * * *', backfill: 2, run: rotateResponders },
+  { name: 'rotate-tls', cron: '*/10 * * * *', backfill: 2, run: rotateTls },
+  { name: 'partitions', cron: '17 */2 * * *', backfill: 2, run: partitions },
+  { name: 'clear-idempotency-records', cron: '*/15 * * * *', backfill: 1, run: clearIdempotencyRecords },
+  { name: 'clear-join-tokens', cron: '23 * * * *', backfill: 1, run: clearJoinTokens },
+  { name: 'clear-feed', cron: '37 * * * *', backfill: 1, run: clearFeed },
+  { name: 'clear-public-keys', cron: '43 2 * * *', backfill: 1, run: clearPublicKeys },
+  { name: 'clear-job-runs', cron: '53 3 * * *', backfill: 1, run: clearJobRuns },
+];

@@ -1,0 +1,23 @@
+/**
+ * The three set-based changes of certificate status, inside the caller's transaction and after its state change (a later statement sees what
+ * was committed meanwhile). They append neither feed nor audit: the use case does, last.
+ */
+import type { Tx } from '../db/client.ts';
+import { holdRows, releaseRows, revokeRows, type AffectedCertificate, type CertificateSelector } from '../db/certificate-status.ts';
+
+export type { AffectedCertificate, CertificateSelector };
+
+/** Adds a cause to the hold of every unrevoked, unexpired certificate selected. Returns those that were good before. */
+export function holdCertificates(tx: Tx, where: CertificateSelector, cause: string, now: Date): Promise<AffectedCertificate[]> {
+  return holdRows(tx, where, cause, now);
+}
+
+/** Takes exactly this cause from the holds selected. Returns those that became good. */
+export function releaseCertificates(tx: Tx, where: CertificateSelector, cause: string): Promise<AffectedCertificate[]> {
+  return releaseRows(tx, where, cause);
+}
+
+/** Revokes every unrevoked certificate selected, unexpired unless named by serial, and blocks their keys. Returns those newly revoked. */
+export function revokeCertificates(tx: Tx, where: CertificateSelector, reason: number, now: Date): Promise<AffectedCertificate[]> {
+  return revokeRows(tx, where, reason, now);
+}

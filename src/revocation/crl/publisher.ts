@@ -1,0 +1,86 @@
+import type { Origin } from '../../audit/events.ts';
+import { SignetError } from '../../core/errors.ts';
+import type { Logger } from '../../core/log.ts';
+import { COMPLETE, staleCrls, type CrlName } from '../../db/crls.ts';
+import type { RevocationSignals } from '../signals.ts';
+import type { CrlStore } from './crl-store.ts';
+import { createPacedRunner } from './paced-runner.ts';
+import { publishCrl, type PublishNeeds } from './publish-crl.ts';
+
+/** Publishes lists in the background; nobody's answer waits for one. Signalled changes start it. */
+export interface CrlPublisher {
+  /** Kicks every list that lacks a committed change or was never published: after a start, what a killed process left behind. */
+  kickStale(): Promise<void>;
+  /** Resolves when nothing is being published and nothing waits. */
+  idle(): Promise<void>;
+  /** Publishes what waits without further delay or retry, then stops. */
+  close(): Promise<void>;
+}
+
+export interface PublisherNeeds extends PublishNeeds {
+  signals: RevocationSignals;
+  crls: CrlStore;
+  log: Logger;
+}
+
+/** Least time between two lists of one name after the leading edge (DESIGN §2, §6). */
+const LIST_INTERVAL_MS = 1_000;
+/** The same for the complete list of an issuer with shards. */
+const COALESCED_INTERVAL_MS = 5_000;
+const MAX_RETRY_MS = 30_000;
+/** Tries for an issuer that is not known here: new ones appear within seconds, retired ones never. */
+const MAX_NOT_FOUND = 5;
+/** Each publication holds a database connection; revocation and issuance need the others. */
+const MAX_PARALLEL = 2;
+
+const ORIGIN: Origin = { actor: { kind: 'system', id: 'crl-publisher' }, requestId: null, source: null };
+
+export function createCrlPublisher(needs: PublisherNeeds): CrlPublisher {
+  const { db, authorities, signals, crls, clock, log } = needs;
+  const names = new Map<string, CrlName>();
+  const failures = new Map<string, number>();
+
+  const shardCount = (issuerId: string): number => authorities.snapshot().issuerById(issuerId)?.shardCount ?? 1;
+  const intervalOf = ({ issuerId, shard }: CrlName): number =>
+    shard === COMPLETE && shardCount(issuerId) > 1 ? COALESCED_INTERVAL_MS : LIST_INTERVAL_MS;
+
+  async function run(key: string): Promise<{ notBefore: number; again: boolean }> {
+    const name = names.get(key) as CrlName;
+    const began = clock.monotonicMs();
+    try {
+      const list = await publishCrl(needs, ORIGIN, { ...name, onlyIfStale: true });
+      failures.delete(key);
+      if (!list) return { notBefore: began, again: false };
+      crls.put(name, list);
+      return { notBefore: began + intervalOf(name), again: false };
+    } catch (error) {
+      const failed = (failures.get(key) ?? 0) + 1;
+      failures.set(key, failed);
+      log.warn({ err: error, issuer: name.issuerId, shard: name.shard, failed }, 'a CRL could not be published');
+      return { notBefore: began + Math.min(MAX_RETRY_MS, LIST_INTERVAL_MS * 2 ** (failed - 1)), again: !(failed >= MAX_NOT_FOUND && error instanceof SignetError && error.code === 'authority-not-found') };
+    }
+  }
+
+  const runner = createPacedRunner({ clock, maxParallel: MAX_PARALLEL, run });
+
+  function kick(name: CrlName): void {
+    const key = `${name.issuerId}/${name.shard}`;
+    names.set(key, name);
+    runner.want(key);
+  }
+
+  signals.subscribe((changed) => {
+    for (const { issuerId, shard } of changed) {
+      if (shardCount(issuerId) > 1) kick({ issuerId, shard });
+      kick({ issuerId, shard: COMPLETE });
+    }
+  });
+
+  return {
+    idle: () => runner.idle(),
+    close: () => runner.close(),
+    async kickStale() {
+      for (const name of await staleCrls(db)) kick(name);
+    },
+  };
+}

@@ -1,0 +1,70 @@
+import type { OcspCertId } from '../../x509/ocsp-request.ts';
+import { createRecentMap } from '../recent-map.ts';
+import type { RevocationSignals } from '../signals.ts';
+import { MAX_FEED_AGE_MS } from '../status-reader.ts';
+
+/** A signed answer. */
+export interface CachedResponse {
+  bytes: Buffer;
+  etag: string;
+  statuses: ('good' | 'revoked' | 'unknown')[];
+  /** The same bytes may answer someone else. */
+  cacheable: boolean;
+  /** Says only what can never change: revoked for ever. */
+  permanent: boolean;
+  responderId: string;
+  thisUpdate: Date;
+  nextUpdate: Date;
+}
+
+export interface ResponseCache {
+  /** An answer to exactly this CertID that may be given now. */
+  find(id: OcspCertId, responderId: string, now: Date): CachedResponse | undefined;
+  keep(id: OcspCertId, response: CachedResponse): void;
+}
+
+interface Entry {
+  certId: Buffer;
+  response: CachedResponse;
+}
+
+/** CertIDs come with SHA-1 and SHA-256: both forms of a serial are kept, and go together. */
+type Entries = Partial<Record<'sha1' | 'sha256', Entry>>;
+
+export interface ResponseCacheNeeds {
+  signals: RevocationSignals;
+  feed: { positionAgeMs(): number };
+  config: { ocspCacheEntries: number; ocspMaxAgeSeconds: number };
+}
+
+/** Signed answers by serial. A signalled change drops a serial at once; without a fresh feed only permanent answers are given (invariant 13). */
+export function createResponseCache({ signals, feed, config }: ResponseCacheNeeds): ResponseCache {
+  const known = createRecentMap<Entries>(config.ocspCacheEntries);
+  signals.subscribe((changed) => {
+    for (const { serial } of changed) known.delete(serial.toString('latin1'));
+  });
+  return {
+    find(id, responderId, now) {
+      const entry = id.hashAlgorithm && known.get(id.serial.toString('latin1'))?.[id.hashAlgorithm];
+      if (!entry?.certId.equals(id.raw) || entry.response.responderId !== responderId) return undefined;
+      const { response } = entry;
+      const age = now.getTime() - response.thisUpdate.getTime();
+      // Younger than max-age, so that no client sees one older than twice that; a clock that was set back proves nothing.
+      if (age < 0 || age >= config.ocspMaxAgeSeconds * 1000 || response.nextUpdate <= now) return undefined;
+      return response.permanent || feed.positionAgeMs() <= MAX_FEED_AGE_MS ? response : undefined;
+    },
+    keep(id, response) {
+      if (!id.hashAlgorithm) return;
+      const key = id.serial.toString('latin1');
+      // Copies: slices of node's shared pools would keep those alive.
+      const entry = { certId: copy(id.raw), response: { ...response, bytes: copy(response.bytes) } };
+      known.set(key, { ...known.get(key), [id.hashAlgorithm]: entry });
+    },
+  };
+}
+
+function copy(bytes: Buffer): Buffer {
+  const own = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(own);
+  return own;
+}

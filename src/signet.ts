@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+/** The one command-line entry: what works on this machine goes to admin/, everything else to cli/. */
+import { configCheck } from './admin/config-check.ts';
+import { runCli } from './cli/run.ts';
+import { environment } from './config/load.ts';
+
+const LOCAL_HELP = '  config check    Read the configuration as the service would and print every fault and warning';
+
+const argv = process.argv.slice(2);
+const env = environment();
+if (argv[0] === 'config' && argv[1] === 'check') {
+  process.exitCode = configCheck(env, process.stdout);
+} else {
+  process.exitCode = await runCli(argv, { out: process.stdout, err: process.stderr, env }, LOCAL_HELP);
+}

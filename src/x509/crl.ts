@@ -1,0 +1,255 @@
+/**
+ * Certificate revocation lists (RFC 5280 §5): written entry by entry into one buffer and read entry by entry from one, because a
+ * list may hold a million of them.
+ */
+import { bitStringBytes, DerCursor, DerError, open, smallInteger, timeValue, unsignedIntegerBytes, type DerLimits } from './der/reader.ts';
+import { bitString, context, header, integer, sequence, TAG, time } from './der/writer.ts';
+import { parseCrlNumber } from './extensions/crl-number.ts';
+import { encodeExtensions, parseExtensions, type Extension } from './extensions/extension.ts';
+import { encodeReasonCode, parseReasonCode } from './extensions/reason-code.ts';
+import { OID } from './oids.ts';
+
+/** One revoked certificate (RFC 5280 §5.1.2.6). */
+export interface CrlEntry {
+  /** Big-endian magnitude, at most 20 octets (§4.1.2.2). */
+  serial: Uint8Array;
+  revokedAt: Date;
+  /** CRLReason (§5.3.1), 0..10 without 7. `unspecified` (0) and undefined leave the extension out, as §5.3.1 asks. */
+  reason: number | undefined;
+}
+
+/** What a list says besides its entries. */
+export interface CrlFields {
+  /** Name, DER. */
+  issuerName: Uint8Array;
+  /** AlgorithmIdentifier, DER. */
+  signatureAlgorithm: Uint8Array;
+  thisUpdate: Date;
+  nextUpdate: Date;
+  /** crlExtensions: at least AKI and CRL number (§5.2). */
+  extensions: readonly Extension[];
+}
+
+/** Longest header() of a list: tag, 0x84, four length octets. */
+const HEADER_ROOM = 6;
+/** Longest entry: header 2, serial 2 + 1 + 20, GeneralizedTime 17, reason 14. */
+const MAX_ENTRY_BYTES = 56;
+const MAX_SERIAL_BYTES = 20;
+
+/** crlEntryExtensions of each reason, made once. */
+const REASON_EXTENSIONS: readonly Buffer[] = Array.from({ length: 11 }, (_, reason) => encodeExtensions([encodeReasonCode(reason)]));
+
+/**
+ * A TBSCertList (§5.1.2) under construction: the caller adds entries as it reads them from the database, and nothing but their
+ * octets is kept. The fields in front of the entries are known at the start; room is left for the lengths that are not.
+ */
+export class TbsCertListWriter {
+  readonly #fields: Buffer;
+  readonly #extensions: Buffer;
+  #bytes: Buffer;
+  #at: number;
+  #count = 0;
+  #finished = false;
+
+  /** `expectedEntries` sizes the buffer; more entries than that make it grow. */
+  constructor(list: CrlFields, expectedEntries = 0) {
+    // version is v2 (1), always: there are extensions (§5.1.2.1).
+    this.#fields = Buffer.concat([integer(1), list.signatureAlgorithm, list.issuerName, time(list.thisUpdate), time(list.nextUpdate)]);
+    this.#extensions = list.extensions.length === 0 ? Buffer.alloc(0) : context(0, encodeExtensions(list.extensions));
+    this.#at = this.#start;
+    this.#bytes = Buffer.allocUnsafeSlow(this.#start + (expectedEntries + 1) * MAX_ENTRY_BYTES + this.#extensions.length);
+  }
+
+  /** Entries added so far. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Appends one entry; order is kept. @throws RangeError for a serial, time or reason that a CRL cannot carry */
+  add({ serial, revokedAt, reason = 0 }: CrlEntry): void {
+    if (this.#finished) throw new RangeError('the list is finished');
+    const reasonExtensions = REASON_EXTENSIONS[reason];
+    if (!reasonExtensions || reason === 7) throw new RangeError('no such CRLReason');
+    if (this.#bytes.length - this.#at < MAX_ENTRY_BYTES) this.#grow();
+    const start = this.#at;
+    const afterSerial = this.#writeSerial(start + 2, serial);
+    let end = writeTime(this.#bytes, afterSerial, revokedAt);
+    if (reason !== 0) end += reasonExtensions.copy(this.#bytes, end);
+    this.#bytes[start] = TAG.SEQUENCE;
+    this.#bytes[start + 1] = end - start - 2;
+    this.#at = end;
+    this.#count++;
+  }
+
+  /** The whole TBSCertList: a view into the writer's buffer, so nothing can be added after this. @throws RangeError the second time */
+  finish(): Buffer {
+    if (this.#finished) throw new RangeError('the list is finished');
+    this.#finished = true;
+    let start = this.#start;
+    // An empty revokedCertificates is left out altogether (§5.1.2.6).
+    if (this.#count > 0) start = this.#before(start, header(TAG.SEQUENCE, this.#at - start));
+    start = this.#before(start, this.#fields);
+    if (this.#bytes.length - this.#at < this.#extensions.length) this.#grow();
+    this.#at += this.#extensions.copy(this.#bytes, this.#at);
+    start = this.#before(start, header(TAG.SEQUENCE, this.#at - start));
+    return this.#bytes.subarray(start, this.#at);
+  }
+
+  /** Offset of the first entry. */
+  get #start(): number {
+    return HEADER_ROOM + this.#fields.length + HEADER_ROOM;
+  }
+
+  #before(at: number, part: Buffer): number {
+    part.copy(this.#bytes, at - part.length);
+    return at - part.length;
+  }
+
+  #grow(): void {
+    const larger = Buffer.allocUnsafeSlow(this.#bytes.length * 2 + this.#extensions.length);
+    this.#bytes.copy(larger, 0, 0, this.#at);
+    this.#bytes = larger;
+  }
+
+  /** INTEGER, positive and minimal; returns the offset behind it. */
+  #writeSerial(at: number, serial: Uint8Array): number {
+    let first = 0;
+    while (first < serial.length - 1 && serial[first] === 0) first++;
+    const length = serial.length - first;
+    if (length < 1 || length > MAX_SERIAL_BYTES) throw new RangeError('serial is not 1 to 20 octets');
+    const padding = (serial[first] ?? 0) >> 7;
+    const bytes = this.#bytes;
+    bytes[at] = TAG.INTEGER;
+    bytes[at + 1] = length + padding;
+    if (padding) bytes[at + 2] = 0;
+    bytes.set(first === 0 ? serial : serial.subarray(first), at + 2 + padding);
+    return at + 2 + padding + length;
+  }
+}
+
+/** Time (§5.1.2.6, as §4.1.2.5) written in place: an object per entry would cost more than the entry. */
+function writeTime(bytes: Buffer, at: number, when: Date): number {
+  const year = when.getUTCFullYear();
+  if (!(year >= 0 && year <= 9999)) throw new RangeError('no such revocation time');
+  const utc = year >= 1950 && year < 2050;
+  bytes[at] = utc ? TAG.UTC_TIME : TAG.GENERALIZED_TIME;
+  bytes[at + 1] = utc ? 13 : 15;
+  let to = at + 2;
+  if (!utc) to = writeTwoDigits(bytes, to, Math.floor(year / 100));
+  to = writeTwoDigits(bytes, to, year % 100);
+  to = writeTwoDigits(bytes, to, when.getUTCMonth() + 1);
+  to = writeTwoDigits(bytes, to, when.getUTCDate());
+  to = writeTwoDigits(bytes, to, when.getUTCHours());
+  to = writeTwoDigits(bytes, to, when.getUTCMinutes());
+  to = writeTwoDigits(bytes, to, when.getUTCSeconds());
+  bytes[to] = 0x5a; // Z
+  return to + 1;
+}
+
+function writeTwoDigits(bytes: Buffer, at: number, value: number): number {
+  bytes[at] = 0x30 + Math.floor(value / 10);
+  bytes[at + 1] = 0x30 + (value % 10);
+  return at + 2;
+}
+
+/** TBSCertList of entries that are at hand. @throws RangeError as `TbsCertListWriter.add` */
+export function encodeTbsCertList(list: CrlFields & { entries: Iterable<CrlEntry> }): Buffer {
+  const writer = new TbsCertListWriter(list, Array.isArray(list.entries) ? list.entries.length : 0);
+  for (const entry of list.entries) writer.add(entry);
+  return writer.finish();
+}
+
+/** CertificateList (RFC 5280 §5.1) from its three parts. */
+export const assembleCrl = (tbs: Uint8Array, signatureAlgorithm: Uint8Array, signature: Uint8Array): Buffer =>
+  sequence(tbs, signatureAlgorithm, bitString(signature));
+
+/** 64 MiB: a million of the longest entries and room to spare. Entries are read lazily and do not count as elements. */
+export const CRL_LIMITS: DerLimits = { maxBytes: 64 * 1024 * 1024, maxDepth: 24, maxElements: 4_096 };
+
+/** Elements one entry may have, extensions included. */
+const MAX_ENTRY_ELEMENTS = 64;
+
+/** One entry as read. An unknown critical extension in it makes the whole list unusable (§5.3). */
+export interface ParsedCrlEntry {
+  /** Magnitude without sign octet. */
+  serial: Buffer;
+  revokedAt: Date;
+  reason: number | undefined;
+  extensions: Extension[];
+}
+
+/** A CRL as read; buffers are views into `der`. */
+export interface CertificateList {
+  der: Buffer;
+  tbs: Buffer;
+  signatureAlgorithm: Buffer;
+  signature: Buffer;
+  issuerName: Buffer;
+  thisUpdate: Date;
+  nextUpdate: Date | undefined;
+  extensions: Extension[];
+  crlNumber: bigint | undefined;
+  /** Entries in order, read as they are asked for. @throws DerError at the first one that is not DER */
+  entries(): Generator<ParsedCrlEntry, void, undefined>;
+}
+
+/**
+ * Reads a version 2 CRL strictly; its signature is not checked. @throws DerError
+ */
+export function parseCrl(input: Uint8Array, limits: DerLimits = CRL_LIMITS): CertificateList {
+  const top = open(input, limits);
+  const outer = top.expect(TAG.SEQUENCE, 'CertificateList');
+  top.end('CertificateList');
+  const list = top.descend(outer);
+  const tbs = list.expect(TAG.SEQUENCE, 'TBSCertList');
+  const signatureAlgorithm = list.expect(TAG.SEQUENCE, 'signatureAlgorithm').raw;
+  const signature = bitStringBytes(list.expect(TAG.BIT_STRING, 'signature'));
+  list.end('CertificateList');
+
+  const fields = list.descend(tbs);
+  const version = fields.expect(TAG.INTEGER, 'version');
+  if (smallInteger(version) !== 1) throw new DerError('CRL is not version 2', version.offset);
+  const inner = fields.expect(TAG.SEQUENCE, 'signature');
+  if (!inner.raw.equals(signatureAlgorithm)) throw new DerError('signature algorithms inside and outside differ (§5.1.1.2)', inner.offset);
+  const issuerName = fields.expect(TAG.SEQUENCE, 'issuer').raw;
+  const thisUpdate = timeValue(fields.next());
+  const hasNextUpdate = fields.peekTag() === TAG.UTC_TIME || fields.peekTag() === TAG.GENERALIZED_TIME;
+  const nextUpdate = hasNextUpdate ? timeValue(fields.next()) : undefined;
+  const revoked = fields.optional(TAG.SEQUENCE);
+  if (revoked?.content.length === 0) throw new DerError('empty revokedCertificates (§5.1.2.6)', revoked.offset);
+  const wrapped = fields.optional(0xa0);
+  fields.end('TBSCertList');
+  const extensions = wrapped ? parseExtensions(fields.descend(wrapped)) : [];
+  const numbered = extensions.find((extension) => extension.oid === OID.crlNumber);
+
+  return {
+    der: outer.raw,
+    tbs: tbs.raw,
+    signatureAlgorithm,
+    signature,
+    issuerName,
+    thisUpdate,
+    nextUpdate,
+    extensions,
+    crlNumber: numbered && parseCrlNumber(numbered.value),
+    entries: function* () {
+      if (!revoked) return;
+      const { content, offset, raw } = revoked;
+      const base = offset + raw.length - content.length;
+      for (let at = 0; at < content.length; ) {
+        const cursor = new DerCursor(content.subarray(at), base + at, { depth: limits.maxDepth, elements: MAX_ENTRY_ELEMENTS }, 0);
+        const entry = cursor.expect(TAG.SEQUENCE, 'revokedCertificate');
+        at += entry.raw.length;
+        yield parseEntry(cursor.descend(entry));
+      }
+    },
+  };
+}
+
+function parseEntry(entry: DerCursor): ParsedCrlEntry {
+  const serial = unsignedIntegerBytes(entry.expect(TAG.INTEGER, 'userCertificate'));
+  const revokedAt = timeValue(entry.next());
+  const extensions = entry.done ? [] : parseExtensions(entry);
+  const reasonCode = extensions.find((extension) => extension.oid === OID.reasonCode);
+  return { serial, revokedAt, reason: reasonCode && parseReasonCode(reasonCode.value), extensions };
+}

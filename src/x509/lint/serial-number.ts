@@ -1,0 +1,16 @@
+import { bucketOf, bucketOfSerial } from '../serial.ts';
+import type { Lint } from './lint.ts';
+
+/** RFC 5280 §4.1.2.2: positive, at most 20 octets. Ours are always 20: version 1, day of notAfter, 16 random octets (DESIGN invariant 3). */
+export const serialNumber: Lint = {
+  name: 'serial-number',
+  reference: 'RFC 5280 §4.1.2.2',
+  check({ certificate: { serial, notAfter } }) {
+    if (serial.length !== 20) return `serial has ${serial.length} octets, not 20`;
+    if (serial[0] !== 1) return 'serial does not begin with layout version 1';
+    if (bucketOfSerial(serial) !== bucketOf(notAfter)) return 'serial names another day than notAfter';
+    // All-zero entropy can only be a generator that did not run.
+    if (serial.subarray(4).every((octet) => octet === 0)) return 'serial has no entropy';
+    return undefined;
+  },
+};

@@ -1,0 +1,323 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { noBarrier, type Barrier } from '../../src/core/barrier.ts';
+import { inTransaction } from '../../src/db/client.ts';
+import { COMPLETE } from '../../src/db/crls.ts';
+import { appendFeedRows } from '../../src/db/feed.ts';
+import { createCrlStore, type CrlStore } from '../../src/revocation/crl/crl-store.ts';
+import { publishCrl, type PublishNeeds } from '../../src/revocation/crl/publish-crl.ts';
+import { createCrlPublisher } from '../../src/revocation/crl/publisher.ts';
+import { createRevocationSignals } from '../../src/revocation/signals.ts';
+import { parseCrl } from '../../src/x509/crl.ts';
+import { encodePem } from '../../src/x509/pem.ts';
+import { movableClock, openTestAuthority, TEST_ORIGIN, type TestAuthority } from '../support/authority.ts';
+import { FIXED_NOW, testDatabase, type TestDatabase } from '../support/db.ts';
+import { changeStatus, leafSerial, storeLeaves } from '../support/leaves.ts';
+
+const HOUR = 3_600_000;
+const later = (ms: number): Date => new Date(FIXED_NOW.getTime() + ms);
+
+let database: TestDatabase;
+let authority: TestAuthority;
+let issuerId: string;
+const folder = mkdtempSync(path.join(tmpdir(), 'signet-crl-'));
+
+beforeAll(async () => {
+  database = await testDatabase();
+  authority = await openTestAuthority(database, { env: { SIGNET_CRL_SHARDS: '2' } });
+  issuerId = authority.authorities.snapshot().active.id;
+});
+afterAll(async () => {
+  await authority.authorities.close();
+  await database.drop();
+  rmSync(folder, { recursive: true });
+});
+beforeEach(async () => {
+  authority.clock.set(FIXED_NOW);
+  await database.ownerDb.$executeRaw`TRUNCATE certificates, feed_events`;
+  await database.ownerDb.$executeRaw`UPDATE crls SET number = 0, this_update = NULL, next_update = NULL, feed_n = 0, der = NULL`;
+  await database.ownerDb.$executeRaw`UPDATE counters SET value = 0 WHERE name = 'feed'`;
+});
+
+const needs = (barrier: Barrier = noBarrier): PublishNeeds => ({ ...authority, barrier });
+
+async function publish(shard = COMPLETE, of = issuerId) {
+  const list = await publishCrl(needs(), TEST_ORIGIN, { issuerId: of, shard, onlyIfStale: false });
+  if (!list) throw new Error('nothing was published');
+  return { ...list, parsed: parseCrl(list.der) };
+}
+const entriesOf = (der: Uint8Array) => [...parseCrl(der).entries()].map(({ serial, revokedAt, reason }) => ({ serial: serial.toString('hex'), revokedAt, reason }));
+
+/** Leaves that end in an hour, one a number, in shard n % 2. */
+async function leaves(...numbers: number[]): Promise<Buffer[]> {
+  const notAfter = later(HOUR);
+  const stored = numbers.map((n) => ({ serial: leafSerial(notAfter, n), notAfter, shard: n % 2 }));
+  await storeLeaves(database.db, issuerId, stored);
+  return stored.map((leaf) => leaf.serial);
+}
+
+function file(name: string, pem: string): string {
+  const full = path.join(folder, name);
+  writeFileSync(full, pem);
+  return full;
+}
+
+test('publishCrl: a list carries AKI, number, times in whole seconds, and is stored, audited and verified by openssl', async () => {
+  authority.clock.set(later(700));
+  const { number, thisUpdate, nextUpdate, entries, der, parsed } = await publish();
+  expect({ number, thisUpdate, nextUpdate, entries }).toEqual({ number: 1n, thisUpdate: FIXED_NOW, nextUpdate: later(14_400_000), entries: 0 });
+  expect(parsed.crlNumber).toBe(1n);
+  expect(parsed.extensions.map(({ oid, critical }) => [oid, critical])).toEqual([['2.5.29.35', false], ['2.5.29.20', false]]);
+  const stored = await database.db.crl.findUniqueOrThrow({ where: { issuerId_shard: { issuerId, shard: COMPLETE } } });
+  expect(Buffer.from(stored.der ?? []).equals(der)).toBe(true);
+  const [event] = await database.db.auditEvent.findMany({ where: { kind: 'crl.published', target: `${issuerId}/complete` }, orderBy: { n: 'desc' } });
+  expect(JSON.parse(Buffer.from(event?.event ?? []).toString())).toMatchObject({ authority: issuerId, detail: { number: '1', entries: 0 } });
+
+  const issuer = file('issuer.pem', authority.authorities.snapshot().active.pem);
+  const list = file('list.pem', encodePem('X509 CRL', der));
+  expect(execFileSync('openssl', ['crl', '-in', list, '-CAfile', issuer, '-noout', '-text'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })).toContain('No Revoked Certificates');
+});
+
+test('publishCrl: revoked and held certificates are listed with reason and time, good ones and other issuers are not', async () => {
+  const [good, compromised, unspecified, held, released] = (await leaves(1, 2, 3, 4, 5)) as [Buffer, Buffer, Buffer, Buffer, Buffer];
+  await storeLeaves(database.db, 'someone else', [{ serial: leafSerial(later(HOUR), 6), notAfter: later(HOUR) }]);
+  await changeStatus(database.db, { kind: 'revoked', serial: leafSerial(later(HOUR), 6), at: FIXED_NOW });
+  await changeStatus(database.db, { kind: 'revoked', serial: compromised, at: later(1_000), reason: 1 });
+  await changeStatus(database.db, { kind: 'revoked', serial: unspecified, at: later(2_000) });
+  await changeStatus(database.db, { kind: 'held', serial: held, at: later(3_000) });
+  await changeStatus(database.db, { kind: 'held', serial: released, at: FIXED_NOW });
+  await changeStatus(database.db, { kind: 'released', serial: released, at: FIXED_NOW });
+  const { der } = await publish();
+  const listed = entriesOf(der);
+  expect(listed).toHaveLength(3);
+  expect(listed).toEqual(expect.arrayContaining([
+    { serial: compromised.toString('hex'), revokedAt: later(1_000), reason: 1 },
+    { serial: unspecified.toString('hex'), revokedAt: later(2_000), reason: undefined },
+    { serial: held.toString('hex'), revokedAt: later(3_000), reason: 6 },
+  ]));
+  expect(listed.some(({ serial }) => serial === good.toString('hex'))).toBe(false);
+});
+
+test('publishCrl: a shard lists its own and says so critically, the complete list has all of them and no IDP', async () => {
+  const [odd, even] = (await leaves(1, 2)) as [Buffer, Buffer];
+  for (const serial of [odd, even]) await changeStatus(database.db, { kind: 'revoked', serial, at: FIXED_NOW, reason: 1 });
+  const shards = [await publish(0), await publish(1)];
+  expect(shards.map(({ der }) => entriesOf(der).map((entry) => entry.serial))).toEqual([[even.toString('hex')], [odd.toString('hex')]]);
+  const idp = shards.map(({ parsed }) => parsed.extensions.find((extension) => extension.oid === '2.5.29.28'));
+  expect(idp.map((extension) => [extension?.critical, extension?.value.toString('latin1').includes(`/crl/${issuerId}/`)])).toEqual([[true, true], [true, true]]);
+  const complete = await publish();
+  expect(entriesOf(complete.der).map((entry) => entry.serial).toSorted()).toEqual([even, odd].map((serial) => serial.toString('hex')).toSorted());
+  expect(complete.parsed.extensions.some((extension) => extension.oid === '2.5.29.28')).toBe(false);
+});
+
+test('publishCrl: certificates of the authority that were revoked are on the list of their signer, the root has a list too', async () => {
+  const { roots, active, responderFor } = authority.authorities.snapshot();
+  const responderId = responderFor(active.id)?.id as string;
+  const rootId = roots[0]?.id as string;
+  const serials = await Promise.all([responderId, active.id].map(async (id) => {
+    const { serial } = await database.ownerDb.authorityCertificate.update({ where: { id }, data: { revokedAt: FIXED_NOW, revocationReason: 4 } });
+    return Buffer.from(serial).toString('hex');
+  }));
+  try {
+    expect(entriesOf((await publish()).der)).toEqual([{ serial: serials[0], revokedAt: FIXED_NOW, reason: 4 }]);
+    expect(entriesOf((await publish(0)).der)).toEqual([]);
+    const root = await publish(COMPLETE, rootId);
+    expect(entriesOf(root.der)).toEqual([{ serial: serials[1], revokedAt: FIXED_NOW, reason: 4 }]);
+    const [anchor, list] = [file('root.pem', roots[0]?.pem ?? ''), file('root-crl.pem', encodePem('X509 CRL', root.der))];
+    execFileSync('openssl', ['crl', '-in', list, '-CAfile', anchor, '-noout'], { stdio: 'pipe' });
+  } finally {
+    await database.ownerDb.authorityCertificate.updateMany({ where: { id: { in: [responderId, active.id] } }, data: { revokedAt: null, revocationReason: null } });
+  }
+});
+
+test('publishCrl: an entry stays past its expiry for one list and one interval, then goes (RFC 5280 §3.3)', async () => {
+  const notAfter = later(60_000);
+  const serial = leafSerial(notAfter, 1);
+  await storeLeaves(database.db, issuerId, [{ serial, notAfter }]);
+  await changeStatus(database.db, { kind: 'revoked', serial, at: FIXED_NOW });
+  const counts: Record<string, number> = {};
+  // Expires at 60 s; the interval is 900 s.
+  for (const seconds of [0, 61, 900, 961, 962]) {
+    authority.clock.set(later(seconds * 1_000));
+    counts[seconds] = (await publish()).entries;
+  }
+  expect(counts).toEqual({ 0: 1, 61: 1, 900: 1, 961: 0, 962: 0 });
+});
+
+test('publishCrl: after a long outage an expired entry is still on the first list', async () => {
+  const notAfter = later(60_000);
+  await storeLeaves(database.db, issuerId, [{ serial: leafSerial(notAfter, 1), notAfter }]);
+  await changeStatus(database.db, { kind: 'revoked', serial: leafSerial(notAfter, 1), at: FIXED_NOW });
+  await publish();
+  authority.clock.set(later(100_000_000));
+  expect((await publish()).entries).toBe(1);
+  authority.clock.set(later(100_001_000));
+  expect((await publish()).entries).toBe(0);
+});
+
+test('publishCrl: thisUpdate never goes back when the clock does, and nextUpdate follows it', async () => {
+  authority.clock.set(later(600_000));
+  await publish();
+  authority.clock.set(FIXED_NOW);
+  const { number, thisUpdate, nextUpdate } = await publish();
+  expect({ number, thisUpdate, nextUpdate }).toEqual({ number: 2n, thisUpdate: later(600_000), nextUpdate: later(15_000_000) });
+});
+
+test('publishCrl: onlyIfStale publishes when the feed has a change of this list, and takes no number otherwise', async () => {
+  const [odd] = (await leaves(1)) as [Buffer];
+  const ifStale = async (shard: number) => (await publishCrl(needs(), TEST_ORIGIN, { issuerId, shard, onlyIfStale: true }))?.number;
+  expect([await ifStale(COMPLETE), await ifStale(0), await ifStale(1)]).toEqual([1n, 1n, 1n]);
+  expect([await ifStale(COMPLETE), await ifStale(0), await ifStale(1)]).toEqual([undefined, undefined, undefined]);
+  await changeStatus(database.db, { kind: 'revoked', serial: odd, at: FIXED_NOW });
+  expect([await ifStale(COMPLETE), await ifStale(0), await ifStale(1)]).toEqual([2n, undefined, 2n]);
+  await inTransaction(database.db, (tx) => appendFeedRows(tx, FIXED_NOW, [{ kind: 'agent-suspended', agentId: 'a' }]));
+  expect(await ifStale(COMPLETE)).toBeUndefined();
+});
+
+test('publishCrl: what fails after the number was taken leaves number and list as they were', async () => {
+  await publish();
+  for (const step of ['crl:numbered', 'crl:before-commit'] as const) {
+    const failing: Barrier = (name) => (name === step ? Promise.reject(new Error(step)) : undefined);
+    await expect(publishCrl(needs(failing), TEST_ORIGIN, { issuerId, shard: COMPLETE, onlyIfStale: false })).rejects.toThrow(step);
+  }
+  expect((await publish()).number).toBe(2n);
+});
+
+test('publishCrl: more entries than one chunk are each listed once', async () => {
+  const notAfter = later(HOUR);
+  const many = Array.from({ length: 10_001 }, (_, n) => ({ serial: leafSerial(n % 3 === 0 ? later(30 * HOUR) : notAfter, n), notAfter: n % 3 === 0 ? later(30 * HOUR) : notAfter, shard: n % 2 }));
+  for (let start = 0; start < many.length; start += 1_000) await storeLeaves(database.db, issuerId, many.slice(start, start + 1_000));
+  await database.db.$executeRaw`UPDATE certificates SET revoked_at = ${FIXED_NOW}, revocation_reason = 1`;
+  const { der, entries } = await publish();
+  expect(entries).toBe(10_001);
+  expect(new Set(entriesOf(der).map((entry) => entry.serial)).size).toBe(10_001);
+  expect(entriesOf((await publish(1)).der)).toHaveLength(5_000);
+});
+
+test('publishCrl: an unknown list or issuer is refused', async () => {
+  await expect(publish(7)).rejects.toMatchObject({ code: 'authority-not-found' });
+  await expect(publish(COMPLETE, 'nobody')).rejects.toMatchObject({ code: 'authority-not-found' });
+});
+
+test('publishCrl: many publishers and revocations at once: numbers are unique, and each list holds all that a lower one held (invariant 6)', async () => {
+  const serials = await leaves(...Array.from({ length: 60 }, (_, n) => n * 2));
+  const lists: { number: bigint; serials: Set<string> }[] = [];
+  const revoke = Promise.all(serials.map((serial) => changeStatus(database.db, { kind: 'revoked', serial, at: FIXED_NOW, reason: 1 })));
+  const publishing = Promise.all(Array.from({ length: 4 }, async () => {
+    for (let i = 0; i < 6; i++) {
+      const { number, der } = await publish(0);
+      lists.push({ number, serials: new Set(entriesOf(der).map((entry) => entry.serial)) });
+    }
+  }));
+  await Promise.all([revoke, publishing]);
+  lists.sort((a, b) => Number(a.number - b.number));
+  expect(lists.map(({ number }) => number)).toEqual(Array.from({ length: 24 }, (_, i) => BigInt(i + 1)));
+  for (const [i, list] of lists.entries()) {
+    const missing = [...(lists[i - 1]?.serials ?? [])].filter((serial) => !list.serials.has(serial));
+    expect(missing).toEqual([]);
+  }
+  expect(entriesOf((await publish(0)).der)).toHaveLength(60);
+});
+
+test('publishCrl: a revocation committed while the row was waited for is on the list', async () => {
+  const [serial] = (await leaves(2)) as [Buffer];
+  const { promise: mayCommit, resolve: commit } = Promise.withResolvers<void>();
+  const { promise: isNumbered, resolve: numbered } = Promise.withResolvers<void>();
+  const slow: Barrier = async (name) => {
+    if (name === 'crl:numbered') numbered();
+    if (name === 'crl:before-commit') await mayCommit;
+  };
+  const first = publishCrl(needs(slow), TEST_ORIGIN, { issuerId, shard: 0, onlyIfStale: false });
+  await isNumbered;
+  const second = publish(0); // begins now, waits for the row
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await changeStatus(database.db, { kind: 'revoked', serial, at: FIXED_NOW });
+  commit();
+  expect((await first)?.entries).toBe(0);
+  expect(await second).toMatchObject({ number: 2n, entries: 1 });
+});
+
+function openPublisher() {
+  const signals = createRevocationSignals();
+  const clock = movableClock();
+  const crls = createCrlStore({ ...authority, clock });
+  return { signals, crls, publisher: createCrlPublisher({ ...needs(), clock, signals, crls }) };
+}
+
+test('CrlPublisher: a signalled revocation is on its shard and the complete list without anyone asking', async () => {
+  const [serial] = (await leaves(1)) as [Buffer];
+  const { signals, crls, publisher } = openPublisher();
+  await publisher.kickStale();
+  await publisher.idle();
+  signals.changed([await changeStatus(database.db, { kind: 'revoked', serial, at: FIXED_NOW, reason: 1 })]);
+  await publisher.close();
+  for (const shard of [1, COMPLETE]) expect(entriesOf((await crls.get({ issuerId, shard })).der)).toEqual([{ serial: serial.toString('hex'), revokedAt: FIXED_NOW, reason: 1 }]);
+  expect((await crls.get({ issuerId, shard: 0 })).number).toBe(1n);
+});
+
+test('CrlPublisher: kickStale publishes what a killed process left behind, and nothing else', async () => {
+  const numbers = async () => (await database.db.crl.findMany({ where: { issuerId }, orderBy: { shard: 'asc' } })).map((row) => row.number);
+  const start = openPublisher().publisher;
+  await start.kickStale();
+  await start.idle();
+  expect(await numbers()).toEqual([1n, 1n, 1n]);
+  const [serial] = (await leaves(1)) as [Buffer];
+  await changeStatus(database.db, { kind: 'revoked', serial, at: FIXED_NOW });
+  const again = openPublisher().publisher;
+  await again.kickStale();
+  await again.idle();
+  expect(await numbers()).toEqual([2n, 1n, 2n]);
+});
+
+test('CrlPublisher: two processes told of the same change make one list of it', async () => {
+  const [serial] = (await leaves(1)) as [Buffer];
+  await publish(1);
+  await publish(COMPLETE);
+  const [a, b] = [openPublisher(), openPublisher()];
+  const changed = await changeStatus(database.db, { kind: 'revoked', serial, at: FIXED_NOW });
+  for (const { signals } of [a, b]) signals.changed([changed]);
+  await Promise.all([a.publisher.idle(), b.publisher.idle()]);
+  expect((await database.db.crl.findMany({ where: { issuerId, shard: { not: 0 } } })).map((row) => row.number)).toEqual([2n, 2n]);
+});
+
+test('CrlStore: a list published elsewhere is served after its next look; numbers never go back; unknown lists are refused', async () => {
+  let at = 0;
+  const clock = { now: () => FIXED_NOW, monotonicMs: () => at };
+  const crls: CrlStore = createCrlStore({ ...authority, clock });
+  const name = { issuerId, shard: COMPLETE };
+  await expect(crls.get(name)).rejects.toMatchObject({ code: 'authority-not-found' });
+  await expect(crls.get({ issuerId: 'nobody', shard: 0 })).rejects.toMatchObject({ code: 'authority-not-found' });
+  await publish();
+  expect((await crls.get(name)).number).toBe(1n);
+  const second = await publish();
+  expect((await crls.get(name)).number).toBe(1n);
+  at = 1_000;
+  const served = await crls.get(name);
+  expect(served.number).toBe(2n);
+  expect(served.der.equals(second.der)).toBe(true);
+  expect(served.etag).not.toBe((await crls.get(name)).etag.replace('2-', '1-'));
+  crls.put(name, { ...second, number: 1n });
+  expect((await crls.get(name)).number).toBe(2n);
+});
+
+test('CrlStore: while the database is away the last list is served, and a process that has none says so', async () => {
+  await publish();
+  let at = 0;
+  let away = false;
+  const db = new Proxy(database.db, {
+    get: (target, key, receiver) => {
+      if (away) throw new Error('gone');
+      return Reflect.get(target, key, receiver) as unknown;
+    },
+  });
+  const crls = createCrlStore({ db, metrics: authority.metrics, clock: { now: () => FIXED_NOW, monotonicMs: () => at } });
+  const name = { issuerId, shard: COMPLETE };
+  await crls.get(name);
+  away = true;
+  at = 5_000;
+  expect((await crls.get(name)).number).toBe(1n);
+  await expect(crls.get({ issuerId, shard: 0 })).rejects.toThrow('gone');
+});

@@ -1,0 +1,41 @@
+import { randomBytes } from 'node:crypto';
+import { connect, type Db } from '../../src/db/client.ts';
+import { databaseUrl, runSql, TEMPLATE } from './postgres.ts';
+
+export { FIXED_NOW } from './postgres.ts';
+
+/** A database of one's own, with the two roles of a real installation. */
+export interface TestDatabase {
+  name: string;
+  /** As the superuser, who owns the tables. */
+  ownerUrl: string;
+  /** As the service, who cannot change audit rows. */
+  serviceUrl: string;
+  db: Db;
+  ownerDb: Db;
+  drop(): Promise<void>;
+}
+
+/** Clones the migrated template (30 ms). Partitions stand from two days before the fixed and the real today to 40 days after. */
+export async function testDatabase(): Promise<TestDatabase> {
+  const owner = process.env.SIGNET_TEST_OWNER_URL;
+  const service = process.env.SIGNET_TEST_SERVICE_URL;
+  if (owner === undefined || service === undefined) throw new Error('no test database: run Jest with --selectProjects service');
+  const name = `t_${process.env.JEST_WORKER_ID ?? '0'}_${randomBytes(6).toString('hex')}`;
+  await runSql(owner, `CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`);
+  const [ownerUrl, serviceUrl] = [databaseUrl(owner, name), databaseUrl(service, name)];
+  const pool = { statementTimeoutMs: 20_000, applicationName: name };
+  const db = connect(serviceUrl, { ...pool, maxConnections: 10 });
+  const ownerDb = connect(ownerUrl, { ...pool, maxConnections: 2 });
+  return {
+    name,
+    ownerUrl,
+    serviceUrl,
+    db,
+    ownerDb,
+    async drop() {
+      await Promise.all([db.$disconnect(), ownerDb.$disconnect()]);
+      await runSql(owner, `DROP DATABASE ${name} WITH (FORCE)`);
+    },
+  };
+}

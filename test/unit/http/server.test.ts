@@ -1,0 +1,180 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import { createPrivateKey } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { connect as tlsConnect, type TLSSocket } from 'node:tls';
+import type { Context } from '../../../src/context.ts';
+import { StartupError } from '../../../src/core/errors.ts';
+import { openDoors, type Doors, type TlsMaterial } from '../../../src/http/server.ts';
+import { request, skeletonContext } from './serving.ts';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'signet-doors-'));
+function selfSigned(name: string): TlsMaterial & { keyPem: string } {
+  const [keyFile, certificateFile] = [path.join(folder, `${name}.key`), path.join(folder, `${name}.pem`)];
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', keyFile, '-out', certificateFile, '-subj', `/CN=${name}`, '-days', '1'], { stdio: 'ignore' });
+  const keyPem = readFileSync(keyFile, 'utf8');
+  return { key: createPrivateKey(keyPem), chainPem: readFileSync(certificateFile, 'utf8'), keyPem };
+}
+
+const [first, second, stranger] = [selfSigned('first'), selfSigned('second'), selfSigned('stranger')];
+const anyPort = { host: '127.0.0.1', port: 0 };
+const config = {
+  apiUrl: 'https://signet.example', apiListen: anyPort, mtlsListen: anyPort, statusListen: anyPort, operationsListen: anyPort, tlsMinVersion: 'TLSv1.3',
+  headersTimeoutMs: 1000, requestTimeoutMs: 2000, keepAliveTimeoutMs: 5000, maxConnections: 100, maxHeaderBytes: 4096, drainSeconds: 1,
+  jsonMaxBytes: 1024, csrMaxBytes: 512, jsonMaxDepth: 8, trustDomain: 'signet.test',
+};
+/** Answers when the test says so. */
+const slow = { entered: () => {}, gate: Promise.resolve() };
+const context = (change: object = {}): Context =>
+  skeletonContext({
+    config: { ...config, ...change } as unknown as Context['config'],
+    profiles: { shortestTtlSeconds: 300 } as Context['profiles'],
+    ocsp: {
+      answer: async () => {
+        slow.entered();
+        await slow.gate;
+        return { bytes: Buffer.from('ocsp'), headers: { 'content-type': 'application/ocsp-response' } };
+      },
+    },
+  });
+
+let doors: Doors;
+beforeAll(async () => {
+  doors = await openDoors(context(), { tls: first, warnings: ['look here'] });
+});
+afterAll(async () => {
+  await doors.close();
+  rmSync(folder, { recursive: true });
+});
+const sockets: Socket[] = [];
+afterEach(() => sockets.splice(0).forEach((socket) => socket.destroy()));
+
+const api = (options: https.RequestOptions = {}) => secure(doors.addresses.api.port, options);
+const mtls = (options: https.RequestOptions = {}) => secure(doors.addresses.mtls.port, { ...options });
+function secure(port: number, options: https.RequestOptions): Promise<{ status: number; json: Record<string, unknown> }> {
+  return new Promise((resolve, reject) => {
+    const req = https.request({ host: '127.0.0.1', port, agent: false, rejectUnauthorized: false, ...options }, (res) => {
+      let text = '';
+      res.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      res.on('end', () => resolve({ status: res.statusCode ?? 0, json: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>) }));
+    });
+    req.on('error', reject);
+    req.end();
+  });
+}
+const handshake = (port: number, options: object = {}) =>
+  new Promise<TLSSocket>((resolve, reject) => {
+    const socket = tlsConnect({ host: '127.0.0.1', port, rejectUnauthorized: false, ...options }, () => resolve(socket));
+    sockets.push(socket);
+    socket.on('error', reject);
+  });
+const rawAnswer = (port: number, text: string) =>
+  new Promise<string>((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(text));
+    sockets.push(socket);
+    let answer = '';
+    socket.on('data', (chunk) => (answer += chunk.toString()));
+    socket.on('close', () => resolve(answer));
+    socket.on('error', () => undefined);
+  });
+
+test('each door serves its own routes only', async () => {
+  expect(await api({ path: '/healthz' })).toEqual({ status: 200, json: { status: 'ok' } });
+  expect((await api({ path: '/metrics' })).json.code).toBe('not-found');
+  expect((await mtls({ path: '/v1/agents' })).json.code).toBe('not-found');
+  expect((await request({ port: doors.addresses.status.port, path: '/readyz' })).json().code).toBe('not-found');
+  expect((await request({ port: doors.addresses.operations.port, path: '/metrics' })).text).toContain('signet_http_requests_total{door="api",route="/healthz",method="GET",status="200"} 1');
+});
+
+test('the mutual TLS door lets everyone in, and wants a certificate in every request', async () => {
+  const renewal = { method: 'POST', path: '/v1/certificates/renew', headers: { 'content-length': 0 } };
+  expect(await mtls(renewal)).toMatchObject({ status: 401, json: { code: 'client-certificate-required' } });
+  expect((await mtls({ path: `/v1/status/${'01'.repeat(20)}` })).json.code).toBe('client-certificate-required');
+});
+
+test('a stranger’s certificate reaches the judge, who gets its DER', async () => {
+  const withStranger = { key: stranger.keyPem, cert: stranger.chainPem };
+  // The body is refused before the certificate is judged by the use case: the credential was there.
+  expect((await mtls({ ...withStranger, method: 'POST', path: '/v1/certificates/renew', headers: { 'content-type': 'text/plain', 'content-length': 1 } })).json.code).toBe('unsupported-media-type');
+});
+
+test('another certificate is shown from the next handshake on; an open connection stays', async () => {
+  const subjectOf = (socket: TLSSocket) => socket.getPeerCertificate().subject.CN;
+  const before = await handshake(doors.addresses.api.port);
+  doors.updateTls(second);
+  const after = await handshake(doors.addresses.api.port);
+  expect([subjectOf(before), subjectOf(after), subjectOf(await handshake(doors.addresses.mtls.port))]).toEqual(['first', 'second', 'second']);
+  const answer = new Promise<string>((resolve) => before.once('data', (chunk) => resolve(chunk.toString())));
+  before.write('GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n');
+  expect(await answer).toContain('HTTP/1.1 200 OK');
+});
+
+test('a session ticket lives no longer than the shortest profile', async () => {
+  const socket = await handshake(doors.addresses.mtls.port, { key: stranger.keyPem, cert: stranger.chainPem });
+  const session = await new Promise<Buffer>((resolve) => socket.once('session', resolve));
+  const file = path.join(folder, 'session.der');
+  writeFileSync(file, session);
+  const shown = execFileSync('openssl', ['sess_id', '-in', file, '-inform', 'DER', '-noout', '-text']).toString();
+  expect(shown).toMatch(/lifetime hint: 300 \(seconds\)/);
+});
+
+test('TLS 1.2 is not spoken by default', async () => {
+  await expect(handshake(doors.addresses.api.port, { maxVersion: 'TLSv1.2' })).rejects.toThrow();
+});
+
+test('what is not HTTP, has too long a head, or is too slow is refused', async () => {
+  const { port } = doors.addresses.status;
+  expect(await rawAnswer(port, 'garbage\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/);
+  expect(await rawAnswer(port, `GET / HTTP/1.1\r\nhost: x\r\nx: ${'a'.repeat(5000)}\r\n\r\n`)).toMatch(/^HTTP\/1\.1 431 /);
+  expect(await rawAnswer(port, 'GET / HTTP/1.1\r\nhost: x\r\n')).toMatch(/^HTTP\/1\.1 408 /);
+});
+
+test('OCSP by GET takes the rest of the path, by POST its own content type', async () => {
+  const { port } = doors.addresses.status;
+  expect(await request({ port, path: '/ocsp/MEQwQjBA%2Bw==' })).toMatchObject({ status: 200, text: 'ocsp', headers: { 'content-type': 'application/ocsp-response' } });
+  expect((await request({ port, path: '/ocsp', method: 'POST', headers: { 'content-type': 'application/ocsp-request' } }, 'x')).text).toBe('ocsp');
+  expect((await request({ port, path: '/ocsp', method: 'POST', headers: { 'content-type': 'application/json' } }, '{}')).json().code).toBe('unsupported-media-type');
+  expect((await request({ port, path: '/ocsp', method: 'POST', headers: { 'content-type': 'application/ocsp-request' } }, Buffer.alloc(1_000_000))).status).toBe(413);
+});
+
+test('an address that is taken is a startup fault that names the door, and no door stays open', async () => {
+  const { port } = doors.addresses.status;
+  const failing = openDoors(context({ statusListen: { host: '127.0.0.1', port } }), { tls: first, warnings: [] });
+  await expect(failing).rejects.toThrow(StartupError);
+  await expect(failing).rejects.toThrow(new RegExp(`the status door cannot listen on 127.0.0.1:${port}`));
+});
+
+test('draining: a request under way is answered, new connections are refused, idle ones are closed', async () => {
+  const own = await openDoors(context(), { tls: first, warnings: [] });
+  const { port } = own.addresses.status;
+  const idle = new http.Agent({ keepAlive: true });
+  await request({ agent: idle, port, path: '/healthz' });
+
+  let open = () => {};
+  slow.gate = new Promise((resolve) => (open = resolve));
+  const entered = new Promise<void>((resolve) => (slow.entered = resolve));
+  const underWay = request({ port, path: '/ocsp/AAAA', agent: new http.Agent({ keepAlive: true }) });
+  await entered;
+  const closed = own.close();
+  await expect(request({ port, path: '/healthz' })).rejects.toThrow('ECONNREFUSED');
+  open();
+  const answer = await underWay;
+  expect([answer.status, answer.headers.connection]).toEqual([200, 'close']);
+  await closed;
+  idle.destroy();
+});
+
+test('draining ends: what is still under way after drainSeconds is cut off', async () => {
+  const own = await openDoors(context({ drainSeconds: 0 }), { tls: first, warnings: [] });
+  slow.gate = new Promise(() => {});
+  const entered = new Promise<void>((resolve) => (slow.entered = resolve));
+  const underWay = request({ port: own.addresses.status.port, path: '/ocsp/AAAA' }).then(() => 'answered', () => 'cut off');
+  await entered;
+  await own.close();
+  expect(await underWay).toBe('cut off');
+});
