@@ -27,7 +27,13 @@ export default {
       from: { path: dirs(['policy', 'profiles', 'verify', 'x509', 'api']) },
       to: { path: [dirs(['db', 'keystore', 'config']), '^src/core/(clock|random)[.]ts$'] },
     },
-    { name: 'http-reads-through-views', severity: 'error', from: { path: '^src/http/' }, to: { path: '^src/db/', pathNot: '^src/db/views/' } },
+    // What is HTTP's own rests in tables of its own: idempotency records and API tokens. Of the rest it sees only views.
+    {
+      name: 'http-reads-through-views',
+      severity: 'error',
+      from: { path: '^src/http/' },
+      to: { path: '^src/db/', pathNot: '^src/db/(views/|(client|errors|idempotency|admin-tokens)[.]ts$)' },
+    },
     {
       name: 'plug-in-named-only-by-its-index',
       severity: 'error',
@@ -55,7 +61,7 @@ export default {
       name: 'reachable-from-an-entry',
       severity: 'error',
       from: { path: '^src/(main|signet)[.]ts$' },
-      to: { path: '^src/', pathNot: '[.]d[.]ts$', reachable: false },
+      to: { path: '^src/', pathNot: '([.]d[.]ts$|^src/db/generated/|^src/(main|signet)[.]ts$)', reachable: false },
     },
   ],
   options: {

@@ -3,7 +3,7 @@
  * Ends with exit 0 only if every step was seen to happen.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -81,7 +81,8 @@ async function main(): Promise<void> {
     },
   });
   children.push(signet);
-  await until('Signet is ready', async () => (await fetch(`http://127.0.0.1:${operations}/readyz`)).ok);
+  await until('Signet is ready', async () => signet.exitCode !== null || (await fetch(`http://127.0.0.1:${operations}/readyz`)).ok);
+  if (signet.exitCode !== null) throw new DemoFailure(`not seen: Signet ended with ${signet.exitCode}`);
   const root = await (await fetch(`${url.status}/trust-bundle.pem`)).text();
   writeFileSync(file('root.pem'), root);
   const fingerprint = ok(run('openssl', ['x509', '-in', 'root.pem', '-noout', '-fingerprint', '-sha256']), 'the root’s fingerprint').split('=')[1]?.trim() ?? '';
@@ -163,7 +164,8 @@ async function main(): Promise<void> {
   check(!existsSync(path.join(dataDir, 'postgres/data/postmaster.pid')), 'no process was left behind');
 }
 
-mkdirSync(folder, { recursive: true });
+// PostgreSQL runs as another user when this is root: it must be able to enter.
+chmodSync(folder, 0o711);
 try {
   await main();
   say('\nEvery step was seen to happen.');
@@ -172,6 +174,7 @@ try {
   process.exitCode = 1;
 } finally {
   for (const child of children) if (child.exitCode === null) child.kill('SIGTERM');
-  await Promise.all(children.map((child) => (child.exitCode === null && child.signalCode === null ? new Promise((resolve) => child.once('exit', resolve)) : undefined)));
+  const left = children.filter((child) => child.exitCode === null && child.signalCode === null);
+  await Promise.all(left.map((child) => new Promise((resolve) => child.once('exit', resolve))));
   if (process.exitCode !== 1) rmSync(folder, { recursive: true, force: true });
 }

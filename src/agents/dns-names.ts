@@ -1,5 +1,4 @@
 import { isIP } from 'node:net';
-import { domainToASCII } from 'node:url';
 
 const LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/;
 const MAX_CHARACTERS = 253;
@@ -11,8 +10,8 @@ const MAX_CHARACTERS = 253;
 export function isDnsName(name: string): boolean {
   if (name.length > MAX_CHARACTERS || isIP(name) !== 0) return false;
   const labels = name.split('.');
-  // The WHATWG host parser reads a last label of digits as part of an IPv4 address, and checks A-labels.
-  return labels.every((label) => LABEL.test(label)) && !/^(\d+|0x[0-9a-f]*)$/.test(labels.at(-1) ?? '') && domainToASCII(name) === name;
+  // The WHATWG host parser reads a last label of digits as part of an IPv4 address (inet_aton does too).
+  return labels.every((label) => LABEL.test(label)) && !/^(\d+|0x[0-9a-f]*)$/.test(labels.at(-1) ?? '');
 }
 
 /** The hosts Signet itself is reached at: a certificate for one of them would let an agent stand in for Signet. */

@@ -60,12 +60,13 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     async call(operation, call = {}) {
       const url = new URL(pathOf(operation, call), options.url);
       const body = operation.consumes.length > 0 ? JSON.stringify(call.body ?? {}) : undefined;
-      const answer = await send(url, agent, operation.method.toUpperCase(), body, {
+      const headers = {
         accept: call.accept ?? 'application/json',
         ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) }),
         ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
         ...call.headers,
-      }, options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+      };
+      const answer = await send(url, { agent, method: operation.method.toUpperCase(), headers, timeout: options.timeoutMs ?? DEFAULT_TIMEOUT_MS }, body);
       if (answer.status < 200 || answer.status > 299) throw new ApiError(answer.status, problemOf(answer), answer.text);
       return answer;
     },
@@ -76,7 +77,7 @@ function pathOf(operation: Operation, call: ApiCall): string {
   const path = operation.path.replace(/\{(\w+)\}/g, (_whole, name: string) => encodeURIComponent(call.params?.[name] ?? ''));
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(call.query ?? {})) for (const one of [value].flat()) if (one !== undefined) query.append(name, one);
-  return query.size > 0 ? `${path}?${query}` : path;
+  return query.size > 0 ? `${path}?${query.toString()}` : path;
 }
 
 function problemOf(answer: ApiAnswer): Problem | undefined {
@@ -88,9 +89,9 @@ function problemOf(answer: ApiAnswer): Problem | undefined {
   }
 }
 
-function send(url: URL, agent: https.Agent, method: string, body: string | undefined, headers: Record<string, string>, timeoutMs: number): Promise<ApiAnswer> {
+function send(url: URL, options: https.RequestOptions, body: string | undefined): Promise<ApiAnswer> {
   return new Promise((resolve, reject) => {
-    const request = https.request(url, { agent, method, headers, timeout: timeoutMs }, (response) => {
+    const request = https.request(url, options, (response) => {
       const parts: Buffer[] = [];
       let size = 0;
       response.on('data', (part: Buffer) => {
@@ -103,7 +104,7 @@ function send(url: URL, agent: https.Agent, method: string, body: string | undef
         resolve({ status: response.statusCode ?? 0, contentType: response.headers['content-type'] ?? '', text: Buffer.concat(parts).toString('utf8') }),
       );
     });
-    request.on('timeout', () => request.destroy(new Error(`no answer within ${timeoutMs} ms`)));
+    request.on('timeout', () => request.destroy(new Error(`no answer within ${options.timeout ?? 0} ms`)));
     request.on('error', reject);
     request.end(body);
   });

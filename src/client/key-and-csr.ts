@@ -16,7 +16,7 @@ export async function makeKeyAndCsr(type: NewKeyType = 'ecdsa-p256'): Promise<{ 
   // @peculiar/webcrypto has no Ed25519 under this name; node's own does.
   const provider = type === 'ed25519' ? globalThis.crypto : (new Crypto() as unknown as webcrypto.Crypto);
   const algorithm = ALGORITHMS[type];
-  const keys = (await provider.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
+  const keys = await provider.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   const request = await x509.Pkcs10CertificateRequestGenerator.create({ name: '', keys, signingAlgorithm: algorithm, extensions: [], attributes: [] }, provider);
   const pkcs8 = Buffer.from(await provider.subtle.exportKey('pkcs8', keys.privateKey));
   return { key: x509.PemConverter.encode(pkcs8, 'PRIVATE KEY') + '\n', csr: request.toString('pem') + '\n' };

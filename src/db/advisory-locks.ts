@@ -12,4 +12,6 @@ export const ADVISORY_LOCK = {
   migrationScript: 3,
   /** Changes of the authority take turns. */
   authorityChanges: 4,
+  /** Makers of partitions take turns. */
+  partitions: 5,
 } as const;

@@ -10,7 +10,8 @@ export interface ClusterRecord {
 
 /** Undefined before the first start. */
 export async function findCluster(db: Db | Tx): Promise<ClusterRecord | undefined> {
-  const row = await db.cluster.findUnique({ where: { singleton: true } });
+  // Not findUnique: Prisma batches concurrent ones with `in`, which a boolean key does not have.
+  const row = await db.cluster.findFirst();
   return row === null ? undefined : { id: row.id, epoch: row.epoch, trustDomain: row.trustDomain, createdAt: row.createdAt };
 }
 

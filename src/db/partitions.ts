@@ -1,3 +1,4 @@
+import { ADVISORY_LOCK, LOCK_CLASS } from './advisory-locks.ts';
 import { inTransaction, type Db, type Tx } from './client.ts';
 
 /** A partition of `certificates`: one UTC day of expiry. */
@@ -34,7 +35,7 @@ export async function listPartitions(db: Db | Tx): Promise<Partition[]> {
  */
 export async function ensurePartitions(ownerDb: Db, fromDay: number, toDay: number): Promise<string[]> {
   return inTransaction(ownerDb, async (tx) => {
-    await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtext('signet:partitions'))`;
+    await tx.$executeRaw`SELECT pg_advisory_xact_lock(${LOCK_CLASS}::int, ${ADVISORY_LOCK.partitions}::int)`;
     const there = new Set((await listPartitions(tx)).map(({ bucket }) => bucket));
     const created: string[] = [];
     for (let bucket = fromDay; bucket <= toDay; bucket++) {

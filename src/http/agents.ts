@@ -35,7 +35,7 @@ export const get: HandlerOf<typeof api.getAgent> = async (ctx, { params }) => {
 
 /** PATCH /v1/agents/{agentId} */
 export const change: HandlerOf<typeof api.changeAgent> = async (ctx, { origin, params, body, ifMatch, now }) =>
-  answer(ctx, await changeAgent(ctx, origin, params.agentId, { set: body, ifMatch, now }));
+  answer(ctx, await changeAgent(ctx, origin, params.agentId, { changes: body, version: ifMatch, now }));
 
 /** POST /v1/agents/{agentId}/activate */
 export const activate: HandlerOf<typeof api.activateAgent> = async (ctx, { origin, params, body, now }) => answer(ctx, await activateAgent(ctx, origin, params.agentId, { reason: body.reason, now }));

@@ -109,44 +109,7 @@ export async function issueCertificate(ctx: Context, origin: Origin, request: Is
   await step('signed');
 
   // Step 7: durable together with its audit event, re-checked under the commit lock.
-  const commit: CertificateCommit = {
-    kind,
-    agentId: registration.agentId,
-    instanceId: request.instanceId,
-    tokenId: request.tokenId,
-    source: origin.source,
-    oldSerial: request.oldSerial,
-    keyReuse: profile.keyReuse && kind === 'renew',
-    serial: certificate.serial,
-    issuerId: issuer.id,
-    profile: profile.name,
-    shard,
-    generation: request.generation,
-    fingerprint: createHash('sha256').update(der).digest(),
-    keyHash: csr.publicKey.keyHash,
-    der,
-    notBefore: intent.notBefore,
-    notAfter: intent.notAfter,
-    issuedAt: now,
-    idempotency: request.idempotency,
-    audit: encodeAuditEvent(ctx, origin, now, {
-      kind: kind === 'enroll' ? 'certificate.issued' : 'certificate.renewed',
-      outcome: 'success',
-      agentId: registration.agentId,
-      instanceId: request.instanceId,
-      serial: certificate.serial,
-      ...(request.tokenId === null ? {} : { target: request.tokenId }),
-      authority: issuer.id,
-      detail: {
-        certificateSha256: createHash('sha256').update(der).digest('hex'),
-        profile: profile.name,
-        generation: request.generation,
-        notAfter: intent.notAfter.toISOString(),
-        ...(request.oldSerial === null ? {} : { supersedes: serialHex(request.oldSerial) }),
-      },
-    }),
-  };
-  const verdict = await ctx.commits.submit(commit);
+  const verdict = await ctx.commits.submit(commitOf(ctx, origin, request, { der, certificate, issuerId: issuer.id, shard }));
   if (verdict !== 'committed') throw await refused(ctx, verdict, csr.publicKey.keyHash);
   await step('committed');
 
@@ -162,6 +125,34 @@ export async function issueCertificate(ctx: Context, origin: Origin, request: Is
     notBefore: intent.notBefore,
     notAfter: intent.notAfter,
     issuedAt: now,
+  };
+}
+
+/** The row of a signed certificate, with its audit event and everything the commit must find unchanged. */
+function commitOf(ctx: Context, origin: Origin, request: IssueRequest, signed: { der: Buffer; certificate: Certificate; issuerId: string; shard: number }): CertificateCommit {
+  const { kind, registration, profile, csr, now, instanceId, generation, tokenId, oldSerial } = request;
+  const { der, certificate, issuerId, shard } = signed;
+  const fingerprint = createHash('sha256').update(der).digest();
+  const audit = encodeAuditEvent(ctx, origin, now, {
+    kind: kind === 'enroll' ? 'certificate.issued' : 'certificate.renewed',
+    outcome: 'success',
+    agentId: registration.agentId,
+    instanceId,
+    serial: certificate.serial,
+    ...(tokenId === null ? {} : { target: tokenId }),
+    authority: issuerId,
+    detail: {
+      certificateSha256: fingerprint.toString('hex'),
+      profile: profile.name,
+      generation,
+      notAfter: certificate.notAfter.toISOString(),
+      ...(oldSerial === null ? {} : { supersedes: serialHex(oldSerial) }),
+    },
+  });
+  return {
+    kind, agentId: registration.agentId, instanceId, tokenId, source: origin.source, oldSerial, keyReuse: profile.keyReuse && kind === 'renew',
+    serial: certificate.serial, issuerId, profile: profile.name, shard, generation, fingerprint, keyHash: csr.publicKey.keyHash, der,
+    notBefore: certificate.notBefore, notAfter: certificate.notAfter, issuedAt: now, idempotency: request.idempotency, audit,
   };
 }
 

@@ -56,7 +56,7 @@ export const ALGORITHMS: Readonly<Record<KeyAlgorithm, AlgorithmRecord>> = {
   'rsa-4096': { key: 'rsa-4096', family: 'rsa', keyIdentifier: rsaKey, signature: rsaSha384 },
 };
 
-const keyOf = (der: Uint8Array): string => Buffer.from(der.buffer, der.byteOffset, der.byteLength).latin1Slice();
+const keyOf = (der: Uint8Array): string => Buffer.from(der.buffer, der.byteOffset, der.byteLength).toString('latin1');
 
 const SCHEMES: ReadonlyMap<string, SignatureScheme> = new Map([
   ...[ecdsaSha256, ecdsaSha384, ecdsaSha512, ed25519, rsaSha256, rsaSha384, rsaSha512].map((one) => [keyOf(one.der), one] as const),

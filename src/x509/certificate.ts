@@ -1,139 +1,147 @@
-import { bitStringBytes, DerError, open, smallInteger, timeValue, unsignedIntegerBytes, type DerCursor } from './der/reader.ts';
+/** Certificates (RFC 5280 §4), read strictly. */
+import { bitStringBytes, DerError, open, smallInteger, timeValue, unsignedIntegerBytes, type DerCursor, type DerNode } from './der/reader.ts';
 import { TAG } from './der/writer.ts';
-import { parseAuthorityInformationAccess, type AuthorityInformation } from './extensions/authority-information-access.ts';
+import { parseAuthorityInformationAccess, type AuthorityInformationAccess } from './extensions/authority-information-access.ts';
 import { parseAuthorityKeyIdentifier } from './extensions/authority-key-identifier.ts';
 import { parseBasicConstraints, type BasicConstraints } from './extensions/basic-constraints.ts';
+import { parseCrlDistributionPoints } from './extensions/crl-distribution-points.ts';
 import { parseExtendedKeyUsage } from './extensions/extended-key-usage.ts';
 import { parseExtensions, type Extension } from './extensions/extension.ts';
+import type { GeneralNames } from './extensions/general-names.ts';
 import { parseKeyUsage, type KeyUsage } from './extensions/key-usage.ts';
-import { parseSubjectAlternativeName, type AlternativeNames } from './extensions/subject-alternative-name.ts';
+import { parseSubjectAlternativeName } from './extensions/subject-alternative-name.ts';
 import { parseSubjectKeyIdentifier } from './extensions/subject-key-identifier.ts';
-import { parseName, type NameAttribute } from './names.ts';
+import { parseRelativeNames, type NameAttribute } from './names.ts';
 import { OID } from './oids.ts';
 
-/** A certificate as it was read (RFC 5280 §4.1). Buffers are views into the input. */
-export interface Certificate {
-  /** Whole certificate; for what `parseTbs` read, the TBSCertificate. */
+/** A certificate as read; buffers are views into `der`. */
+export interface Certificate extends KnownExtensions {
+  /** The whole certificate; of parseTbs the TBSCertificate alone. */
   der: Buffer;
+  /** What the signature covers. */
   tbs: Buffer;
-  /** 1, 2 or 3. */
-  version: number;
-  /** Magnitude. */
+  version: 1 | 2 | 3;
+  /** Magnitude without sign octet, 1 to 20 octets. */
   serial: Buffer;
-  /** AlgorithmIdentifier of the signature (the outer one; for `parseTbs` the inner one). */
+  /** AlgorithmIdentifier, DER; the same inside and outside. */
   signatureAlgorithm: Buffer;
-  /** Empty for what `parseTbs` read. */
+  /** Empty of parseTbs. */
   signature: Buffer;
+  /** Name, DER. */
   issuerName: Buffer;
   issuer: NameAttribute[];
-  subjectName: Buffer;
-  subject: NameAttribute[];
   notBefore: Date;
   notAfter: Date;
+  /** Name, DER. */
+  subjectName: Buffer;
+  subject: NameAttribute[];
+  /** SubjectPublicKeyInfo, DER; the key itself is not judged here (parsePublicKey does). */
   spki: Buffer;
+  /** In the order they came, no two of one kind. */
   extensions: Extension[];
-  basicConstraints?: BasicConstraints;
-  keyUsage?: KeyUsage[];
-  extendedKeyUsage?: string[];
-  subjectAlternativeName?: AlternativeNames & { critical: boolean };
-  subjectKeyIdentifier?: Buffer;
-  authorityKeyIdentifier?: Buffer;
-  authorityInformationAccess?: AuthorityInformation;
 }
 
-/** Reads a Certificate, strictly. @throws DerError for anything else */
+/** Values of the extensions we understand; undefined where the certificate does not have them. */
+export interface KnownExtensions {
+  basicConstraints: BasicConstraints | undefined;
+  keyUsage: KeyUsage[] | undefined;
+  /** Names of known purposes, dotted OIDs of others. */
+  extendedKeyUsage: string[] | undefined;
+  subjectAlternativeName: GeneralNames | undefined;
+  subjectKeyIdentifier: Buffer | undefined;
+  authorityKeyIdentifier: Buffer | undefined;
+  /** URIs. */
+  crlDistributionPoints: string[] | undefined;
+  authorityInformationAccess: AuthorityInformationAccess | undefined;
+}
+
+const MAX_SERIAL_BYTES = 20;
+
+/** Reads a certificate; its signature is not checked. @throws DerError and nothing else, whatever the octets are */
 export function parseCertificate(der: Uint8Array): Certificate {
-  const outer = open(der);
-  const node = outer.expect(TAG.SEQUENCE, 'Certificate');
-  outer.end('Certificate');
-  const fields = outer.descend(node);
-  const tbs = fields.expect(TAG.SEQUENCE, 'TBSCertificate');
-  const signatureAlgorithm = fields.expect(TAG.SEQUENCE, 'signatureAlgorithm').raw;
-  const signature = bitStringBytes(fields.expect(TAG.BIT_STRING, 'signatureValue'));
-  fields.end('Certificate');
-  const certificate = readTbs(fields.descend(tbs), tbs.raw);
-  if (!certificate.signatureAlgorithm.equals(signatureAlgorithm)) throw new DerError('the two signature algorithms differ', tbs.offset);
-  return { ...certificate, der: node.raw, signature };
+  const top = open(der);
+  const outer = top.expect(TAG.SEQUENCE, 'Certificate');
+  top.end('Certificate');
+  const parts = top.descend(outer);
+  const tbs = parts.expect(TAG.SEQUENCE, 'TBSCertificate');
+  const algorithm = parts.expect(TAG.SEQUENCE, 'signatureAlgorithm');
+  const signature = bitStringBytes(parts.expect(TAG.BIT_STRING, 'signatureValue'));
+  parts.end('Certificate');
+  const fields = parseFields(parts.descend(tbs));
+  if (!fields.signatureAlgorithm.equals(algorithm.raw)) throw new DerError('signature algorithms inside and outside differ', algorithm.offset);
+  return { der: outer.raw, tbs: tbs.raw, signature, ...fields };
 }
 
-/** Reads a TBSCertificate that is not yet signed. @throws DerError */
+/** Reads a TBSCertificate that nobody has signed yet. @throws DerError */
 export function parseTbs(tbs: Uint8Array): Certificate {
-  const outer = open(tbs);
-  const node = outer.expect(TAG.SEQUENCE, 'TBSCertificate');
-  outer.end('TBSCertificate');
-  return readTbs(outer.descend(node), node.raw);
+  const top = open(tbs);
+  const node = top.expect(TAG.SEQUENCE, 'TBSCertificate');
+  top.end('TBSCertificate');
+  return { der: node.raw, tbs: node.raw, signature: Buffer.alloc(0), ...parseFields(top.descend(node)) };
 }
 
-function readTbs(fields: DerCursor, raw: Buffer): Certificate {
-  const version = readVersion(fields);
-  const serial = unsignedIntegerBytes(fields.expect(TAG.INTEGER, 'serialNumber'));
+function parseFields(fields: DerCursor): Omit<Certificate, 'der' | 'tbs' | 'signature'> {
+  const version = parseVersion(fields);
+  const serial = parseSerialNumber(fields.expect(TAG.INTEGER, 'serialNumber'));
   const signatureAlgorithm = fields.expect(TAG.SEQUENCE, 'signature').raw;
-  const issuer = parseName(fields);
-  const validity = fields.sequence('Validity');
+  const issuer = fields.expect(TAG.SEQUENCE, 'issuer');
+  const validity = fields.sequence('validity');
   const notBefore = timeValue(validity.next());
   const notAfter = timeValue(validity.next());
-  validity.end('Validity');
-  const subject = parseName(fields);
-  const spki = fields.expect(TAG.SEQUENCE, 'SubjectPublicKeyInfo').raw;
-  fields.optional(0x81);
-  fields.optional(0x82);
-  const wrapped = fields.optional(0xa3);
+  validity.end('validity');
+  const subject = fields.expect(TAG.SEQUENCE, 'subject');
+  const spki = fields.expect(TAG.SEQUENCE, 'subjectPublicKeyInfo').raw;
+  const wrapped = version === 3 ? fields.optional(0xa3) : undefined;
+  // Unique identifiers [1] and [2] end here too: no CA may make them (§4.1.2.8).
   fields.end('TBSCertificate');
-  if (wrapped && version !== 3) throw new DerError('extensions in a certificate that is not version 3', wrapped.offset);
   const extensions = wrapped ? parseExtensions(fields.descend(wrapped)) : [];
   return {
-    der: raw, tbs: raw, version, serial, signatureAlgorithm, signature: Buffer.alloc(0),
-    issuerName: issuer.raw, issuer: issuer.attributes, subjectName: subject.raw, subject: subject.attributes,
-    notBefore, notAfter, spki, extensions,
-    ...readExtensions(extensions),
+    version,
+    serial,
+    signatureAlgorithm,
+    issuerName: issuer.raw,
+    issuer: parseRelativeNames(fields.descend(issuer)),
+    notBefore,
+    notAfter,
+    subjectName: subject.raw,
+    subject: parseRelativeNames(fields.descend(subject)),
+    spki,
+    extensions,
+    ...parseKnownExtensions(extensions),
   };
 }
 
-function readVersion(fields: DerCursor): number {
-  const wrapped = fields.optional(0xa0);
-  if (!wrapped) return 1;
-  const inner = fields.descend(wrapped);
+/** Version 1 is the default, which DER leaves out. */
+function parseVersion(fields: DerCursor): Certificate['version'] {
+  const wrapper = fields.optional(0xa0);
+  if (!wrapper) return 1;
+  const inner = fields.descend(wrapper);
   const version = smallInteger(inner.expect(TAG.INTEGER, 'version'));
   inner.end('version');
-  if (version !== 1 && version !== 2) throw new DerError('unknown certificate version, or the default one written out', wrapped.offset);
-  return version + 1;
+  if (version !== 1 && version !== 2) throw new DerError('unknown certificate version', wrapper.offset);
+  return version === 1 ? 2 : 3;
 }
 
-type ReadExtensions = Pick<
-  Certificate,
-  'basicConstraints' | 'keyUsage' | 'extendedKeyUsage' | 'subjectAlternativeName' | 'subjectKeyIdentifier' | 'authorityKeyIdentifier' | 'authorityInformationAccess'
->;
+function parseSerialNumber(node: DerNode): Buffer {
+  const serial = unsignedIntegerBytes(node);
+  if (serial.length > MAX_SERIAL_BYTES || (serial.length === 1 && serial[0] === 0)) throw new DerError('serial number is not 1 to 20 octets, positive', node.offset);
+  return serial;
+}
 
-function readExtensions(extensions: readonly Extension[]): ReadExtensions {
-  const read: ReadExtensions = {};
-  for (const { oid, value, critical } of extensions) {
-    switch (oid) {
-      case OID.basicConstraints:
-        read.basicConstraints = parseBasicConstraints(value);
-        break;
-      case OID.keyUsage:
-        read.keyUsage = parseKeyUsage(value);
-        break;
-      case OID.extendedKeyUsage:
-        read.extendedKeyUsage = parseExtendedKeyUsage(value);
-        break;
-      case OID.subjectAlternativeName:
-        read.subjectAlternativeName = { ...parseSubjectAlternativeName(value), critical };
-        break;
-      case OID.subjectKeyIdentifier:
-        read.subjectKeyIdentifier = parseSubjectKeyIdentifier(value);
-        break;
-      case OID.authorityKeyIdentifier: {
-        const keyIdentifier = parseAuthorityKeyIdentifier(value);
-        if (keyIdentifier) read.authorityKeyIdentifier = keyIdentifier;
-        break;
-      }
-      case OID.authorityInformationAccess:
-        read.authorityInformationAccess = parseAuthorityInformationAccess(value);
-        break;
-      default:
-        break;
-    }
-  }
-  return read;
+/** The extensions we understand, parsed. @throws DerError */
+function parseKnownExtensions(extensions: readonly Extension[]): KnownExtensions {
+  const value = <T>(id: string, parse: (value: Buffer) => T): T | undefined => {
+    const extension = extensions.find((one) => one.oid === id);
+    return extension && parse(extension.value);
+  };
+  return {
+    basicConstraints: value(OID.basicConstraints, parseBasicConstraints),
+    keyUsage: value(OID.keyUsage, parseKeyUsage),
+    extendedKeyUsage: value(OID.extendedKeyUsage, parseExtendedKeyUsage),
+    subjectAlternativeName: value(OID.subjectAlternativeName, parseSubjectAlternativeName),
+    subjectKeyIdentifier: value(OID.subjectKeyIdentifier, parseSubjectKeyIdentifier),
+    authorityKeyIdentifier: value(OID.authorityKeyIdentifier, parseAuthorityKeyIdentifier),
+    crlDistributionPoints: value(OID.crlDistributionPoints, parseCrlDistributionPoints),
+    authorityInformationAccess: value(OID.authorityInformationAccess, parseAuthorityInformationAccess),
+  };
 }

@@ -3,10 +3,10 @@
  * list may hold a million of them.
  */
 import { bitStringBytes, DerCursor, DerError, open, smallInteger, timeValue, unsignedIntegerBytes, type DerLimits } from './der/reader.ts';
-import { bitString, context, header, integer, sequence, TAG, time } from './der/writer.ts';
+import { bitString, context, enumerated, header, integer, sequence, TAG, time } from './der/writer.ts';
 import { parseCrlNumber } from './extensions/crl-number.ts';
 import { encodeExtensions, parseExtensions, type Extension } from './extensions/extension.ts';
-import { encodeReasonCode, parseReasonCode } from './extensions/reason-code.ts';
+import { parseReasonCode } from './extensions/reason-code.ts';
 import { OID } from './oids.ts';
 
 /** One revoked certificate (RFC 5280 §5.1.2.6). */
@@ -36,8 +36,10 @@ const HEADER_ROOM = 6;
 const MAX_ENTRY_BYTES = 56;
 const MAX_SERIAL_BYTES = 20;
 
-/** crlEntryExtensions of each reason, made once. */
-const REASON_EXTENSIONS: readonly Buffer[] = Array.from({ length: 11 }, (_, reason) => encodeExtensions([encodeReasonCode(reason)]));
+/** crlEntryExtensions of each reason, made once (§5.3.1). */
+const REASON_EXTENSIONS: readonly Buffer[] = Array.from({ length: 11 }, (_, reason) =>
+  encodeExtensions([{ oid: OID.reasonCode, critical: false, value: enumerated(reason) }]),
+);
 
 /**
  * A TBSCertList (§5.1.2) under construction: the caller adds entries as it reads them from the database, and nothing but their

@@ -1,145 +1,153 @@
+/** Certification requests (PKCS #10, RFC 2986), read strictly. A CSR gives the key and the proof of possession; what else it says is a wish. */
 import { SignetError } from '../core/errors.ts';
-import { bitStringBytes, DerError, oidValue, open, smallInteger, type DerCursor } from './der/reader.ts';
+import { bitStringBytes, DEFAULT_LIMITS, DerError, oidValue, open, smallInteger, type DerCursor, type DerNode } from './der/reader.ts';
 import { TAG } from './der/writer.ts';
 import { parseBasicConstraints } from './extensions/basic-constraints.ts';
 import { parseExtendedKeyUsage } from './extensions/extended-key-usage.ts';
-import { parseExtensions, type Extension } from './extensions/extension.ts';
-import { parseKeyUsage } from './extensions/key-usage.ts';
+import { DuplicateExtensionError, parseExtensionList, type Extension } from './extensions/extension.ts';
+import { parseKeyUsage, type KeyUsage } from './extensions/key-usage.ts';
 import { parseSubjectAlternativeName } from './extensions/subject-alternative-name.ts';
-import { parseName, type NameAttribute } from './names.ts';
+import { parseRelativeNames, type NameAttribute } from './names.ts';
 import { OID } from './oids.ts';
 import { parsePublicKey, verifySignature, type PublicKeyInfo } from './public-key.ts';
 
-/** A PKCS#10 request as it was read (RFC 2986 §4). What it asks for is a wish; what it proves is its key. */
+/** What the extensions of a CSR ask for. Whoever asks to be a CA is refused while parsing. */
+export interface RequestedExtensions {
+  uris: string[];
+  dnsNames: string[];
+  /** How many e-mail addresses, IP addresses and names of other kinds. */
+  otherNames: number;
+  keyUsage: KeyUsage[] | undefined;
+  /** Names of known purposes, dotted OIDs of others. */
+  extendedKeyUsage: string[] | undefined;
+}
+
+/** A CSR as read; buffers are views into `der`. Its signature is checked by verifyCsr. */
 export interface CertificateRequest {
   der: Buffer;
-  /** CertificationRequestInfo: what is signed. */
+  /** CertificationRequestInfo: what the signature covers. */
   tbs: Buffer;
   subject: NameAttribute[];
   publicKey: PublicKeyInfo;
+  /** AlgorithmIdentifier, DER. */
   signatureAlgorithm: Buffer;
   signature: Buffer;
   requested: RequestedExtensions;
 }
 
-export interface RequestedExtensions {
-  uris: string[];
-  dnsNames: string[];
-  /** E-mail, IP and other general names asked for. */
-  otherNames: number;
-  keyUsage: string[] | undefined;
-  extendedKeyUsage: string[] | undefined;
-}
-
 export interface CsrLimits {
+  /** Octets of the whole request. */
   maxBytes: number;
-  /** Alternative names asked for, at most. */
+  /** Attributes of the subject and alternative names together. */
   maxNames: number;
 }
 
-const MAX_ATTRIBUTES = 16;
-const ATTRIBUTES = 0xa0;
-const CHALLENGE_PASSWORD = '1.2.840.113549.1.9.7';
-
 /**
- * Reads a CSR strictly. Its signature is verified by `verifyCsr`.
- * @throws SignetError csr-too-large, csr-malformed, csr-attribute-duplicated, csr-extension-unsupported, csr-ca-requested, key-type-not-allowed, key-weak, names-not-granted
+ * Reads a CSR.
+ * @throws SignetError `csr-malformed`, `csr-too-large`, `csr-attribute-duplicated`, `csr-extension-unsupported`, `csr-ca-requested`,
+ * `key-type-not-allowed`, `key-weak`, and nothing else, whatever the octets are
  */
 export function parseCsr(der: Uint8Array, limits: CsrLimits): CertificateRequest {
-  if (der.length > limits.maxBytes) throw new SignetError('csr-too-large', `a CSR may have ${limits.maxBytes} octets; this one has ${der.length}`);
+  if (der.length > limits.maxBytes) throw new SignetError('csr-too-large', `the CSR has ${der.length} octets, more than ${limits.maxBytes}`);
   try {
-    return read(der, limits);
+    const csr = parseRequest(open(der, { ...DEFAULT_LIMITS, maxBytes: limits.maxBytes }));
+    const { uris, dnsNames, otherNames } = csr.requested;
+    const names = csr.subject.length + uris.length + dnsNames.length + otherNames;
+    if (names > limits.maxNames) throw new SignetError('csr-too-large', `the CSR asks for ${names} names, more than ${limits.maxNames}`);
+    return csr;
   } catch (error) {
-    if (error instanceof DerError) throw new SignetError('csr-malformed', `the CSR is not strict DER of a PKCS#10 request: ${error.message}`);
+    if (error instanceof DuplicateExtensionError) throw new SignetError('csr-extension-unsupported', `the CSR asks twice: ${error.message}`, { cause: error });
+    if (error instanceof DerError) throw new SignetError('csr-malformed', `the CSR is not strict DER: ${error.message}`, { cause: error });
     throw error;
   }
 }
 
-/** Proof of possession: the CSR's signature verifies with the key in it. @throws SignetError csr-signature-invalid */
-export function verifyCsr(csr: CertificateRequest): void {
-  if (!verifySignature(csr.publicKey.spki, csr.signatureAlgorithm, csr.tbs, csr.signature)) {
-    throw new SignetError('csr-signature-invalid', 'the signature of the CSR does not verify with the public key in it, or its algorithm is not accepted (ECDSA, RSA with SHA-2, Ed25519)');
-  }
+function parseRequest(top: DerCursor): CertificateRequest {
+  const outer = top.expect(TAG.SEQUENCE, 'CertificationRequest');
+  top.end('CertificationRequest');
+  const parts = top.descend(outer);
+  const info = parts.expect(TAG.SEQUENCE, 'CertificationRequestInfo');
+  const signatureAlgorithm = parts.expect(TAG.SEQUENCE, 'signatureAlgorithm').raw;
+  const signature = bitStringBytes(parts.expect(TAG.BIT_STRING, 'signature'));
+  parts.end('CertificationRequest');
+
+  const fields = parts.descend(info);
+  const version = fields.expect(TAG.INTEGER, 'version');
+  if (smallInteger(version) !== 0) throw new DerError('CSR is not version 1', version.offset);
+  const subject = fields.expect(TAG.SEQUENCE, 'subject');
+  const spki = fields.expect(TAG.SEQUENCE, 'subjectPKInfo').raw;
+  const attributes = fields.expect(0xa0, 'attributes');
+  fields.end('CertificationRequestInfo');
+  return {
+    der: outer.raw,
+    tbs: info.raw,
+    subject: parseRelativeNames(fields.descend(subject)),
+    requested: requestedExtensions(parseAttributes(fields.descend(attributes))),
+    publicKey: parsePublicKey(spki),
+    signatureAlgorithm,
+    signature,
+  };
 }
 
-function read(der: Uint8Array, limits: CsrLimits): CertificateRequest {
-  const outer = open(der, { maxBytes: limits.maxBytes, maxDepth: 16, maxElements: 1_024 });
-  const node = outer.expect(TAG.SEQUENCE, 'CertificationRequest');
-  outer.end('CertificationRequest');
-  const fields = outer.descend(node);
-  const info = fields.expect(TAG.SEQUENCE, 'CertificationRequestInfo');
-  const signatureAlgorithm = fields.expect(TAG.SEQUENCE, 'signatureAlgorithm').raw;
-  const signature = bitStringBytes(fields.expect(TAG.BIT_STRING, 'signature'));
-  fields.end('CertificationRequest');
-
-  const inner = fields.descend(info);
-  if (smallInteger(inner.expect(TAG.INTEGER, 'version')) !== 0) throw new DerError('unknown CSR version', info.offset);
-  const subject = parseName(inner).attributes;
-  const publicKey = parsePublicKey(inner.expect(TAG.SEQUENCE, 'subjectPKInfo').raw);
-  const attributes = inner.expect(ATTRIBUTES, 'attributes');
-  inner.end('CertificationRequestInfo');
-  const extensions = readAttributes(inner.descend(attributes));
-  return { der: node.raw, tbs: info.raw, subject, publicKey, signatureAlgorithm, signature, requested: readRequested(extensions, limits.maxNames) };
-}
-
-/** The one extensionRequest, if any. A challenge password is a secret we have no use for: refused, so that nobody relies on it. */
-function readAttributes(list: DerCursor): Extension[] {
+/** Extensions of the one extensionRequest; other attributes (challengePassword, …) are read over. Their order is not checked: too many tools write it wrong. */
+function parseAttributes(attributes: DerCursor): Extension[] {
   const seen = new Set<string>();
   let extensions: Extension[] = [];
-  while (!list.done) {
-    const attribute = list.sequence('Attribute');
-    const type = oidValue(attribute.expect(TAG.OID, 'attribute type'));
+  while (!attributes.done) {
+    const attribute = attributes.sequence('Attribute');
+    const type = attributeType(attribute.expect(TAG.OID, 'attribute type'));
     const values = attribute.descend(attribute.expect(TAG.SET, 'attribute values'));
     attribute.end('Attribute');
-    if (seen.has(type)) throw new SignetError('csr-attribute-duplicated', `attribute ${type} stands twice in the CSR`);
-    if (seen.add(type).size > MAX_ATTRIBUTES) throw new SignetError('csr-malformed', `a CSR may have ${MAX_ATTRIBUTES} attributes`);
-    if (type === CHALLENGE_PASSWORD) throw new SignetError('csr-extension-unsupported', 'a challenge password in a CSR is not used here: leave it out');
-    if (type === OID.extensionRequest) extensions = readExtensionRequest(values);
+    if (seen.has(type)) throw new SignetError('csr-attribute-duplicated', `the CSR has attribute ${type} twice`);
+    seen.add(type);
+    if (type === OID.extensionRequest) extensions = parseExtensionRequest(values);
   }
   return extensions;
 }
 
-function readExtensionRequest(values: DerCursor): Extension[] {
-  if (values.done) throw new SignetError('csr-malformed', 'extensionRequest has no value');
-  const value = values.expect(TAG.SEQUENCE, 'Extensions');
-  if (!values.done) throw new SignetError('csr-attribute-duplicated', 'extensionRequest has more than one value');
-  // An empty list is what some tools write for "nothing asked".
-  if (value.content.length === 0) return [];
-  return parseExtensions(freshCursor(value.raw));
+/** Both names of extensionRequest count as one: no request may hide in the other. */
+function attributeType(node: DerNode): string {
+  const type = oidValue(node);
+  return type === OID.microsoftCertExtensions ? OID.extensionRequest : type;
 }
 
-/** A fresh cursor whose next element is the given one; the outer reading has already bounded it. */
-const freshCursor = (raw: Buffer): DerCursor => open(raw, { maxBytes: raw.length, maxDepth: 8, maxElements: 512 });
+/** SET SIZE (1) OF Extensions (RFC 2985 §5.4.2). */
+function parseExtensionRequest(values: DerCursor): Extension[] {
+  const first = values.expect(TAG.SEQUENCE, 'extensionRequest');
+  if (!values.done) throw new SignetError('csr-attribute-duplicated', 'the extensionRequest of the CSR has more than one value');
+  // It may be empty: some tools write it so when nothing is asked for.
+  return parseExtensionList(values.descend(first));
+}
 
-function readRequested(extensions: readonly Extension[], maxNames: number): RequestedExtensions {
+/** Extensions that may be asked for as critical: those we read. */
+const UNDERSTOOD: readonly string[] = [OID.basicConstraints, OID.keyUsage, OID.extendedKeyUsage, OID.subjectAlternativeName];
+
+function requestedExtensions(extensions: readonly Extension[]): RequestedExtensions {
   const requested: RequestedExtensions = { uris: [], dnsNames: [], otherNames: 0, keyUsage: undefined, extendedKeyUsage: undefined };
   for (const { oid, critical, value } of extensions) {
-    switch (oid) {
-      case OID.subjectAlternativeName: {
-        const names = parseSubjectAlternativeName(value);
-        requested.uris = names.uris;
-        requested.dnsNames = names.dnsNames;
-        requested.otherNames = names.ipAddresses.length + names.others;
-        if (names.uris.length + names.dnsNames.length + requested.otherNames > maxNames) throw new SignetError('names-not-granted', `a CSR may ask for ${maxNames} names`);
-        break;
-      }
-      case OID.basicConstraints:
-        if (parseBasicConstraints(value).ca) throw new SignetError('csr-ca-requested', 'agents get no CA certificates: leave CA:TRUE out of the CSR');
-        break;
-      case OID.keyUsage:
-        requested.keyUsage = parseKeyUsage(value);
-        break;
-      case OID.extendedKeyUsage:
-        requested.extendedKeyUsage = parseExtendedKeyUsage(value);
-        break;
-      case OID.subjectKeyIdentifier:
-        break;
-      default:
-        if (critical) throw new SignetError('csr-extension-unsupported', `critical extension ${oid} asked for in the CSR is not supported`);
-    }
+    if (critical && !UNDERSTOOD.includes(oid)) throw new SignetError('csr-extension-unsupported', `the CSR asks for critical extension ${oid}, which is not known here`);
+    if (oid === OID.basicConstraints && parseBasicConstraints(value).ca) throw new SignetError('csr-ca-requested', 'the CSR asks for CA:TRUE');
+    if (oid === OID.keyUsage) requested.keyUsage = endEntityUsage(parseKeyUsage(value));
+    if (oid === OID.extendedKeyUsage) requested.extendedKeyUsage = parseExtendedKeyUsage(value);
+    if (oid === OID.subjectAlternativeName) addNames(requested, value);
   }
-  // keyUsage beyond what a leaf gets is a wish that is not granted.
-  const extra = requested.keyUsage?.find((usage) => usage === 'keyCertSign' || usage === 'cRLSign');
-  if (extra !== undefined) throw new SignetError('csr-ca-requested', `agents get no CA certificates: leave ${extra} out of the CSR`);
   return requested;
+}
+
+function endEntityUsage(usages: KeyUsage[]): KeyUsage[] {
+  const authority = usages.find((usage) => usage === 'keyCertSign' || usage === 'cRLSign');
+  if (authority) throw new SignetError('csr-ca-requested', `the CSR asks for key usage ${authority}, which only a CA has`);
+  return usages;
+}
+
+function addNames(requested: RequestedExtensions, value: Buffer): void {
+  const { uris, dnsNames, ipAddresses, others } = parseSubjectAlternativeName(value);
+  Object.assign(requested, { uris, dnsNames, otherNames: ipAddresses.length + others } satisfies Partial<RequestedExtensions>);
+}
+
+/** Checks the proof of possession: the CSR is signed by the key it names (RFC 2986 §4.2 note 2). @throws SignetError `csr-signature-invalid` */
+export function verifyCsr({ publicKey, signatureAlgorithm, tbs, signature }: CertificateRequest): void {
+  if (!verifySignature(publicKey.spki, signatureAlgorithm, tbs, signature)) {
+    throw new SignetError('csr-signature-invalid', 'the CSR is not signed by its own key with ECDSA or RSA PKCS #1 v1.5 and SHA-2, or Ed25519');
+  }
 }

@@ -1,52 +1,80 @@
-import { DerError, oidValue, stringValue, type DerCursor } from './der/reader.ts';
-import { oid, printableString, sequence, setOf, TAG, utf8String } from './der/writer.ts';
-import { OID } from './oids.ts';
+/** Distinguished names (RFC 5280 §4.1.2.4): a list of attributes, each in a relative name of its own. */
+import { DerError, oidValue, open, stringValue, type DerCursor } from './der/reader.ts';
+import { ia5String, oid, printableString, sequence, setOf, TAG, utf8String } from './der/writer.ts';
 
-/** One attribute of a distinguished name: a short name of RFC 4514 §3, or a dotted OID. */
+/** One attribute of a name. */
 export interface NameAttribute {
+  /** CN, O, … where there is a short name (NAME_TYPES), else a dotted OID. */
   type: string;
   value: string;
 }
 
-const TYPES: Readonly<Record<string, string>> = {
-  CN: OID.commonName, C: OID.countryName, L: OID.localityName, ST: OID.stateOrProvinceName, O: OID.organizationName, OU: OID.organizationalUnitName, serialNumber: OID.serialNumber,
+/** Short names (RFC 4514 §3 and what the field uses beside it). */
+const NAME_TYPES: Readonly<Record<string, string>> = {
+  CN: '2.5.4.3',
+  SN: '2.5.4.4',
+  serialNumber: '2.5.4.5',
+  C: '2.5.4.6',
+  L: '2.5.4.7',
+  ST: '2.5.4.8',
+  STREET: '2.5.4.9',
+  O: '2.5.4.10',
+  OU: '2.5.4.11',
+  title: '2.5.4.12',
+  GN: '2.5.4.42',
+  UID: '0.9.2342.19200300.100.1.1',
+  DC: '0.9.2342.19200300.100.1.25',
+  emailAddress: '1.2.840.113549.1.9.1',
 };
-const SHORT = new Map(Object.entries(TYPES).map(([short, dotted]) => [dotted, short]));
-/** RFC 5280 appendix A: these two are PrintableString. */
-const PRINTABLE = new Set(['C', 'serialNumber']);
-const MAX_ATTRIBUTES = 32;
-const MAX_VALUE_CHARACTERS = 1024;
+const SHORT_NAMES: ReadonlyMap<string, string> = new Map(Object.entries(NAME_TYPES).map(([name, id]) => [id, name]));
 
-/** Name as an RDNSequence of single-valued RDNs; values as UTF8String (RFC 5280 §4.1.2.4), in the order given. */
-export function encodeName(attributes: readonly NameAttribute[]): Buffer {
-  return sequence(
-    ...attributes.map(({ type, value }) => setOf(sequence(oid(TYPES[type] ?? type), PRINTABLE.has(type) ? printableString(value) : utf8String(value)))),
-  );
-}
+/** RFC 5280 appendix A.1: countryName and serialNumber are PrintableString, domainComponent and emailAddress IA5String; the rest is UTF8String. */
+const encodeValue = (type: string, value: string): Buffer => {
+  if (type === 'C' || type === 'serialNumber') return printableString(value);
+  if (type === 'DC' || type === 'emailAddress') return ia5String(value);
+  return utf8String(value);
+};
 
-/** Reads a Name with single-valued RDNs. @throws DerError for multi-valued RDNs and string types X.509 has left behind */
-export function parseName(cursor: DerCursor): { raw: Buffer; attributes: NameAttribute[] } {
-  const node = cursor.expect(TAG.SEQUENCE, 'Name');
-  const rdns = cursor.descend(node);
+/** Name, DER. Types are ours: what callers send is never encoded unchecked. */
+export const encodeName = (attributes: readonly NameAttribute[]): Buffer =>
+  sequence(...attributes.map(({ type, value }) => setOf(sequence(oid(NAME_TYPES[type] ?? type), encodeValue(type, value)))));
+
+/** Reads the relative names of a level (the children of a Name). Relative names of several attributes are refused. @throws DerError */
+export function parseRelativeNames(level: DerCursor): NameAttribute[] {
   const attributes: NameAttribute[] = [];
-  while (!rdns.done) {
-    const rdn = rdns.descend(rdns.expect(TAG.SET, 'RelativeDistinguishedName'));
-    const attribute = rdn.sequence('AttributeTypeAndValue');
-    rdn.end('RelativeDistinguishedName');
-    const type = oidValue(attribute.expect(TAG.OID, 'attribute type'));
-    const value = attribute.next();
-    attribute.end('AttributeTypeAndValue');
-    const text = stringValue(value);
-    if (attributes.length === MAX_ATTRIBUTES || text.length > MAX_VALUE_CHARACTERS) throw new DerError('name is too long', value.offset);
-    attributes.push({ type: SHORT.get(type) ?? type, value: text });
+  while (!level.done) {
+    const set = level.descend(level.expect(TAG.SET, 'RelativeDistinguishedName'));
+    const fields = set.sequence('AttributeTypeAndValue');
+    set.end('RelativeDistinguishedName');
+    const id = oidValue(fields.expect(TAG.OID, 'attribute type'));
+    const node = fields.next();
+    const value = stringValue(node);
+    if (value === '') throw new DerError('empty attribute value', node.offset);
+    fields.end('AttributeTypeAndValue');
+    attributes.push({ type: SHORT_NAMES.get(id) ?? id, value });
   }
-  return { raw: node.raw, attributes };
+  return attributes;
 }
 
-/** String form of RFC 4514: most specific first, special characters escaped. */
-export function nameToString(attributes: readonly NameAttribute[]): string {
-  return attributes
-    .toReversed()
-    .map(({ type, value }) => `${type}=${value.replace(/["+,;<>\\]/g, '\\$&').replace(/^[# ]/, '\\$&').replace(/ $/, '\\ ')}`)
-    .join(',');
+/** Reads a Name, DER. @throws DerError */
+export function parseName(der: Uint8Array): NameAttribute[] {
+  const top = open(der);
+  const names = top.sequence('Name');
+  top.end('Name');
+  return parseRelativeNames(names);
 }
+
+/** RFC 4514 text: last attribute first, joined by commas. For people to read, never to compare. */
+export const nameToString = (attributes: readonly NameAttribute[]): string =>
+  attributes
+    .toReversed()
+    .map(({ type, value }) => `${type}=${escapeValue(value)}`)
+    .join(',');
+
+/** RFC 4514 §2.4; control characters too are written as hex pairs, so that a name cannot forge a line of a log. */
+const escapeValue = (value: string): string =>
+  value
+    .replaceAll(/[\\"+,;<>]/g, '\\$&')
+    .replace(/^[ #]/, '\\$&')
+    .replace(/ $/, '\\ ')
+    .replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => Buffer.from(character, 'utf8').toString('hex').replaceAll(/../g, '\\$&'));

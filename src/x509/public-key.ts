@@ -1,124 +1,114 @@
-import { createHash, verify } from 'node:crypto';
+/** Subject public keys (RFC 5280 §4.1.2.7): which are accepted, how they are named, and signatures by them. */
+import { hash, verify } from 'node:crypto';
 import { SignetError } from '../core/errors.ts';
-import { signatureAlgorithmByDer, type KeyAlgorithm } from './algorithms.ts';
-import { bitStringBytes, DerError, open, unsignedIntegerBytes } from './der/reader.ts';
-import { nullValue, oid, sequence, TAG } from './der/writer.ts';
-import { OID } from './oids.ts';
-import { isRocaModulus, isWeakModulus } from './weak-rsa.ts';
+import { keyAlgorithmByDer, signatureAlgorithmByDer, type KeyAlgorithm } from './algorithms.ts';
+import { bitStringBytes, DerError, open } from './der/reader.ts';
+import { TAG } from './der/writer.ts';
+import { isSmallOrderPoint } from './keys/ed25519.ts';
+import { readRsaKey, rsaWeakness } from './keys/rsa.ts';
 
-/** A subject's public key, checked for type, form and known weaknesses. */
+/** An accepted public key. */
 export interface PublicKeyInfo {
+  /** For RSA the largest name that the size reaches. */
   algorithm: KeyAlgorithm;
+  /** Size of the curve's order or of the modulus. */
   bits: number;
-  /** SubjectPublicKeyInfo, DER. */
+  /** SubjectPublicKeyInfo, DER. There is one encoding for each key. */
   spki: Buffer;
-  /** SHA-256 of `spki`: how the key registry names it. */
+  /** SHA-256 of `spki`: names the key in the key registry. */
   keyHash: Buffer;
   /** Leftmost 160 bits of the SHA-256 of the subjectPublicKey bits (RFC 7093 §2 method 1). */
   keyIdentifier: Buffer;
 }
 
-// AlgorithmIdentifiers have one encoding each, so they are compared as octets.
-const P256 = sequence(oid(OID.ecPublicKey), oid(OID.prime256v1));
-const P384 = sequence(oid(OID.ecPublicKey), oid(OID.secp384r1));
-const ED25519 = sequence(oid(OID.ed25519));
-const RSA = sequence(oid(OID.rsaEncryption), nullValue());
-
-const UNCOMPRESSED = 0x04;
-const sha256 = (...parts: Uint8Array[]): Buffer => {
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(part);
-  return hash.digest();
-};
-
-/**
- * Reads a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7, RFC 5480, RFC 8410, RFC 3279 §2.3.1).
- * @throws SignetError key-type-not-allowed for a type or curve that is not accepted, key-weak, csr-malformed for what is not strict DER
- */
-export function parsePublicKey(spki: Uint8Array): PublicKeyInfo {
-  const bytes = Buffer.from(spki.buffer, spki.byteOffset, spki.byteLength);
-  try {
-    const { algorithm, bits } = splitSpki(bytes);
-    const { name, size } = judge(algorithm, bits);
-    return { algorithm: name, bits: size, spki: bytes, keyHash: sha256(bytes), keyIdentifier: sha256(bits).subarray(0, 20) };
-  } catch (error) {
-    if (error instanceof DerError) throw new SignetError('csr-malformed', `the public key is not strict DER: ${error.message}`);
-    throw error;
-  }
+interface KeyParts {
+  /** AlgorithmIdentifier, DER. */
+  algorithm: Buffer;
+  /** subjectPublicKey without the unused-bits octet. */
+  bits: Buffer;
 }
 
-function splitSpki(spki: Buffer): { algorithm: Buffer; bits: Buffer } {
-  const outer = open(spki);
-  const fields = outer.sequence('SubjectPublicKeyInfo');
-  outer.end('SubjectPublicKeyInfo');
+/** SubjectPublicKeyInfo ::= SEQUENCE { algorithm, subjectPublicKey BIT STRING } @throws DerError */
+function splitKey(spki: Uint8Array): KeyParts {
+  const top = open(spki);
+  const fields = top.sequence('SubjectPublicKeyInfo');
+  top.end('SubjectPublicKeyInfo');
   const algorithm = fields.expect(TAG.SEQUENCE, 'algorithm').raw;
   const bits = bitStringBytes(fields.expect(TAG.BIT_STRING, 'subjectPublicKey'));
   fields.end('SubjectPublicKeyInfo');
   return { algorithm, bits };
 }
 
-/** The subjectPublicKey bits of a SubjectPublicKeyInfo: what key identifiers and OCSP's issuerKeyHash are made of. @throws DerError */
-export const subjectPublicKeyBits = (spki: Uint8Array): Buffer => splitSpki(Buffer.from(spki.buffer, spki.byteOffset, spki.byteLength)).bits;
+/** The subjectPublicKey bits of an SPKI: what key hashes are made of (RFC 6960 §4.1.1). @throws DerError */
+export const subjectPublicKeyBits = (spki: Uint8Array): Buffer => splitKey(spki).bits;
 
-/** Key identifier of a SubjectPublicKeyInfo (RFC 7093 §2 method 1). @throws DerError */
-export const keyIdentifierOf = (spki: Uint8Array): Buffer => sha256(subjectPublicKeyBits(spki)).subarray(0, 20);
+const KEY_IDENTIFIER_BYTES = 20;
+const identifierOf = (bits: Buffer): Buffer => hash('sha256', bits, 'buffer').subarray(0, KEY_IDENTIFIER_BYTES);
 
-function judge(algorithm: Buffer, bits: Buffer): { name: KeyAlgorithm; size: number } {
-  if (algorithm.equals(P256)) return point('ecdsa-p256', bits, 256);
-  if (algorithm.equals(P384)) return point('ecdsa-p384', bits, 384);
-  if (algorithm.equals(ED25519)) {
-    if (bits.length !== 32) throw new SignetError('key-weak', 'an Ed25519 public key has 32 octets');
-    return { name: 'ed25519', size: 256 };
+/** Subject key identifier of an SPKI (RFC 7093 §2 method 1). @throws DerError */
+export const keyIdentifierOf = (spki: Uint8Array): Buffer => identifierOf(subjectPublicKeyBits(spki));
+
+/** Octets of an uncompressed point (RFC 5480 §2.2), or of the Ed25519 key, and bits of strength to show, by algorithm. */
+const FIXED_SIZES: Readonly<Partial<Record<KeyAlgorithm, { octets: number; bits: number }>>> = {
+  'ecdsa-p256': { octets: 65, bits: 256 },
+  'ecdsa-p384': { octets: 97, bits: 384 },
+  ed25519: { octets: 32, bits: 256 },
+};
+
+/**
+ * Reads and judges a SubjectPublicKeyInfo. Whether an EC point lies on its curve is left to the signature that proves possession: OpenSSL
+ * refuses to use any other. @throws SignetError `csr-malformed`, `key-type-not-allowed`, `key-weak`
+ */
+export function parsePublicKey(spki: Uint8Array): PublicKeyInfo {
+  const parts = readParts(spki);
+  const record = keyAlgorithmByDer(parts.algorithm);
+  if (!record) throw new SignetError('key-type-not-allowed', 'the public key must be P-256, P-384, Ed25519 or RSA of 2048 to 4096 bits');
+  const { algorithm, bits } = record.family === 'rsa' ? judgeRsa(parts.bits) : judgeFixedSize(record.key, parts.bits);
+  const view = Buffer.from(spki.buffer, spki.byteOffset, spki.byteLength);
+  return { algorithm, bits, spki: view, keyHash: hash('sha256', view, 'buffer'), keyIdentifier: identifierOf(parts.bits) };
+}
+
+function readParts(spki: Uint8Array): KeyParts {
+  try {
+    return splitKey(spki);
+  } catch (error) {
+    if (error instanceof DerError) throw new SignetError('csr-malformed', `the public key is not DER: ${error.message}`, { cause: error });
+    throw error;
   }
-  if (algorithm.equals(RSA)) return modulus(bits);
-  throw new SignetError('key-type-not-allowed', 'accepted keys are P-256, P-384, Ed25519 and RSA of 2048 to 4096 bits');
 }
 
-/** Form only: whether the point lies on its curve is checked where the key is imported, at the proof of possession. */
-function point(name: KeyAlgorithm, bits: Buffer, size: number): { name: KeyAlgorithm; size: number } {
-  if (bits[0] !== UNCOMPRESSED || bits.length !== 1 + size / 4) throw new SignetError('key-type-not-allowed', 'an EC public key must be an uncompressed point of its curve (RFC 5480 §2.2)');
-  return { name, size };
+function judgeFixedSize(algorithm: KeyAlgorithm, key: Buffer): { algorithm: KeyAlgorithm; bits: number } {
+  const size = FIXED_SIZES[algorithm];
+  const uncompressed = algorithm === 'ed25519' || key[0] === 4;
+  if (!size || !uncompressed || key.length !== size.octets) throw new SignetError('key-type-not-allowed', `the ${algorithm} public key must be in its uncompressed form`);
+  if (algorithm === 'ed25519' && isSmallOrderPoint(key)) throw new SignetError('key-weak', 'the Ed25519 public key is a point of small order');
+  return { algorithm, bits: size.bits };
 }
 
-const MIN_MODULUS_BITS = 2048;
-const MAX_MODULUS_BITS = 4096;
+const RSA_MIN_BITS = 2048;
+const RSA_MAX_BITS = 4096;
 
-function modulus(bits: Buffer): { name: KeyAlgorithm; size: number } {
-  const outer = open(bits);
-  const fields = outer.sequence('RSAPublicKey');
-  outer.end('RSAPublicKey');
-  const n = unsignedIntegerBytes(fields.expect(TAG.INTEGER, 'modulus'));
-  const e = unsignedIntegerBytes(fields.expect(TAG.INTEGER, 'publicExponent'));
-  fields.end('RSAPublicKey');
-  const size = n.length * 8 - Math.clz32(n[0] ?? 0) + 24;
-  if (size < MIN_MODULUS_BITS || size > MAX_MODULUS_BITS) throw new SignetError('key-weak', `an RSA key must have ${MIN_MODULUS_BITS} to ${MAX_MODULUS_BITS} bits; this one has ${size}`);
-  const exponent = e.length > 4 ? Number.NaN : e.readUIntBE(0, e.length);
-  if (!(exponent >= 3 && exponent % 2 === 1)) throw new SignetError('key-weak', 'an RSA public exponent must be odd, at least 3 and below 2^32');
-  const value = BigInt(`0x${n.toString('hex')}`);
-  if (isWeakModulus(value)) throw new SignetError('key-weak', 'the RSA modulus has a small factor, or factors close to each other');
-  if (isRocaModulus(value)) throw new SignetError('key-weak', 'the RSA modulus has the form of a vulnerable key generator (ROCA, CVE-2017-15361)');
-  return { name: size >= 4096 ? 'rsa-4096' : size >= 3072 ? 'rsa-3072' : 'rsa-2048', size };
+function judgeRsa(key: Buffer): { algorithm: KeyAlgorithm; bits: number } {
+  const rsa = readRsaKey(key);
+  if (rsa.bits < RSA_MIN_BITS) throw new SignetError('key-weak', `the RSA key has ${rsa.bits} bits, fewer than ${RSA_MIN_BITS}`);
+  if (rsa.bits > RSA_MAX_BITS) throw new SignetError('key-type-not-allowed', `the RSA key has ${rsa.bits} bits, more than ${RSA_MAX_BITS}`);
+  const weakness = rsaWeakness(rsa);
+  if (weakness !== undefined) throw new SignetError('key-weak', `the RSA key ${weakness}`);
+  return { algorithm: rsa.bits >= 4096 ? 'rsa-4096' : rsa.bits >= 3072 ? 'rsa-3072' : 'rsa-2048', bits: rsa.bits };
 }
 
 /**
- * Whether `signature` over `data` verifies with the key and the AlgorithmIdentifier. Never throws: a key that cannot be imported (a point off its curve),
- * a scheme that is not accepted or does not fit the key gives false. The key is imported inline: a CSR's is always fresh (performance.md §A).
+ * Whether `signature` over `data` is by the key `spki` under the scheme `algorithmIdentifier` (DER). False for whatever is unknown, broken or
+ * does not fit together; never throws. The key is imported inline: that is the cheapest way for a key seen once (reference/performance.md A).
  */
 export function verifySignature(spki: Uint8Array, algorithmIdentifier: Uint8Array, data: Uint8Array, signature: Uint8Array): boolean {
-  const scheme = signatureAlgorithmByDer(algorithmIdentifier);
-  if (!scheme) return false;
-  const key = Buffer.from(spki.buffer, spki.byteOffset, spki.byteLength);
   try {
-    if (keyTypeOf(key) !== scheme.keyType) return false;
+    const scheme = signatureAlgorithmByDer(algorithmIdentifier);
+    // Without this, a null digest with an EC key would mean OpenSSL's default digest.
+    if (!scheme || keyAlgorithmByDer(splitKey(spki).algorithm)?.family !== scheme.family) return false;
+    const key = Buffer.from(spki.buffer, spki.byteOffset, spki.byteLength);
     return verify(scheme.digest, data, { key, format: 'der', type: 'spki' }, signature);
   } catch {
     return false;
   }
-}
-
-function keyTypeOf(spki: Buffer): 'ec' | 'ed25519' | 'rsa' | undefined {
-  const { algorithm } = splitSpki(spki);
-  if (algorithm.equals(P256) || algorithm.equals(P384)) return 'ec';
-  if (algorithm.equals(ED25519)) return 'ed25519';
-  return algorithm.equals(RSA) ? 'rsa' : undefined;
 }

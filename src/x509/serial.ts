@@ -41,4 +41,4 @@ export function parseSerial(hex: string): Buffer {
 }
 
 /** A serial as lower-case hex digits. */
-export const serialHex = (serial: Uint8Array): string => Buffer.from(serial.buffer, serial.byteOffset, serial.byteLength).hexSlice();
+export const serialHex = (serial: Uint8Array): string => Buffer.from(serial.buffer, serial.byteOffset, serial.byteLength).toString('hex');

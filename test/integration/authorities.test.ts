@@ -77,10 +77,11 @@ function file(name: string, content: string): string {
 /** What openssl says of a chain at the authority's time; throws what it says when it refuses. */
 function opensslVerify(ctx: TestAuthority, chain: { roots: string; untrusted: string; leaf: string; purpose?: string }): string {
   const purpose = chain.purpose === undefined ? [] : ['-purpose', chain.purpose];
+  const untrusted = chain.untrusted === '' ? [] : ['-untrusted', file('untrusted.pem', chain.untrusted)];
   const at = String(Math.floor(ctx.clock.now().getTime() / 1000));
   return execFileSync(
     'openssl',
-    ['verify', '-x509_strict', '-no-CApath', '-no-CAstore', '-attime', at, ...purpose, '-CAfile', file('roots.pem', chain.roots), '-untrusted', file('untrusted.pem', chain.untrusted), file('leaf.pem', chain.leaf)],
+    ['verify', '-x509_strict', '-no-CApath', '-no-CAstore', '-attime', at, ...purpose, '-CAfile', file('roots.pem', chain.roots), ...untrusted, file('leaf.pem', chain.leaf)],
     { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] },
   );
 }

@@ -17,12 +17,21 @@ export interface TestDatabase {
 }
 
 /** Clones the migrated template (30 ms). Partitions stand from two days before the fixed and the real today to 40 days after. */
-export async function testDatabase(): Promise<TestDatabase> {
+export function testDatabase(): Promise<TestDatabase> {
+  return makeDatabase(`TEMPLATE ${TEMPLATE}`);
+}
+
+/** Nothing in it yet: what a first start meets. The service's role exists, as the server's. */
+export function emptyDatabase(): Promise<TestDatabase> {
+  return makeDatabase('');
+}
+
+async function makeDatabase(how: string): Promise<TestDatabase> {
   const owner = process.env.SIGNET_TEST_OWNER_URL;
   const service = process.env.SIGNET_TEST_SERVICE_URL;
   if (owner === undefined || service === undefined) throw new Error('no test database: run Jest with --selectProjects service');
   const name = `t_${process.env.JEST_WORKER_ID ?? '0'}_${randomBytes(6).toString('hex')}`;
-  await runSql(owner, `CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`);
+  await runSql(owner, `CREATE DATABASE ${name} ${how}`);
   const [ownerUrl, serviceUrl] = [databaseUrl(owner, name), databaseUrl(service, name)];
   const pool = { statementTimeoutMs: 20_000, applicationName: name };
   const db = connect(serviceUrl, { ...pool, maxConnections: 10 });

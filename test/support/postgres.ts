@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
 import { connect } from '../../src/db/client.ts';
+import { lockFolder, stopLeftover } from '../../src/db/data-lock.ts';
 import { SERVICE_ROLE, startEmbedded } from '../../src/db/embedded.ts';
 import { migrate } from '../../src/db/migrate.ts';
 import { ensurePartitions } from '../../src/db/partitions.ts';
@@ -15,6 +16,7 @@ export const TEMPLATE = 'tpl';
 export const FIXED_NOW = new Date('2026-11-21T00:00:00Z');
 
 const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
 
 export interface TestServer {
   /** As the superuser, to the template's server; put a database in with `databaseUrl`. */
@@ -60,8 +62,25 @@ export async function runSql(url: string, sql: string): Promise<void> {
   }
 }
 
+/** Stops and removes what killed runs left behind. The age spares a run that has made its folder and not yet locked it. */
+async function sweep(): Promise<void> {
+  const folder = reachableTemp();
+  for (const name of fs.readdirSync(folder).filter((entry) => /^signet-(test|data|embedded)-/.test(entry))) {
+    const dataDir = path.join(folder, name);
+    const work = path.join(dataDir, 'postgres');
+    const { uid, mtimeMs } = fs.lstatSync(dataDir, { throwIfNoEntry: false }) ?? {};
+    if (uid !== process.getuid?.() || mtimeMs === undefined || Date.now() - mtimeMs < HOUR_MS || !fs.existsSync(work)) continue;
+    const lock = await lockFolder(work).catch(() => undefined);
+    if (lock === undefined) continue;
+    await stopLeftover(path.join(work, 'data'));
+    fs.rmSync(dataDir, { recursive: true, force: true });
+    await lock.release();
+  }
+}
+
 /** A server without durability, with the template in it. */
 export async function startTestServer(): Promise<TestServer> {
+  await sweep();
   const dataDir = temporaryFolder('signet-test-');
   const server = await startEmbedded({ dataDir, fast: true, maxConnections: 300, binariesDir: binariesFolder() });
   const stop = async () => {

@@ -111,6 +111,6 @@ function listExtensions(publicUrl: string, issuer: Authority, shard: number, num
   return [
     encodeAuthorityKeyIdentifier(issuer.keyIdentifier),
     encodeCrlNumber(number),
-    ...(shard === COMPLETE ? [] : [encodeIssuingDistributionPoint(crlUrl(publicUrl, issuer.id, shard))]),
+    ...(shard === COMPLETE ? [] : [encodeIssuingDistributionPoint({ uris: [crlUrl(publicUrl, issuer.id, shard)] })]),
   ];
 }

@@ -24,17 +24,43 @@ export interface DerLimits {
 /** Enough for certificates, CSRs and OCSP requests; CRLs pass their own. */
 export const DEFAULT_LIMITS: DerLimits = { maxBytes: 65_536, maxDepth: 24, maxElements: 4_096 };
 
-/** One parsed TLV. `content` and `raw` are views into the input, never copies. */
-export interface DerNode {
+/** One parsed TLV of an input. Its views are made when asked for: most elements of a certificate are only walked through. */
+export class DerNode {
   readonly tag: number;
-  /** Content octets. */
-  readonly content: Buffer;
-  /** Header and content octets. */
-  readonly raw: Buffer;
   /** Offset of the header in the outermost input. */
   readonly offset: number;
+  /** @internal The octets this element is part of, and where in them. */
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly contentStart: number;
+  readonly end: number;
+
+  constructor(bytes: Buffer, offset: number, start: number, contentStart: number, end: number) {
+    this.tag = bytes[start] ?? 0;
+    this.offset = offset;
+    this.bytes = bytes;
+    this.start = start;
+    this.contentStart = contentStart;
+    this.end = end;
+  }
+
+  /** Content octets: a view into the input, never a copy. */
+  get content(): Buffer {
+    return this.bytes.subarray(this.contentStart, this.end);
+  }
+
+  /** Header and content octets: a view into the input, never a copy. */
+  get raw(): Buffer {
+    return this.bytes.subarray(this.start, this.end);
+  }
+
+  /** Number of content octets. */
+  get length(): number {
+    return this.end - this.contentStart;
+  }
 }
 
+/** What may still be read of one input, shared by all its cursors. */
 interface Budget {
   depth: number;
   elements: number;
@@ -50,37 +76,40 @@ export class DerCursor {
   readonly #budget: Budget;
   readonly #depth: number;
   #at = 0;
+  #end: number;
 
+  /** `base` is the offset of `bytes` in the outermost input, for error messages. */
   constructor(bytes: Buffer, base: number, budget: Budget, depth: number) {
     this.#bytes = bytes;
     this.#base = base;
     this.#budget = budget;
     this.#depth = depth;
+    this.#end = bytes.length;
   }
 
   /** True when this level has no further element. */
   get done(): boolean {
-    return this.#at >= this.#bytes.length;
+    return this.#at >= this.#end;
   }
 
   /** Tag of the next element, or undefined at the end of the level. */
   peekTag(): number | undefined {
-    return this.#bytes[this.#at];
+    return this.#at < this.#end ? this.#bytes[this.#at] : undefined;
   }
 
   /** The next element, whatever it is. @throws DerError */
   next(): DerNode {
-    const { tag, headerLength, length } = this.#header();
-    if (--this.#budget.elements < 0) throw this.#error('too many elements');
     const start = this.#at;
-    const end = start + headerLength + length;
+    const bytes = this.#bytes;
+    if (start + 2 > this.#end) throw this.#error('truncated header');
+    if (((bytes[start] ?? 0) & 0x1f) === 0x1f) throw this.#error('multi-octet tag');
+    const first = bytes[start + 1] ?? 0;
+    const contentStart = first < 0x80 ? start + 2 : start + 2 + (first & 0x7f);
+    const end = contentStart + (first < 0x80 ? first : this.#longLength(first));
+    if (end > this.#end) throw this.#error('content is truncated');
+    if (--this.#budget.elements < 0) throw this.#error('too many elements');
     this.#at = end;
-    return {
-      tag,
-      content: this.#bytes.subarray(start + headerLength, end),
-      raw: this.#bytes.subarray(start, end),
-      offset: this.#base + start,
-    };
+    return new DerNode(bytes, this.#base + start, start, contentStart, end);
   }
 
   /** The next element, which must have this tag. @throws DerError */
@@ -94,10 +123,10 @@ export class DerCursor {
     return this.peekTag() === tag ? this.next() : undefined;
   }
 
-  /** Cursor over the children of a constructed node of this level. @throws DerError */
+  /** Cursor over the children of a constructed node of this input. @throws DerError */
   descend(node: DerNode): DerCursor {
     if (!(node.tag & 0x20)) throw new DerError('expected a constructed element', node.offset);
-    return this.#child(node.content, node.offset + node.raw.length - node.content.length);
+    return this.inside(node);
   }
 
   /** The next element must be a SEQUENCE; a cursor over its children. @throws DerError */
@@ -107,7 +136,11 @@ export class DerCursor {
 
   /** Cursor over DER wrapped in a primitive node (an OCTET STRING's content). @throws DerError */
   inside(node: DerNode): DerCursor {
-    return this.#child(node.content, node.offset + node.raw.length - node.content.length);
+    if (this.#depth + 1 > this.#budget.depth) throw new DerError('nested too deeply', node.offset);
+    const child = new DerCursor(node.bytes, node.offset - node.start, this.#budget, this.#depth + 1);
+    child.#at = node.contentStart;
+    child.#end = node.end;
+    return child;
   }
 
   /** Fails unless this level is used up. @throws DerError */
@@ -115,35 +148,17 @@ export class DerCursor {
     if (!this.done) throw this.#error(`${what}: unexpected further octets`);
   }
 
-  #child(content: Buffer, base: number): DerCursor {
-    if (this.#depth + 1 > this.#budget.depth) throw new DerError('nested too deeply', base);
-    return new DerCursor(content, base, this.#budget, this.#depth + 1);
-  }
-
-  #header(): { tag: number; headerLength: number; length: number } {
-    const bytes = this.#bytes;
-    const at = this.#at;
-    const tag = bytes[at];
-    const first = bytes[at + 1];
-    if (tag === undefined || first === undefined) throw this.#error('truncated header');
-    if ((tag & 0x1f) === 0x1f) throw this.#error('multi-octet tag');
+  /** Length in the long form, minimal and of at most four octets (X.690 §8.1.3.5, §10.1). */
+  #longLength(first: number): number {
     if (first === 0x80) throw this.#error('indefinite length');
-    let length = first;
-    let headerLength = 2;
-    if (first > 0x80) {
-      const count = first & 0x7f;
-      if (count > 4) throw this.#error('length of more than four octets');
-      length = 0;
-      for (let i = 0; i < count; i++) {
-        const octet = bytes[at + 2 + i];
-        if (octet === undefined) throw this.#error('truncated length');
-        length = length * 256 + octet;
-      }
-      if (bytes[at + 2] === 0 || length < 0x80) throw this.#error('length is not minimal');
-      headerLength = 2 + count;
-    }
-    if (length > bytes.length - at - headerLength) throw this.#error('content is truncated');
-    return { tag, headerLength, length };
+    const count = first & 0x7f;
+    if (count > 4) throw this.#error('length of more than four octets');
+    const from = this.#at + 2;
+    if (from + count > this.#end) throw this.#error('truncated length');
+    let length = 0;
+    for (let i = from; i < from + count; i++) length = length * 256 + (this.#bytes[i] ?? 0);
+    if (length < 0x80 || this.#bytes[from] === 0) throw this.#error('length is not minimal');
+    return length;
   }
 
   #found(): string {
@@ -208,67 +223,99 @@ export function bitStringBytes(node: DerNode, named = false): Buffer {
   return body;
 }
 
+/** Octets of an OBJECT IDENTIFIER and arcs in it that are read: far more than any that is in use. */
+const OID_MAX_BYTES = 128;
+const OID_MAX_ARCS = 32;
+
 /** Dotted decimal of an OBJECT IDENTIFIER: minimal arcs, each below 2^53, at most 32 arcs. @throws DerError */
 export function oidValue(node: DerNode): string {
-  const { content, offset } = node;
-  if (content.length === 0 || content.length > 128 || (content.at(-1) ?? 0) & 0x80) throw new DerError('bad object identifier', offset);
-  const arcs: number[] = [];
+  const { bytes, offset, end, length } = node;
+  if (length === 0 || length > OID_MAX_BYTES || (bytes[end - 1] ?? 0) & 0x80) throw new DerError('bad object identifier', offset);
+  let text = '';
+  let arcs = 1;
   let arc = 0;
   let fresh = true;
-  for (const octet of content) {
+  for (let at = node.contentStart; at < end; at++) {
+    const octet = bytes[at] ?? 0;
     if (fresh && octet === 0x80) throw new DerError('object identifier is not minimal', offset);
     arc = arc * 128 + (octet & 0x7f);
     if (arc > Number.MAX_SAFE_INTEGER) throw new DerError('object identifier arc too large', offset);
-    fresh = !(octet & 0x80);
-    if (fresh) {
-      arcs.push(arc);
-      arc = 0;
-    }
+    fresh = octet < 0x80;
+    if (!fresh) continue;
+    text += text === '' ? firstArcs(arc) : `.${arc}`;
+    arc = 0;
+    if (++arcs > OID_MAX_ARCS) throw new DerError('object identifier too long', offset);
   }
-  const [head = 0, ...rest] = arcs;
-  if (rest.length > 31) throw new DerError('object identifier too long', offset);
-  const first = Math.min(2, Math.floor(head / 40));
-  return [first, head - first * 40, ...rest].join('.');
+  return text;
 }
 
-const TIME = /^(\d{2}|\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})Z$/;
+/** The first two arcs share one number (X.690 §8.19.4). */
+function firstArcs(arc: number): string {
+  const first = arc < 80 ? Math.floor(arc / 40) : 2;
+  return `${first}.${arc - first * 40}`;
+}
 
-/** UTCTime or GeneralizedTime as RFC 5280 §4.1.2.5 restricts them (seconds, Z, no fraction; GeneralizedTime only from 2050 when `x509`). @throws DerError */
+/**
+ * UTCTime or GeneralizedTime as RFC 5280 §4.1.2.5 restricts them: seconds, Z, no fraction; GeneralizedTime only from 2050 when `x509`.
+ * @throws DerError
+ */
 export function timeValue(node: DerNode, x509 = true): Date {
-  const text = node.content.toString('latin1');
-  const match = TIME.exec(text);
-  const yearDigits = node.tag === TAG.UTC_TIME ? 2 : node.tag === TAG.GENERALIZED_TIME ? 4 : 0;
-  if (!match || match[1]?.length !== yearDigits) throw new DerError('bad time', node.offset);
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1).map(Number);
-  const fullYear = yearDigits === 4 ? year : year < 50 ? 2000 + year : 1900 + year;
-  if (x509 && yearDigits === 4 && fullYear < 2050) throw new DerError('GeneralizedTime before 2050', node.offset);
+  const { tag, content, offset } = node;
+  const yearDigits = tag === TAG.UTC_TIME ? 2 : tag === TAG.GENERALIZED_TIME ? 4 : 0;
+  if (yearDigits === 0 || content.length !== yearDigits + 11 || content[yearDigits + 10] !== 0x5a) throw new DerError('bad time', offset);
+  for (let i = 0; i < yearDigits + 10; i++) if ((content[i] ?? 0) < 0x30 || (content[i] ?? 0) > 0x39) throw new DerError('bad time', offset);
+  const pair = (at: number) => ((content[at] ?? 0) - 0x30) * 10 + ((content[at + 1] ?? 0) - 0x30);
+  const lastPair = pair(yearDigits - 2);
+  const year = yearDigits === 4 ? pair(0) * 100 + lastPair : lastPair < 50 ? 2000 + lastPair : 1900 + lastPair;
+  if (x509 && yearDigits === 4 && year >= 1950 && year < 2050) throw new DerError('GeneralizedTime before 2050', offset);
+  const [month, day, hour, minute, second] = [pair(yearDigits), pair(yearDigits + 2), pair(yearDigits + 4), pair(yearDigits + 6), pair(yearDigits + 8)];
+  const inRange = month >= 1 && month <= 12 && day >= 1 && day <= daysInMonth(year, month) && hour < 24 && minute < 60 && second < 60;
+  if (!inRange) throw new DerError('no such time', offset);
   const at = new Date(Date.UTC(2000, month - 1, day, hour, minute, second));
-  at.setUTCFullYear(fullYear, month - 1, day);
-  const same = at.getUTCMonth() === month - 1 && at.getUTCDate() === day && at.getUTCHours() === hour && at.getUTCMinutes() === minute && at.getUTCSeconds() === second;
-  if (!same) throw new DerError('no such time', node.offset);
+  // Date.UTC takes years below 100 for those of the twentieth century.
+  at.setUTCFullYear(year, month - 1, day);
   return at;
 }
 
-/** Text of a string type, checked for its alphabet. @throws DerError */
+function daysInMonth(year: number, month: number): number {
+  if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
+  return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
+}
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Octets of PrintableString (X.680 §41.4). */
+const PRINTABLE: readonly boolean[] = Array.from({ length: 128 }, (_, octet) => /[A-Za-z0-9 '()+,\-./:=?]/.test(String.fromCharCode(octet)));
+
+/** Text of a string type, checked for its alphabet; also the IA5Strings of GeneralName. @throws DerError */
 export function stringValue(node: DerNode): string {
   const { tag, content, offset } = node;
   switch (tag) {
     case TAG.UTF8_STRING:
-      try {
-        return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content);
-      } catch {
-        throw new DerError('bad UTF-8', offset);
-      }
+      return isAscii(content) ? content.toString('latin1') : utf8Text(content, offset);
     case TAG.PRINTABLE_STRING:
-      if (!/^[A-Za-z0-9 '()+,\-./:=?]*$/.test(content.toString('latin1'))) throw new DerError('bad PrintableString', offset);
+      for (const octet of content) if (!PRINTABLE[octet]) throw new DerError('bad PrintableString', offset);
       return content.toString('latin1');
     case TAG.IA5_STRING:
     case 0x86: // [6] IMPLICIT IA5String: uniformResourceIdentifier
     case 0x82: // [2] IMPLICIT IA5String: dNSName
     case 0x81: // [1] IMPLICIT IA5String: rfc822Name
-      for (const octet of content) if (octet > 0x7f) throw new DerError('bad IA5String', offset);
+      if (!isAscii(content)) throw new DerError('bad IA5String', offset);
       return content.toString('latin1');
     default:
       throw new DerError(`unsupported string type 0x${tag.toString(16)}`, offset);
+  }
+}
+
+function isAscii(octets: Buffer): boolean {
+  for (const octet of octets) if (octet > 0x7f) return false;
+  return true;
+}
+
+function utf8Text(octets: Buffer, offset: number): string {
+  try {
+    return UTF8.decode(octets);
+  } catch {
+    throw new DerError('bad UTF-8', offset);
   }
 }

@@ -20,20 +20,45 @@ export const TAG = {
   SET: 0x31,
 } as const;
 
-/** Header octets for a tag and content length. */
-export function header(tag: number, length: number): Buffer {
-  if (length < 0x80) return Buffer.from([tag, length]);
-  if (length < 0x100) return Buffer.from([tag, 0x81, length]);
-  if (length < 0x10000) return Buffer.from([tag, 0x82, length >> 8, length & 0xff]);
-  if (length < 0x1000000) return Buffer.from([tag, 0x83, length >> 16, (length >> 8) & 0xff, length & 0xff]);
-  return Buffer.from([tag, 0x84, length >>> 24, (length >> 16) & 0xff, (length >> 8) & 0xff, length & 0xff]);
+/** Octets the header of a TLV with this content length takes. */
+function headerLength(length: number): number {
+  if (length < 0x80) return 2;
+  if (length < 0x100) return 3;
+  if (length < 0x10000) return 4;
+  return length < 0x1000000 ? 5 : 6;
 }
 
-/** One TLV around the concatenated parts. */
+/** Writes tag and minimal length at the start of `out`; returns the offset of the content. */
+function writeHeader(out: Buffer, tag: number, length: number): number {
+  const size = headerLength(length);
+  out[0] = tag;
+  if (size === 2) {
+    out[1] = length;
+    return 2;
+  }
+  out[1] = 0x80 | (size - 2);
+  for (let at = size - 1, left = length; at > 1; at--, left = Math.floor(left / 256)) out[at] = left & 0xff;
+  return size;
+}
+
+/** Header octets for a tag and content length (below 2^32). */
+export function header(tag: number, length: number): Buffer {
+  const out = Buffer.allocUnsafe(headerLength(length));
+  writeHeader(out, tag, length);
+  return out;
+}
+
+/** One TLV around the concatenated parts. One allocation: this is the hot path of issuing. */
 export function tlv(tag: number, ...parts: Uint8Array[]): Buffer {
   let length = 0;
   for (const part of parts) length += part.length;
-  return Buffer.concat([header(tag, length), ...parts]);
+  const out = Buffer.allocUnsafe(headerLength(length) + length);
+  let at = writeHeader(out, tag, length);
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
 }
 
 export const sequence = (...parts: Uint8Array[]): Buffer => tlv(TAG.SEQUENCE, ...parts);
@@ -70,22 +95,31 @@ export function namedBits(bits: readonly number[]): Buffer {
   return bitString(bytes, highest < 0 ? 0 : 7 - (highest & 7));
 }
 
+/** Encodings of identifiers seen before. Bounded: some come out of what was read. */
 const oidCache = new Map<string, Buffer>();
+const OID_CACHE_MAX = 256;
 
-/** OBJECT IDENTIFIER from dotted decimal. Cached: call it with constants only. */
+/** OBJECT IDENTIFIER from dotted decimal: two arcs or more, each below 2^53. @throws RangeError */
 export function oid(dotted: string): Buffer {
   const known = oidCache.get(dotted);
   if (known) return known;
-  const [first = 0, second = 0, ...rest] = dotted.split('.').map(Number);
+  const encoded = encodeOid(dotted);
+  if (oidCache.size < OID_CACHE_MAX) oidCache.set(dotted, encoded);
+  return encoded;
+}
+
+function encodeOid(dotted: string): Buffer {
+  const arcs = dotted.split('.').map(Number);
+  const [first = -1, second = -1, ...rest] = arcs;
+  const head = first * 40 + second;
+  if (first > 2 || (first < 2 && second > 39) || ![...arcs, head].every((arc) => Number.isSafeInteger(arc) && arc >= 0)) throw new RangeError('not an object identifier');
   const body: number[] = [];
-  for (const arc of [first * 40 + second, ...rest]) {
-    const septets = [arc & 0x7f];
-    for (let left = Math.floor(arc / 128); left > 0; left = Math.floor(left / 128)) septets.unshift((left & 0x7f) | 0x80);
+  for (const arc of [head, ...rest]) {
+    const septets = [arc % 128];
+    for (let left = Math.floor(arc / 128); left > 0; left = Math.floor(left / 128)) septets.unshift((left % 128) | 0x80);
     body.push(...septets);
   }
-  const out = tlv(TAG.OID, Uint8Array.from(body));
-  oidCache.set(dotted, out);
-  return out;
+  return tlv(TAG.OID, Uint8Array.from(body));
 }
 
 export const utf8String = (text: string): Buffer => tlv(TAG.UTF8_STRING, Buffer.from(text, 'utf8'));
@@ -97,21 +131,41 @@ export const context = (n: number, ...parts: Uint8Array[]): Buffer => tlv(0xa0 |
 /** Context-specific primitive `[n]` (implicit tagging of a primitive type). */
 export const contextPrimitive = (n: number, bytes: Uint8Array): Buffer => tlv(0x80 | n, bytes);
 
-const two = (n: number) => String(n).padStart(2, '0');
-
-/** Time as RFC 5280 §4.1.2.5 wants it: UTCTime through 2049, GeneralizedTime from 2050, whole seconds, Z. */
+/** Time as RFC 5280 §4.1.2.5 wants it: UTCTime from 1950 through 2049, else GeneralizedTime; whole seconds, Z. */
 export function time(at: Date): Buffer {
-  return at.getUTCFullYear() < 2050 && at.getUTCFullYear() >= 1950 ? utcTime(at) : generalizedTime(at);
+  const year = at.getUTCFullYear();
+  if (year < 1950 || year >= 2050) return generalizedTime(at);
+  const out = Buffer.allocUnsafe(15);
+  out[0] = TAG.UTC_TIME;
+  out[1] = 13;
+  writeTwoDigits(out, 2, year % 100);
+  writeMonthToSecond(out, 4, at);
+  return out;
 }
 
-function utcTime(at: Date): Buffer {
-  return tlv(TAG.UTC_TIME, Buffer.from(`${two(at.getUTCFullYear() % 100)}${monthToSecond(at)}Z`, 'latin1'));
-}
-
-/** GeneralizedTime, whole seconds (RFC 6960 uses nothing else). */
+/** GeneralizedTime, whole seconds, of the years 0 to 9999 (RFC 6960 uses nothing else). @throws RangeError */
 export function generalizedTime(at: Date): Buffer {
-  return tlv(TAG.GENERALIZED_TIME, Buffer.from(`${String(at.getUTCFullYear()).padStart(4, '0')}${monthToSecond(at)}Z`, 'latin1'));
+  const year = at.getUTCFullYear();
+  if (!(year >= 0 && year <= 9999)) throw new RangeError('no such time in GeneralizedTime');
+  const out = Buffer.allocUnsafe(17);
+  out[0] = TAG.GENERALIZED_TIME;
+  out[1] = 15;
+  writeTwoDigits(out, 2, Math.floor(year / 100));
+  writeTwoDigits(out, 4, year % 100);
+  writeMonthToSecond(out, 6, at);
+  return out;
 }
 
-const monthToSecond = (at: Date): string =>
-  two(at.getUTCMonth() + 1) + two(at.getUTCDate()) + two(at.getUTCHours()) + two(at.getUTCMinutes()) + two(at.getUTCSeconds());
+function writeMonthToSecond(out: Buffer, at: number, when: Date): void {
+  writeTwoDigits(out, at, when.getUTCMonth() + 1);
+  writeTwoDigits(out, at + 2, when.getUTCDate());
+  writeTwoDigits(out, at + 4, when.getUTCHours());
+  writeTwoDigits(out, at + 6, when.getUTCMinutes());
+  writeTwoDigits(out, at + 8, when.getUTCSeconds());
+  out[at + 10] = 0x5a; // Z
+}
+
+function writeTwoDigits(out: Buffer, at: number, value: number): void {
+  out[at] = 0x30 + Math.floor(value / 10);
+  out[at + 1] = 0x30 + (value % 10);
+}

@@ -25,24 +25,28 @@ export const encodeExtensions = (extensions: readonly Extension[]): Buffer =>
 export function parseExtensions(level: DerCursor): Extension[] {
   const node = level.expect(TAG.SEQUENCE, 'Extensions');
   level.end('Extensions');
-  const list = level.descend(node);
+  if (node.content.length === 0) throw new DerError('empty Extensions', node.offset);
+  return parseExtensionList(level.descend(node));
+}
+
+/** Reads every remaining element of a level as an Extension, none twice. @throws DerError, DuplicateExtensionError */
+export function parseExtensionList(list: DerCursor): Extension[] {
   const extensions: Extension[] = [];
   while (!list.done) {
-    const extension = parseExtension(list);
-    if (extensions.some((other) => other.oid === extension.oid)) throw new DuplicateExtensionError(`extension ${extension.oid} appears twice`, node.offset);
+    const { extension, offset } = parseExtension(list);
+    if (extensions.some((other) => other.oid === extension.oid)) throw new DuplicateExtensionError(`extension ${extension.oid} appears twice`, offset);
     extensions.push(extension);
   }
-  if (extensions.length === 0) throw new DerError('empty Extensions', node.offset);
   return extensions;
 }
 
-function parseExtension(list: DerCursor): Extension {
+function parseExtension(list: DerCursor): { extension: Extension; offset: number } {
   const fields = list.sequence('Extension');
-  const id = oidValue(fields.expect(TAG.OID, 'extnID'));
+  const type = fields.expect(TAG.OID, 'extnID');
   const flag = fields.optional(TAG.BOOLEAN);
   const critical = flag !== undefined && booleanValue(flag);
   if (flag && !critical) throw new DerError('critical FALSE is written out', flag.offset);
   const value = fields.expect(TAG.OCTET_STRING, 'extnValue').content;
   fields.end('Extension');
-  return { oid: id, critical, value };
+  return { extension: { oid: oidValue(type), critical, value }, offset: type.offset };
 }

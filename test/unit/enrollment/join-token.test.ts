@@ -9,7 +9,7 @@ const random = { bytes: (length: number) => Uint8Array.from({ length }, (_, i) =
 
 test('a join token carries its id and 256 random bits, and is stored as a hash', () => {
   const { id, token, secretHash } = makeJoinToken(now, random);
-  const [, , secret = ''] = token.split('_');
+  const secret = token.slice(-43);
   expect(token).toMatch(/^sgj_[0-9A-Z]{26}_[A-Za-z0-9_-]{43}$/);
   expect(token).toContain(id);
   expect(Buffer.from(secret, 'base64url')).toEqual(Buffer.from(random.bytes(32)));

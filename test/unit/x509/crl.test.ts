@@ -180,13 +180,13 @@ describe('other programs', () => {
       `00${'ff'.repeat(20)}`,
     ]);
     expect(list.nextUpdate?.value).toEqual(fields().nextUpdate);
-    expect(Buffer.from(list.toSchema(true).toBER()).equals(der)).toBe(true);
+    expect(Buffer.from((list.toSchema(true) as { toBER(): ArrayBuffer }).toBER()).equals(der)).toBe(true);
   });
 
   test('openssl verifies the list, and refuses with it the certificate it revokes and no other', () => {
     const dir = mkdtempSync(join(tmpdir(), 'signet-crl-'));
     try {
-      const file = (name: string, label: string, bytes: Buffer) => {
+      const file = (name: string, label: 'X509 CRL' | 'CERTIFICATE', bytes: Buffer) => {
         writeFileSync(join(dir, name), encodePem(label, bytes));
         return join(dir, name);
       };

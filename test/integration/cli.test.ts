@@ -1,0 +1,113 @@
+import { spawnSync } from 'node:child_process';
+import { createHash, X509Certificate } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { COMMANDS } from '../../src/cli/run.ts';
+import { temporaryFolder } from '../support/postgres.ts';
+import { startSignet, type SignetProcess } from '../support/signet-process.ts';
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+const LONG = 120_000;
+let signet: SignetProcess;
+let folder: string;
+let env: Record<string, string>;
+
+beforeAll(async () => {
+  signet = await startSignet();
+  folder = temporaryFolder('signet-cli-');
+  env = {
+    PATH: process.env.PATH ?? '',
+    SIGNET_API_URL: signet.urls.api,
+    SIGNET_MTLS_URL: signet.urls.mtls,
+    SIGNET_PUBLIC_URL: signet.urls.status,
+    SIGNET_FINGERPRINT: createHash('sha256').update(new X509Certificate(signet.rootPem).raw).digest('hex'),
+    SIGNET_TOKEN_FILE: path.join(signet.dataDir, 'bootstrap-admin-token'),
+  };
+}, LONG);
+afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+/** Runs `signet` as a person would, and gives what it said. */
+function run(args: string[], change: Record<string, string> = {}) {
+  const ran = spawnSync(process.execPath, [path.join(ROOT, 'dist/signet.js'), ...args], { cwd: folder, env: { ...env, ...change }, encoding: 'utf8' });
+  return { code: ran.status, out: ran.stdout, err: ran.stderr };
+}
+
+function json(args: string[]): Record<string, never> {
+  const { code, out, err } = run([...args, '--json']);
+  expect([args.join(' '), code, err]).toEqual([args.join(' '), 0, '']);
+  return JSON.parse(out) as Record<string, never>;
+}
+
+describe('signet', () => {
+  test('a life: register, join token, enroll, renew, hold, release, revoke, retire', () => {
+    const agent = json(['agent', 'register', '--name', 'cli-life', '--owner', 'Alice@Example.org', '--purpose', 'tests', '--label', 'team=a=b', '--label', 'tier=1']);
+    expect(agent).toMatchObject({ state: 'active', ownerEmail: 'alice@example.org', labels: { team: 'a=b', tier: '1' } });
+    const id = String(agent['id']);
+
+    expect(json(['join-token', 'create', id, '--ttl', '60', '--out', 'token'])).not.toHaveProperty('token');
+    expect(fs.statSync(path.join(folder, 'token')).mode & 0o777).toBe(0o600);
+    const enrolled = json(['enroll', '--token-file', 'token', '--dir', 'identity']);
+    expect(enrolled).toMatchObject({ agentId: id, generation: 1, spiffeId: `spiffe://signet.internal/agent/${id}` });
+    expect(fs.statSync(path.join(folder, 'identity/key.pem')).mode & 0o777).toBe(0o600);
+
+    const renewed = json(['renew', '--dir', 'identity', '--key-type', 'ed25519']);
+    expect(renewed).toMatchObject({ instanceId: enrolled['instanceId'], generation: 2 });
+    const serial = String(renewed['serial']);
+    expect(json(['status', serial])).toMatchObject({ status: 'good' });
+    expect(json(['certificate', 'hold', serial])).toMatchObject({ status: 'held' });
+    expect(json(['status', serial])).toMatchObject({ status: 'held', reason: 'certificateHold' });
+    expect(json(['certificate', 'release', serial])).toMatchObject({ status: 'good' });
+    expect(json(['certificate', 'revoke', serial, '--reason', 'superseded'])).toMatchObject({ status: 'revoked', reason: 'superseded' });
+    expect(json(['certificate', 'list', '--agent-id', id])).toMatchObject({ items: [{ generation: 1 }, { generation: 2, status: 'revoked' }] });
+    expect(json(['agent', 'retire', id])).toMatchObject({ state: 'retired' });
+    expect(json(['status', String(enrolled['serial'])])).toMatchObject({ status: 'revoked', reason: 'cessationOfOperation' });
+  }, LONG);
+
+  test('an authority rotated by command: the next enrollment comes from the new issuer, the old certificate stays good', () => {
+    const id = String(json(['agent', 'register', '--name', 'cli-rotate', '--owner', 'a@example.org', '--purpose', 'tests'])['id']);
+    json(['join-token', 'create', id, '--out', 'token-1']);
+    const before = json(['enroll', '--token-file', 'token-1', '--dir', 'before']);
+    json(['authority', 'rotate', '--step', 'prepare']);
+    json(['authority', 'rotate', '--step', 'activate']);
+    const after = json(['renew', '--dir', 'before']);
+    const issuerOf = (answer: Record<string, unknown>) => new X509Certificate(String(answer['certificate'])).issuer;
+    expect(issuerOf(after)).not.toBe(issuerOf(before));
+    expect(json(['status', String(before['serial'])])).toMatchObject({ status: 'good' });
+    const states = (json(['authority', 'list'])['items'] as unknown as { kind: string; state: string }[]).filter((item) => item.kind === 'issuing').map((item) => item.state);
+    expect(states.toSorted()).toEqual(['active', 'retiring']);
+    for (const name of ['certificate.pem', 'chain.pem']) expect(fs.existsSync(path.join(folder, 'before', name))).toBe(true);
+    expect(spawnSync('openssl', ['verify', '-x509_strict', '-CAfile', 'trust-bundle.pem', '-untrusted', 'chain.pem', 'certificate.pem'], { cwd: path.join(folder, 'before'), encoding: 'utf8' }).stdout).toContain('OK');
+  }, LONG);
+
+  test('lists and records for people and for programs', () => {
+    expect(run(['agent', 'list']).out).toMatch(/^ID +NAME +STATE/);
+    expect(json(['audit', 'list', '--limit', '5'])).toHaveProperty('items');
+    expect(run(['job', 'list']).out).toContain('publish-crls');
+    expect(run(['finding', 'list']).out).toBe('none\n');
+    expect(run(['trust-bundle']).out).toContain('-----BEGIN CERTIFICATE-----');
+  }, LONG);
+
+  test('every command has help with an example, and refuses what it does not know with exit 64', () => {
+    for (const { name, example } of COMMANDS) {
+      const help = run([...name.split(' '), '--help']);
+      expect([name, help.code]).toEqual([name, 0]);
+      expect(help.out).toContain(example);
+    }
+    expect(run(['agent', 'list', '--nonsense']).code).toBe(64);
+    expect(run(['agent', 'show']).code).toBe(64);
+    expect(run(['frobnicate']).code).toBe(64);
+    expect(run(['help']).code).toBe(0);
+  }, LONG);
+
+  test('errors say what to do next, on stderr, with their exit code', () => {
+    const refused = run(['agent', 'register', '--name', 'Not A Name', '--purpose', 'x']);
+    expect(refused.code).toBe(1);
+    expect(refused.err).toContain('/name');
+    expect(refused.err).toContain('next:');
+    expect(run(['agent', 'list'], { SIGNET_FINGERPRINT: '00'.repeat(32) })).toMatchObject({ code: 69, err: expect.stringContaining('fingerprint') as unknown as string });
+    expect(run(['agent', 'list'], { SIGNET_API_URL: 'https://127.0.0.1:1' })).toMatchObject({ code: 69, err: expect.stringContaining('next:') as unknown as string });
+    const toPipe = run(['join-token', 'create', '01KAMV3W5QZ3C1D6X2G7R8S9TB']);
+    expect(toPipe).toMatchObject({ code: 64, err: expect.stringContaining('--out') as unknown as string });
+  }, LONG);
+});

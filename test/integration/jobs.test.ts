@@ -1,0 +1,303 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Context } from '../../src/context.ts';
+import { noBarrier } from '../../src/core/barrier.ts';
+import { takeLease } from '../../src/db/job-runs.ts';
+import { listPartitions } from '../../src/db/partitions.ts';
+import type { Job } from '../../src/jobs/job.ts';
+import { listJobs } from '../../src/jobs/list-jobs.ts';
+import { MAX_ATTEMPTS, runExclusive } from '../../src/jobs/run-exclusive.ts';
+import { runAtStart } from '../../src/jobs/run-at-start.ts';
+import { JOBS } from '../../src/jobs/schedule.ts';
+import { startJobs, type RunningJobs } from '../../src/jobs/start-jobs.ts';
+import { bucketOf } from '../../src/x509/serial.ts';
+import { movableClock, openTestAuthority, type MovableClock } from '../support/authority.ts';
+import { FIXED_NOW, testDatabase, type TestDatabase } from '../support/db.ts';
+
+let database: TestDatabase;
+const closing: (() => Promise<unknown>)[] = [];
+beforeEach(async () => {
+  database = await testDatabase();
+});
+afterEach(async () => {
+  for (const close of closing.splice(0).toReversed()) await close();
+  await database.drop();
+});
+
+async function replica(clock: MovableClock = movableClock(), env: Record<string, string> = {}): Promise<Context & { clock: MovableClock }> {
+  const authority = await openTestAuthority(database, { clock, env });
+  closing.push(() => authority.authorities.close());
+  return { ...authority, barrier: noBarrier, crls: { put: () => undefined } } as unknown as Context & { clock: MovableClock };
+}
+
+function start(ctx: Context, jobs?: readonly Job[]): RunningJobs {
+  const running = jobs === undefined ? startJobs(ctx) : startJobs(ctx, jobs);
+  closing.push(() => running.stop());
+  return running;
+}
+
+/** A job that notes when it ran, by the bucket its row names. */
+function noted(overrides: Partial<Job> = {}): { job: Job; runs: () => number } {
+  let count = 0;
+  const job: Job = {
+    name: 'noted',
+    cron: '0 * * * *',
+    backfill: 2,
+    run: () => {
+      count++;
+      return Promise.resolve();
+    },
+    ...overrides,
+  };
+  return { job, runs: () => count };
+}
+
+const rows = () => database.db.jobRun.findMany({ orderBy: [{ job: 'asc' }, { bucket: 'asc' }] });
+const expireLeases = () => database.db.$executeRaw`UPDATE job_runs SET lease_until = clock_timestamp() - interval '1 second'`;
+
+describe('run-exclusive', () => {
+  test('of many runners of one bucket exactly one runs', async () => {
+    const ctx = await replica();
+    const { job, runs } = noted();
+    const results = await Promise.all(Array.from({ length: 8 }, (_, i) => runExclusive(ctx, job, FIXED_NOW, `holder-${i}`)));
+    expect(results.toSorted()).toEqual(['succeeded', ...Array<string>(7).fill('taken')]);
+    expect(runs()).toBe(1);
+    expect(await runExclusive(ctx, job, FIXED_NOW, 'later')).toBe('taken');
+  });
+
+  test('a crashed runner holds the bucket until its lease has run out, and no longer', async () => {
+    const ctx = await replica();
+    const { job, runs } = noted();
+    await takeLease(ctx.db, { job: job.name, bucket: FIXED_NOW }, { holder: 'crashed', leaseSeconds: 60, maxAttempts: 5 });
+    expect(await runExclusive(ctx, job, FIXED_NOW, 'other')).toBe('taken');
+    await expireLeases();
+    expect(await runExclusive(ctx, job, FIXED_NOW, 'other')).toBe('succeeded');
+    expect(runs()).toBe(1);
+    expect(await rows()).toMatchObject([{ holder: 'other', attempts: 2, outcome: 'succeeded' }]);
+  });
+
+  test('a failure is recorded without secrets and tried again only after a wait, at most five times', async () => {
+    const ctx = await replica();
+    const failing = noted({ run: () => Promise.reject(new Error('no route to postgres://signet:hunter2@db/signet')) }).job;
+    expect(await runExclusive(ctx, failing, FIXED_NOW, 'a')).toBe('failed');
+    expect(await runExclusive(ctx, failing, FIXED_NOW, 'a')).toBe('taken');
+    const [row] = await rows();
+    expect(row).toMatchObject({ outcome: 'failed', attempts: 1 });
+    expect(row?.error).toContain('no route');
+    expect(row?.error).not.toContain('hunter2');
+    for (let attempt = 2; attempt <= MAX_ATTEMPTS; attempt++) {
+      await expireLeases();
+      expect(await runExclusive(ctx, failing, FIXED_NOW, 'a')).toBe('failed');
+    }
+    await expireLeases();
+    expect(await runExclusive(ctx, failing, FIXED_NOW, 'a')).toBe('taken');
+    expect(await ctx.metrics.text()).toContain('signet_job_runs_total{job="noted",outcome="failed"} 5');
+  });
+
+  test('a runner that lost its lease does not overwrite the record of the one that has it', async () => {
+    const ctx = await replica();
+    const slow = noted({
+      run: async () => {
+        await expireLeases();
+        expect(await runExclusive(ctx, noted().job, FIXED_NOW, 'second')).toBe('succeeded');
+        throw new Error('too late');
+      },
+    }).job;
+    await runExclusive(ctx, slow, FIXED_NOW, 'first');
+    expect(await rows()).toMatchObject([{ holder: 'second', outcome: 'succeeded', error: null }]);
+  });
+});
+
+describe('schedule', () => {
+  test('missed buckets are back-filled, oldest first and no more than the job wants', async () => {
+    const ctx = await replica(movableClock(new Date('2026-11-21T00:30:00Z')));
+    const { job } = noted();
+    const jobs = start(ctx, [job]);
+    await jobs.tick();
+    expect((await rows()).map(({ bucket }) => bucket.toISOString())).toEqual(['2026-11-21T00:00:00.000Z']);
+    ctx.clock.set(new Date('2026-11-21T09:30:00Z'));
+    await jobs.tick();
+    expect((await rows()).map(({ bucket }) => bucket.toISOString().slice(11, 16))).toEqual(['00:00', '07:00', '08:00', '09:00']);
+    await jobs.tick();
+    expect(await rows()).toHaveLength(4);
+  });
+
+  test('two replicas share the buckets: each runs once', async () => {
+    const clock = movableClock(new Date('2026-11-21T00:30:00Z'));
+    const [one, two] = [await replica(clock), await replica(clock)];
+    const { job, runs } = noted();
+    const both = [start(one, [job]), start(two, [job])];
+    for (let hour = 1; hour <= 3; hour++) {
+      await Promise.all(both.map((jobs) => jobs.tick()));
+      clock.set(new Date(Date.UTC(2026, 10, 21, hour, 30)));
+    }
+    await Promise.all(both.map((jobs) => jobs.tick()));
+    const finished = await rows();
+    expect(finished.map(({ outcome }) => outcome)).toEqual(Array(finished.length).fill('succeeded'));
+    expect(runs()).toBe(finished.length);
+  });
+
+  test('a bucket in which nothing is due leaves no run', async () => {
+    const ctx = await replica();
+    const { job, runs } = noted({ isDue: () => Promise.resolve(false) });
+    await start(ctx, [job]).tick();
+    expect(runs()).toBe(0);
+    expect(await rows()).toEqual([]);
+  });
+
+  test('a job that fails does not keep the others from running', async () => {
+    const ctx = await replica();
+    const good = noted({ name: 'good' });
+    const bad = noted({ name: 'bad', run: () => Promise.reject(new Error('bad')) });
+    await start(ctx, [bad.job, good.job]).tick();
+    expect(good.runs()).toBe(1);
+  });
+
+  test('stop: waits for the run under way, then nothing starts', async () => {
+    const ctx = await replica();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const entered = Promise.withResolvers<void>();
+    const { job, runs } = noted({
+      run: () => {
+        entered.resolve();
+        return promise;
+      },
+    });
+    const jobs = startJobs(ctx, [job]);
+    await entered.promise;
+    const stopped = jobs.stop();
+    resolve();
+    await stopped;
+    expect(await rows()).toMatchObject([{ outcome: 'succeeded' }]);
+    ctx.clock.advance(1);
+    await jobs.tick();
+    expect(runs()).toBe(0);
+    expect(await rows()).toHaveLength(1);
+  });
+
+  test('the real schedule: every job runs once on a fresh database and is listed with last and next run', async () => {
+    const ctx = await replica();
+    await start(ctx).tick();
+    const listed = await listJobs(ctx);
+    expect(listed.map(({ name }) => name)).toEqual(JOBS.map(({ name }) => name));
+    for (const { lastRun, nextRunAt } of listed) {
+      expect(lastRun).toMatchObject({ outcome: 'succeeded', attempts: 1, error: null });
+      expect(nextRunAt.getTime()).toBeGreaterThan(FIXED_NOW.getTime());
+    }
+    expect(await ctx.db.crl.count({ where: { number: 1n } })).toBe(2);
+  });
+});
+
+describe('jobs', () => {
+  const run = async (ctx: Context, name: string) => {
+    const job = JOBS.find((candidate) => candidate.name === name);
+    if (!job) throw new Error(`no job ${name}`);
+    await job.run(ctx, { actor: { kind: 'job', id: name }, requestId: null, source: null });
+  };
+  const cleared = (ctx: Context) => ctx.db.auditEvent.findMany({ where: { kind: { in: ['records.cleared', 'join-token.cleared'] } }, select: { target: true, actorId: true } });
+
+  test('publish-crls: publishes what was never published, then each list after its interval', async () => {
+    const ctx = await replica();
+    const publish = JOBS.find(({ name }) => name === 'publish-crls');
+    const numbers = async () => (await ctx.db.crl.findMany({ orderBy: { issuerId: 'asc' } })).map(({ number }) => Number(number));
+    expect(await publish?.isDue?.(ctx)).toBe(true);
+    await run(ctx, 'publish-crls');
+    expect(await numbers()).toEqual([1, 1]);
+    expect(await publish?.isDue?.(ctx)).toBe(false);
+    ctx.clock.set(new Date(FIXED_NOW.getTime() + ctx.config.crlIntervalSeconds * 1000));
+    expect(await publish?.isDue?.(ctx)).toBe(true);
+    await run(ctx, 'publish-crls');
+    expect(await numbers()).toEqual([2, 2]);
+  });
+
+  test('rotate-issuers: prepares, activates and retires by the calendar; a leaf always fits into its issuer', async () => {
+    const ctx = await replica();
+    const first = ctx.authorities.snapshot().active.id;
+    const states = () => ctx.authorities.snapshot().issuing.map(({ state }) => state);
+    const day = async (day: number) => {
+      ctx.clock.set(new Date(FIXED_NOW.getTime() + day * 86_400_000));
+      await run(ctx, 'publish-crls');
+      await run(ctx, 'rotate-tls');
+      await run(ctx, 'rotate-issuers');
+    };
+    await day(274);
+    expect(states()).toEqual(['active']);
+    await day(275);
+    expect(states()).toEqual(['active', 'prepared']);
+    await day(304);
+    expect(states()).toEqual(['active', 'prepared']);
+    await day(305);
+    expect(states()).toEqual(['retiring', 'active']);
+    await day(306);
+    await day(307);
+    expect(ctx.authorities.snapshot().issuing.map(({ id }) => id)).not.toContain(first);
+    expect(states()).toEqual(['active']);
+  });
+
+  test('rotate-issuers: after a standstill longer than the issuer lived one run brings a new one into force', async () => {
+    const ctx = await replica();
+    ctx.clock.advance(400);
+    expect(() => ctx.authorities.snapshot().active).toThrow();
+    await runAtStart(ctx);
+    const { active, tls, responderFor } = ctx.authorities.snapshot();
+    expect(active.notAfter > ctx.clock.now()).toBe(true);
+    expect(tls?.issuerId).toBe(active.id);
+    expect(responderFor(active.id)).toBeDefined();
+  });
+
+  test('partitions: made ahead for the longest leaf, dropped only when no list can still need them', async () => {
+    const ctx = await replica(movableClock(), { SIGNET_PARTITION_DAYS_AHEAD: '2' });
+    ctx.clock.advance(20);
+    const today = bucketOf(ctx.clock.now());
+    const buckets = async () => (await listPartitions(ctx.ownerDb)).map(({ bucket }) => bucket);
+    const before = await buckets();
+    await run(ctx, 'partitions');
+    // The service profile lives up to seven days.
+    expect(await buckets()).toEqual(expect.arrayContaining(Array.from({ length: 10 }, (_, i) => today + i)));
+    // No list was ever published: nothing may go.
+    expect(Math.min(...(await buckets()))).toBe(Math.min(...before));
+    await run(ctx, 'publish-crls');
+    await run(ctx, 'partitions');
+    expect(Math.min(...(await buckets()))).toBe(today - 7);
+    const kinds = await ctx.db.auditEvent.groupBy({ by: ['kind'], where: { kind: { startsWith: 'partition.' } }, _count: true });
+    expect(kinds.map(({ kind }) => kind).toSorted()).toEqual(['partition.created', 'partition.dropped']);
+  });
+
+  test('clear-join-tokens: only what expired long enough ago', async () => {
+    const ctx = await replica();
+    await ctx.db.$executeRaw`INSERT INTO agents (id, name, state, purpose, risk_class, environment, profile, created_at, updated_at) VALUES ('a', 'a', 'proposed', 'p', 'minimal', 'test', 'agent', now(), now())`;
+    const token = (id: string, expiresAt: Date) =>
+      ctx.db.$executeRaw`INSERT INTO join_tokens (id, secret_hash, agent_id, created_by, created_at, expires_at) VALUES (${id}, '\\x00', 'a', 'x', ${FIXED_NOW}, ${expiresAt})`;
+    await token('young', new Date('2026-12-10T00:00:00Z'));
+    await token('old', new Date('2026-11-22T00:00:00Z'));
+    ctx.clock.advance(32);
+    await run(ctx, 'clear-join-tokens');
+    expect((await ctx.db.joinToken.findMany()).map(({ id }) => id)).toEqual(['young']);
+    expect(await cleared(ctx)).toEqual([{ target: 'join_tokens', actorId: 'clear-join-tokens' }]);
+  });
+
+  test('clear-idempotency-records, clear-public-keys, clear-feed: only what is over', async () => {
+    const ctx = await replica();
+    const late = new Date(FIXED_NOW.getTime() + 500 * 86_400_000);
+    for (const [key, end] of [['over', FIXED_NOW], ['open', late]] as const) {
+      await ctx.db.$executeRaw`INSERT INTO idempotency_records (caller, route, key, body_hash, status, created_at, expires_at) VALUES ('c', 'r', ${key}, '\\x00', 201, ${FIXED_NOW}, ${end})`;
+      await ctx.db.$executeRaw`INSERT INTO public_keys (key_hash, agent_id, instance_id, first_seen_at, not_after) VALUES (${Buffer.from(key)}, 'a', 'i', ${FIXED_NOW}, ${end})`;
+    }
+    for (const n of [1, 2]) await ctx.db.$executeRaw`INSERT INTO feed_events (n, epoch, kind, at) VALUES (${n}, 1, 'agent-retired', ${n === 1 ? FIXED_NOW : late})`;
+    ctx.clock.advance(401);
+    for (const name of ['clear-idempotency-records', 'clear-public-keys', 'clear-feed']) await run(ctx, name);
+    expect((await ctx.db.idempotencyRecord.findMany()).map(({ key }) => key)).toEqual(['open']);
+    expect((await ctx.db.publicKey.findMany()).map(({ keyHash }) => Buffer.from(keyHash).toString())).toEqual(['open']);
+    expect((await ctx.db.feedEvent.findMany()).map(({ n }) => n)).toEqual([2n]);
+    expect(await cleared(ctx)).toHaveLength(3);
+    for (const name of ['clear-idempotency-records', 'clear-public-keys', 'clear-feed']) await run(ctx, name);
+    expect(await cleared(ctx)).toHaveLength(3);
+  });
+
+  test('clear-job-runs: the newest run of a job stays, however old', async () => {
+    const ctx = await replica();
+    const { job } = noted();
+    for (const day of [1, 2]) await runExclusive(ctx, job, new Date(Date.UTC(2026, 0, day)), 'a');
+    await run(ctx, 'clear-job-runs');
+    expect((await rows()).map(({ bucket }) => bucket.toISOString().slice(0, 10))).toEqual(['2026-01-02']);
+  });
+});

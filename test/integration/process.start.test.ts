@@ -1,0 +1,82 @@
+import fs from 'node:fs';
+import https from 'node:https';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { emptyDatabase, type TestDatabase } from '../support/db.ts';
+import { temporaryFolder } from '../support/postgres.ts';
+import { startSignet, type SignetProcess } from '../support/signet-process.ts';
+
+const LONG = 120_000;
+const tokenFile = (signet: SignetProcess) => path.join(signet.dataDir, 'bootstrap-admin-token');
+const folders: string[] = [];
+afterAll(() => {
+  for (const folder of folders) fs.rmSync(folder, { recursive: true, force: true });
+});
+
+/** Status of the first answer an operator would try with the token. */
+function adminSees(signet: SignetProcess, token: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const options = { ca: signet.rootPem, agent: false, headers: { authorization: `Bearer ${token}` } } as const;
+    https.get(`${signet.urls.api}/v1/agents`, options, (response) => resolve(response.resume().statusCode)).once('error', reject);
+  });
+}
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await emptyDatabase();
+});
+afterAll(() => database.drop());
+
+test('two replicas that start at the same instant on an empty database: one authority, one admin token, one printer of it', async () => {
+  const replicas = await Promise.all([startSignet({ database }), startSignet({ database })]);
+  const [a, b] = replicas;
+  expect(a.rootPem).toContain('BEGIN CERTIFICATE');
+  expect(b.rootPem).toBe(a.rootPem);
+  expect(await database.db.adminToken.count()).toBe(1);
+  expect(await database.db.authorityCertificate.count({ where: { kind: 'root' } })).toBe(1);
+  expect(await database.db.authorityCertificate.count({ where: { kind: 'issuing' } })).toBe(1);
+  const printers = replicas.filter((replica) => fs.existsSync(tokenFile(replica)));
+  expect(printers).toHaveLength(1);
+  const token = printers[0]?.adminToken ?? '';
+  expect(fs.statSync(tokenFile(printers[0] ?? a)).mode & 0o777).toBe(0o600);
+  for (const replica of replicas) {
+    expect(await adminSees(replica, token)).toBe(200);
+    expect(replica.stdout() + replica.stderr()).not.toContain(token);
+  }
+  expect(await Promise.all(replicas.map((replica) => replica.stop()))).toEqual([{ code: 0, signal: null }, { code: 0, signal: null }]);
+}, LONG);
+
+test('with the embedded database: a second start, and one after SIGKILL, find everything as it was', async () => {
+  const dataDir = temporaryFolder('signet-data-');
+  folders.push(dataDir);
+  const first = await startSignet({ dataDir });
+  const { rootPem, adminToken } = first;
+  expect(fs.statSync(tokenFile(first)).mode & 0o777).toBe(0o600);
+  expect(fs.statSync(path.join(dataDir, 'kek')).mode & 0o777).toBe(0o600);
+  expect(first.stdout() + first.stderr()).not.toContain(adminToken);
+  expect(await adminSees(first, adminToken)).toBe(200);
+  expect(await first.stop()).toEqual({ code: 0, signal: null });
+  expect(fs.existsSync(path.join(dataDir, 'postgres/data/postmaster.pid'))).toBe(false);
+
+  const second = await startSignet({ dataDir });
+  expect(second.rootPem).toBe(rootPem);
+  expect(await adminSees(second, adminToken)).toBe(200);
+  second.kill('SIGKILL');
+  expect(await second.exited).toEqual({ code: null, signal: 'SIGKILL' });
+
+  const third = await startSignet({ dataDir });
+  expect(third.rootPem).toBe(rootPem);
+  expect(await adminSees(third, adminToken)).toBe(200);
+  const fourth = await startSignet({ dataDir, ready: false });
+  expect((await fourth.exited).code).toBe(73);
+  expect(fourth.stderr()).toContain('another Signet is using');
+  expect(await adminSees(third, adminToken)).toBe(200);
+  await third.stop();
+}, LONG);
+
+test('a database that is not there ends the start with 69 and says so', async () => {
+  const signet = await startSignet({ database, ready: false, env: { DATABASE_URL: 'postgresql://u:hidden@127.0.0.1:9/d', SIGNET_OWNER_DATABASE_URL: undefined } });
+  expect((await signet.exited).code).toBe(69);
+  expect(signet.stderr()).toContain('the database cannot be reached');
+  expect(signet.stdout() + signet.stderr()).not.toContain('hidden');
+}, LONG);
