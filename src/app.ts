@@ -21,6 +21,7 @@ import { ensureServiceRole, isSingleRole, roleOf } from './db/roles.ts';
 import { withStartLock } from './db/start-lock.ts';
 import { openDoors, type Doors, type TlsMaterial } from './http/server.ts';
 import { createCommitQueue } from './issuance/commit-queue.ts';
+import { runAtStart } from './jobs/run-at-start.ts';
 import { startJobs } from './jobs/start-jobs.ts';
 import { openKeyStore, resolveKek, type OpenKeyStore } from './keystore/index.ts';
 import { loadProfiles, ProfileError, type Profiles } from './profiles/profile.ts';
@@ -82,7 +83,7 @@ async function open(config: Config, warnings: readonly string[], log: Logger, cl
   for (const warning of warned) log.warn(warning);
 
   const authorities = await openAuthorities({ db, keyStore: first.keyStore, clock, log, metrics, listenUrl: urls.listen });
-  closers.push(() => Promise.resolve(authorities.close()));
+  closers.push(() => authorities.close());
   const signals = createRevocationSignals();
   const feed = await followFeed({ db, signals, clock, log, metrics }, urls.listen);
   closers.push(() => feed.stop());
@@ -99,18 +100,14 @@ async function open(config: Config, warnings: readonly string[], log: Logger, cl
     crls, publisher, clock, random, log, metrics, barrier,
   };
 
+  await runAtStart(ctx);
   await publisher.kickStale();
   await publisher.idle();
   const jobs = startJobs(ctx);
   closers.push(() => jobs.stop());
   const doors = await openDoors(ctx, { tls: await tlsMaterial(ctx), warnings: warned });
   closers.push(() => doors.close());
-  authorities.subscribe(() => {
-    tlsMaterial(ctx).then(
-      (tls) => doors.updateTls(tls),
-      (error: unknown) => log.error({ err: error }, 'the new TLS certificate could not be taken into use'),
-    );
-  });
+  authorities.subscribe(() => onAuthorityChange(ctx, doors));
 
   return {
     addresses: doors.addresses,
@@ -171,6 +168,15 @@ async function tlsMaterial(ctx: Pick<Context, 'authorities' | 'keyStore'>): Prom
   const { tls } = ctx.authorities.snapshot();
   if (!tls) throw new StartupError('there is no TLS certificate; the authority was not set up whole', 70);
   return { key: await ctx.keyStore.exportPrivateKey(tls.keyId), chainPem: tls.certificateChainPem };
+}
+
+/** Another TLS certificate is shown from the next handshake on; the lists of a new issuer are published at once. */
+function onAuthorityChange(ctx: Context, doors: Doors): void {
+  tlsMaterial(ctx).then(
+    (tls) => doors.updateTls(tls),
+    (error: unknown) => ctx.log.error({ err: error }, 'the new TLS certificate could not be taken into use'),
+  );
+  ctx.publisher.kickStale().catch((error: unknown) => ctx.log.warn({ err: error }, 'the lists of a changed authority wait for the job'));
 }
 
 function fingerprintOf(ctx: Pick<Context, 'authorities'>): string {

@@ -23,6 +23,8 @@ function stopOnSignal(app: App, log: Logger): void {
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
+  // A closed terminal: without this the embedded database would stay behind.
+  process.on('SIGHUP', stop);
   app.failed.then(
     (reason) => {
       if (stopping) return;

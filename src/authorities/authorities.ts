@@ -81,13 +81,13 @@ export interface AuthoritySnapshot {
   readonly tls: TlsIdentity | undefined;
   /** Changes with every change of `roots` and only grows (SPIFFE Trust Domain and Bundle §4.1.1). */
   readonly bundleSequence: number;
-  issuerById(id: string): Issuer | undefined;
-  rootById(id: string): Root | undefined;
+  readonly issuerById: (id: string) => Issuer | undefined;
+  readonly rootById: (id: string) => Root | undefined;
   /** DER certificates to send after a leaf of this issuer: the issuer, then cross certificates of its root while their signers live. Never a root. */
-  chainFor(issuerId: string): Buffer[];
-  responderFor(issuerId: string): Responder | undefined;
+  readonly chainFor: (issuerId: string) => Buffer[];
+  readonly responderFor: (issuerId: string) => Responder | undefined;
   /** The issuer an OCSP CertID speaks of (RFC 6960 §4.1.1); hashes of the issuer's name and of its subjectPublicKey bits. */
-  byNameAndKeyHash(algorithm: 'sha1' | 'sha256', nameHash: Uint8Array, keyHash: Uint8Array): Issuer | undefined;
+  readonly byNameAndKeyHash: (algorithm: 'sha1' | 'sha256', nameHash: Uint8Array, keyHash: Uint8Array) => Issuer | undefined;
 }
 
 /** The living view of the authority: read again at once on NOTIFY, and at least every 2 s. */

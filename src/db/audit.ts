@@ -1,4 +1,4 @@
-import { bytes, Prisma, type Tx } from './client.ts';
+import { buffer, bytes, type Tx } from './client.ts';
 
 /** An audit event ready to be stored; `event` are its canonical bytes. */
 export interface AuditRow {
@@ -25,12 +25,28 @@ export async function insertAuditEvents(tx: Tx, rows: AuditRow[]): Promise<void>
   if (rows.length === 0) return;
   const personal = rows.flatMap((row) => row.personal.map((p) => ({ eventId: row.id, field: p.field, salt: bytes(p.salt), value: p.value })));
   if (personal.length > 0) await tx.auditPersonal.createMany({ data: personal });
-  const values = rows.map(
-    (r, i) => Prisma.sql`(${i + 1}::int, ${r.id}, ${r.kind}, ${r.outcome}, ${r.at}::timestamptz, ${r.actorKind}, ${r.actorId}, ${r.agentId}, ${r.instanceId}, ${r.serial ? bytes(r.serial) : null}::bytea, ${r.target}, ${r.requestId}, ${bytes(r.event)}::bytea)`,
-  );
+  // One parameter, whatever the number of rows: a suspension may record tens of thousands.
+  const batch = rows.map((row, i) => ({
+    i: i + 1,
+    id: row.id,
+    kind: row.kind,
+    outcome: row.outcome,
+    at: row.at,
+    actor_kind: row.actorKind,
+    actor_id: row.actorId,
+    agent_id: row.agentId,
+    instance_id: row.instanceId,
+    serial: row.serial && hex(row.serial),
+    target: row.target,
+    request_id: row.requestId,
+    event: hex(row.event),
+  }));
   await tx.$executeRaw`
     WITH taken AS (UPDATE counters SET value = value + ${rows.length} WHERE name = 'audit' RETURNING value - ${rows.length} AS base)
     INSERT INTO audit_events (n, id, kind, outcome, at, actor_kind, actor_id, agent_id, instance_id, serial, target, request_id, event)
     SELECT taken.base + v.i, v.id, v.kind, v.outcome, v.at, v.actor_kind, v.actor_id, v.agent_id, v.instance_id, v.serial, v.target, v.request_id, v.event
-    FROM taken, (VALUES ${Prisma.join(values)}) AS v (i, id, kind, outcome, at, actor_kind, actor_id, agent_id, instance_id, serial, target, request_id, event)`;
+    FROM taken, json_to_recordset(${JSON.stringify(batch)}::json) AS v (
+      i integer, id text, kind text, outcome text, at timestamptz, actor_kind text, actor_id text, agent_id text, instance_id text, serial bytea, target text, request_id text, event bytea)`;
 }
+
+const hex = (value: Uint8Array): string => `\\x${buffer(value).toString('hex')}`;

@@ -68,44 +68,52 @@ export interface ListSelector {
   expiredBefore: Date;
 }
 
-/** Rows read at once: bounds memory and the time the event loop is taken at a stretch. */
-const CHUNK = 5_000;
+/** Entries that come as one value, and values fetched at once: bound memory and the time the event loop is taken at a stretch. */
+const PACKED_ENTRIES = 2_500;
+const FETCHED_VALUES = 2;
+/** One packed entry: serial (20), seconds since 1970 (8), CRLReason (4). */
+const PACKED_BYTES = 32;
 
-/** Revoked and held certificates of a list, in chunks. Certificates of the authority itself are on complete lists only. */
+/**
+ * Revoked and held certificates of a list, in chunks and in no particular order. Certificates of the authority itself are on complete lists only.
+ * A cursor reads the index once, as of one moment; entries come packed, since a row of its own for each costs ten times as much.
+ */
 export async function* readListed(tx: Tx, select: ListSelector): AsyncGenerator<ListedCertificate[]> {
   const { issuerId, shard, expiredBefore } = select;
-  if (shard === COMPLETE) {
-    const own = await tx.$queryRaw<ListedRow[]>`
-      SELECT serial, 0 AS shard, revoked_at AS at, revocation_reason AS reason FROM authority_certificates
-      WHERE issuer_id = ${issuerId} AND id <> ${issuerId} AND revoked_at IS NOT NULL AND not_after >= ${expiredBefore} ORDER BY serial`;
-    if (own.length > 0) yield own.map(listed);
-  }
   const ofShard = shard === COMPLETE ? Prisma.empty : Prisma.sql`AND shard = ${shard}`;
-  let last = { shard: -1, serial: new Uint8Array(0) };
-  for (;;) {
-    // The order is that of the index certificates_not_good: every chunk begins where the last one ended, at no cost for those before.
-    const rows = await tx.$queryRaw<ListedRow[]>`
-      SELECT serial, shard, coalesce(revoked_at, held_at) AS at, CASE WHEN revoked_at IS NULL THEN ${CERTIFICATE_HOLD}::int ELSE revocation_reason END AS reason
+  const ofAuthority = shard === COMPLETE
+    ? Prisma.sql`UNION ALL SELECT serial, revoked_at, revocation_reason FROM authority_certificates
+        WHERE issuer_id = ${issuerId} AND id <> ${issuerId} AND revoked_at IS NOT NULL AND not_after >= ${expiredBefore}`
+    : Prisma.empty;
+  await tx.$executeRaw`
+    DECLARE listed NO SCROLL CURSOR FOR
+    SELECT string_agg(serial || int8send(floor(date_part('epoch', at))::bigint) || int4send(coalesce(reason, 0)), '') AS packed
+    FROM (SELECT serial, at, reason, row_number() OVER () / ${PACKED_ENTRIES}::int AS chunk FROM (
+      SELECT serial, coalesce(revoked_at, held_at) AS at, CASE WHEN revoked_at IS NULL THEN ${CERTIFICATE_HOLD}::int ELSE revocation_reason END AS reason
       FROM certificates
       WHERE issuer_id = ${issuerId} ${ofShard} AND (revoked_at IS NOT NULL OR held_at IS NOT NULL)
         AND bucket >= ${bucketOf(expiredBefore)}::int AND not_after >= ${expiredBefore}
-        AND (shard, serial) > (${last.shard}::int, ${last.serial}::bytea)
-      ORDER BY shard, serial LIMIT ${CHUNK}`;
-    if (rows.length > 0) yield rows.map(listed);
-    const end = rows.at(-1);
-    if (!end || rows.length < CHUNK) return;
-    last = { shard: end.shard, serial: bytes(end.serial) };
+      ${ofAuthority}) entries) numbered
+    GROUP BY chunk`;
+  for (;;) {
+    const values = await tx.$queryRaw<{ packed: Uint8Array }[]>`FETCH ${Prisma.raw(String(FETCHED_VALUES))} FROM listed`;
+    for (const { packed } of values) yield unpack(buffer(packed));
+    if (values.length < FETCHED_VALUES) break;
   }
+  await tx.$executeRaw`CLOSE listed`;
 }
 
-interface ListedRow {
-  serial: Uint8Array;
-  shard: number;
-  at: Date;
-  reason: number | null;
+function unpack(packed: Buffer): ListedCertificate[] {
+  const entries: ListedCertificate[] = [];
+  for (let at = 0; at < packed.length; at += PACKED_BYTES) {
+    entries.push({
+      serial: packed.subarray(at, at + 20),
+      revokedAt: new Date(Number(packed.readBigInt64BE(at + 20)) * 1000),
+      reason: packed.readInt32BE(at + 28),
+    });
+  }
+  return entries;
 }
-
-const listed = (row: ListedRow): ListedCertificate => ({ serial: buffer(row.serial), revokedAt: row.at, reason: row.reason ?? 0 });
 
 /** Stores a list under the number that was taken for it. @throws Error when the row holds another number: then two publishers met */
 export async function storeCrl(tx: Tx, issuerId: string, shard: number, list: StoredCrl & { feedN: bigint }): Promise<void> {

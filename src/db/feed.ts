@@ -1,4 +1,4 @@
-import { bytes, buffer, Prisma, type Db, type Tx } from './client.ts';
+import { buffer, type Db, type Tx } from './client.ts';
 
 export type FeedKind =
   | 'revoked' | 'held' | 'released'
@@ -18,21 +18,27 @@ export interface FeedRow {
 /** Postgres channel that carries the feed's newest number. */
 export const FEED_CHANNEL = 'signet_feed';
 
-/** Rows an INSERT carries at most: Postgres takes 65,535 parameters. */
-const CHUNK = 4_000;
-
 /** Numbers and stores rows, gap-free and in commit order; the counter row stays locked to the commit. Returns the last number. */
 export async function appendFeedRows(tx: Tx, at: Date, rows: readonly FeedRow[]): Promise<bigint> {
   const [counter] = await tx.$queryRaw<{ last: bigint; epoch: number }[]>`
     UPDATE counters SET value = value + ${rows.length} WHERE name = 'feed' RETURNING value AS last, (SELECT epoch FROM cluster) AS epoch`;
   if (!counter) throw new Error('the feed counter is missing');
-  const first = counter.last - BigInt(rows.length) + 1n;
-  for (let start = 0; start < rows.length; start += CHUNK) {
-    const values = rows.slice(start, start + CHUNK).map(
-      (r, i) => Prisma.sql`(${first + BigInt(start + i)}, ${counter.epoch}, ${r.kind}, ${r.serial ? bytes(r.serial) : null}, ${r.issuerId ?? null}, ${r.shard ?? null}, ${r.agentId ?? null}, ${r.instanceId ?? null}, ${r.reason ?? null}, ${at})`,
-    );
-    await tx.$executeRaw`INSERT INTO feed_events (n, epoch, kind, serial, issuer_id, shard, agent_id, instance_id, reason, at) VALUES ${Prisma.join(values)}`;
-  }
+  const batch = rows.map((r, i) => ({
+    i: i + 1,
+    kind: r.kind,
+    serial: r.serial ? `\\x${buffer(r.serial).toString('hex')}` : null,
+    issuer_id: r.issuerId ?? null,
+    shard: r.shard ?? null,
+    agent_id: r.agentId ?? null,
+    instance_id: r.instanceId ?? null,
+    reason: r.reason ?? null,
+  }));
+  // One parameter, whatever the number of rows.
+  await tx.$executeRaw`
+    INSERT INTO feed_events (n, epoch, kind, serial, issuer_id, shard, agent_id, instance_id, reason, at)
+    SELECT ${counter.last - BigInt(rows.length)}::bigint + v.i, ${counter.epoch}::int, v.kind, v.serial, v.issuer_id, v.shard, v.agent_id, v.instance_id, v.reason, ${at}::timestamptz
+    FROM json_to_recordset(${JSON.stringify(batch)}::json) AS v (
+      i integer, kind text, serial bytea, issuer_id text, shard integer, agent_id text, instance_id text, reason integer)`;
   await tx.$executeRaw`SELECT pg_notify(${FEED_CHANNEL}, ${String(counter.last)})`;
   return counter.last;
 }

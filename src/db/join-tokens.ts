@@ -1,4 +1,4 @@
-import { findAgent, type AgentRecord } from './agents.ts';
+import { agentColumns, type AgentRecord } from './agents.ts';
 import { buffer, bytes, type Db, type Tx } from './client.ts';
 
 /** A join token as it is stored: never its secret. */
@@ -27,15 +27,16 @@ interface Row extends Omit<JoinTokenRecord, 'secretHash' | 'boundKeyHash' | 'use
   usedSerial: Uint8Array | null;
 }
 
+const bufferOrNull = (value: Uint8Array | null): Buffer | null => (value === null ? null : buffer(value));
+
 /** The row of Prisma as a record. */
 export function joinTokenRecord(row: Row): JoinTokenRecord {
-  const optional = (value: Uint8Array | null) => (value === null ? null : buffer(value));
   return {
     ...row,
     secretHash: buffer(row.secretHash),
-    boundKeyHash: optional(row.boundKeyHash),
-    usedKeyHash: optional(row.usedKeyHash),
-    usedSerial: optional(row.usedSerial),
+    boundKeyHash: bufferOrNull(row.boundKeyHash),
+    usedKeyHash: bufferOrNull(row.usedKeyHash),
+    usedSerial: bufferOrNull(row.usedSerial),
   };
 }
 
@@ -47,10 +48,38 @@ export async function insertJoinToken(tx: Tx, token: NewJoinToken): Promise<void
   });
 }
 
-/** A join token with the agent it is for. Two statements: whether both still hold is re-checked at the commit. */
-export async function findJoinToken(db: Db | Tx, id: string): Promise<{ token: JoinTokenRecord; agent: AgentRecord } | undefined> {
-  const row = await db.joinToken.findUnique({ where: { id } });
+/** What judging a join token needs of it. */
+export type JoinTokenEvidence = Pick<JoinTokenRecord, 'id' | 'agentId' | 'secretHash' | 'sourceCidrs' | 'boundKeyHash' | 'expiresAt' | 'usedAt' | 'usedKeyHash' | 'usedSerial'>;
+
+interface EvidenceRow extends AgentRecord {
+  tokenId: string;
+  secretHash: Uint8Array;
+  sourceCidrs: string[];
+  boundKeyHash: Uint8Array | null;
+  expiresAt: Date;
+  usedAt: Date | null;
+  usedKeyHash: Uint8Array | null;
+  usedSerial: Uint8Array | null;
+}
+
+/** A join token with the agent it is for, in one statement: every enrollment asks. Whether both still hold is decided again at the commit. */
+export async function findJoinToken(db: Db | Tx, id: string): Promise<{ token: JoinTokenEvidence; agent: AgentRecord } | undefined> {
+  const [row] = await db.$queryRaw<EvidenceRow[]>`
+    SELECT t.id AS "tokenId", t.secret_hash AS "secretHash", t.source_cidrs AS "sourceCidrs", t.bound_key_hash AS "boundKeyHash", t.expires_at AS "expiresAt",
+      t.used_at AS "usedAt", t.used_key_hash AS "usedKeyHash", t.used_serial AS "usedSerial", ${agentColumns}
+    FROM join_tokens t JOIN agents a ON a.id = t.agent_id LEFT JOIN owners o ON o.id = a.owner_id WHERE t.id = ${id}`;
   if (!row) return undefined;
-  const agent = await findAgent(db, row.agentId);
-  return agent && { token: joinTokenRecord(row), agent };
+  const { tokenId, secretHash, sourceCidrs, boundKeyHash, expiresAt, usedAt, usedKeyHash, usedSerial, ...agent } = row;
+  const token = {
+    id: tokenId,
+    agentId: agent.id,
+    secretHash: buffer(secretHash),
+    sourceCidrs,
+    boundKeyHash: bufferOrNull(boundKeyHash),
+    expiresAt,
+    usedAt,
+    usedKeyHash: bufferOrNull(usedKeyHash),
+    usedSerial: bufferOrNull(usedSerial),
+  };
+  return { token, agent };
 }

@@ -55,16 +55,15 @@ interface Search {
  */
 export function verifyChain(leaf: Certificate, candidates: readonly Certificate[], anchors: readonly Certificate[], at: Date, options: ChainOptions = {}): ChainResult {
   const search: Search = { candidates, anchors, at, signaturesLeft: MAX_SIGNATURES, furthest: 'untrusted' };
-  const path = extend([leaf], search);
+  const path = extend([], leaf, search);
   if (!path) return { fault: search.furthest };
   const fault = judgeLeaf(path, leaf, at, options);
   return fault ? { fault } : { path };
 }
 
-/** Depth first: the way on from the last certificate of `path`, or undefined with `search.furthest` saying why not. */
-function extend(path: readonly Certificate[], search: Search): Certificate[] | undefined {
-  const last = path.at(-1);
-  if (!last) return undefined;
+/** Depth first: the way on from `last`, which stands above `below`, or undefined with `search.furthest` saying why there is none. */
+function extend(below: readonly Certificate[], last: Certificate, search: Search): Certificate[] | undefined {
+  const path = [...below, last];
   for (const issuer of [...search.anchors, ...search.candidates]) {
     if (!names(issuer, last) || path.some((certificate) => certificate.der.equals(issuer.der))) continue;
     const fault = judgeIssuer(issuer, path, last, search);
@@ -72,8 +71,7 @@ function extend(path: readonly Certificate[], search: Search): Certificate[] | u
       note(search, fault);
       continue;
     }
-    const longer = [...path, issuer];
-    const found = search.anchors.includes(issuer) ? longer : extend(longer, search);
+    const found = search.anchors.includes(issuer) ? [...path, issuer] : extend(path, issuer, search);
     if (found) return found;
   }
   return undefined;

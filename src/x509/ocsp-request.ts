@@ -55,8 +55,7 @@ export function parseOcspRequest(der: Uint8Array, limits: OcspRequestLimits = DE
 }
 
 function parseTbsRequest(tbs: DerCursor, limits: OcspRequestLimits): OcspRequest {
-  // version v1 is the default, which DER leaves out (X.690 §11.5); there is no other.
-  if (tbs.peekTag() === 0xa0) throw new OcspRequestError('unsupported version');
+  // No version: v1 is the default, which DER leaves out (X.690 §11.5), and there is no other.
   tbs.optional(0xa1); // requestorName says nothing without a judged signature
   const list = tbs.sequence('requestList');
   const wrapped = tbs.optional(0xa2);

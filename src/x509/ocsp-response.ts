@@ -107,7 +107,9 @@ export function parseOcspResponse(der: Uint8Array, limits: DerLimits = DEFAULT_L
   if ((wrapped !== undefined) !== (status === 'successful')) throw new DerError('responseBytes do not fit the status', code.offset);
   if (!wrapped) return { status, basic: undefined };
 
-  const bytes = response.descend(wrapped).sequence('ResponseBytes');
+  const wrapper = response.descend(wrapped);
+  const bytes = wrapper.sequence('ResponseBytes');
+  wrapper.end('responseBytes');
   const type = bytes.expect(TAG.OID, 'responseType');
   if (oidValue(type) !== OID.ocspBasic) throw new DerError('responseType is not id-pkix-ocsp-basic', type.offset);
   const octets = bytes.expect(TAG.OCTET_STRING, 'response');

@@ -59,6 +59,26 @@ async function prepareAndActivate(ctx: TestAuthority): Promise<void> {
   await rotateIssuer(ctx, TEST_ORIGIN, 'activate');
 }
 
+/** Waits until `count` sessions of this database wait for a lock, on a connection of its own. */
+async function untilWaiting(count: number): Promise<void> {
+  for (let waiting = 0; waiting < count; ) {
+    const [row] = await database.db.$queryRaw<{ waiting: bigint }[]>`
+      SELECT count(DISTINCT l.pid) AS waiting FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid WHERE NOT l.granted AND a.datname = current_database()`;
+    waiting = Number(row?.waiting ?? 0n);
+  }
+}
+
+/** Runs contenders so that all have decided what to do before any can write: the worst moment, every time. */
+async function allAtOnce<T>(contenders: (() => Promise<T>)[]): Promise<PromiseSettledResult<T>[]> {
+  const { promise, resolve } = Promise.withResolvers<PromiseSettledResult<T>[]>();
+  await inTransaction(database.ownerDb, async (tx) => {
+    await tx.$executeRaw`LOCK TABLE authority_certificates IN EXCLUSIVE MODE`;
+    void Promise.allSettled(contenders.map((contend) => contend())).then(resolve);
+    await untilWaiting(contenders.length);
+  });
+  return promise;
+}
+
 /** A leaf as the table holds it; nothing of it but its end matters to the issuer. */
 async function storeLeaf(ctx: TestAuthority, issuerId: string, notAfter: Date): Promise<void> {
   const serial = makeSerial(notAfter, ctx.random.bytes(16));
@@ -109,9 +129,10 @@ describe('first start', () => {
     await db.$executeRaw`DELETE FROM crls`;
     await db.$executeRaw`DELETE FROM authority_certificates`;
     await db.$executeRaw`DELETE FROM cluster`;
-    const made = await Promise.all(Array.from({ length: 4 }, () => bootstrapAuthority({ config, db, keyStore, clock, random, log })));
-    expect(made.filter(({ created }) => created)).toHaveLength(1);
-    expect(new Set(made.map(({ rootFingerprint }) => rootFingerprint)).size).toBe(1);
+    const made = await allAtOnce(Array.from({ length: 4 }, () => () => bootstrapAuthority({ config, db, keyStore, clock, random, log })));
+    const values = made.map((result) => (result.status === 'fulfilled' ? result.value : undefined));
+    expect(values.map((value) => value?.created).toSorted()).toEqual([false, false, false, true]);
+    expect(new Set(values.map((value) => value?.rootFingerprint)).size).toBe(1);
     expect(await liveAuthorities(db)).toHaveLength(4);
   });
 
@@ -182,7 +203,7 @@ describe('issuer rotation', () => {
   test('two operators prepare at once: one wins, the other is told', async () => {
     const ctx = await replica();
     ctx.clock.advance(1);
-    const results = await Promise.allSettled([rotateIssuer(ctx, TEST_ORIGIN, 'prepare'), rotateIssuer(ctx, TEST_ORIGIN, 'prepare')]);
+    const results = await allAtOnce([() => rotateIssuer(ctx, TEST_ORIGIN, 'prepare'), () => rotateIssuer(ctx, TEST_ORIGIN, 'prepare')]);
     expect(results.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
     expect(await states(ctx, 'issuing')).toEqual(['active', 'prepared']);
   });
@@ -206,10 +227,9 @@ describe('issuer rotation', () => {
     await inTransaction(database.db, async (tx) => {
       await tx.$executeRaw`SELECT pg_advisory_xact_lock_shared(7305, 1)`;
       switching = rotateIssuer(ctx, TEST_ORIGIN, 'activate').then(() => void order.push('switched'));
-      // Until the switch is seen waiting for the gate.
-      for (let waiting = 0n; waiting === 0n; ) {
-        [{ waiting } = { waiting: 0n }] = await tx.$queryRaw<{ waiting: bigint }[]>`SELECT count(*) AS waiting FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`;
-      }
+      const waiting = untilWaiting(1).then(() => true);
+      // Without the gate the switch would be over at once, and nobody would ever wait.
+      expect(await Promise.race([waiting, switching.then(() => false)])).toBe(true);
       order.push('batch committed');
     });
     await switching;
@@ -329,8 +349,8 @@ describe('responders and TLS', () => {
     other.clock.set(ctx.clock.now());
     const issuer = ctx.authorities.snapshot().active;
     const old = ctx.authorities.snapshot().responderFor(issuer.id);
-    const renewed = await Promise.all([renewDueResponders(ctx, TEST_ORIGIN), renewDueResponders(other, TEST_ORIGIN)]);
-    expect(renewed.toSorted()).toEqual([0, 1]);
+    const renewed = await allAtOnce([ctx, other].map((one) => () => renewDueResponders(one, TEST_ORIGIN)));
+    expect(renewed.map((result) => (result.status === 'fulfilled' ? result.value : undefined)).toSorted()).toEqual([0, 1]);
     await Promise.all([ctx, other].map(({ authorities }) => authorities.reload()));
     const current = ctx.authorities.snapshot().responderFor(issuer.id);
     expect(current?.id).not.toBe(old?.id);
@@ -372,6 +392,16 @@ describe('responders and TLS', () => {
 });
 
 describe('the view of a replica', () => {
+  test('without NOTIFY the poll finds a change within its two seconds', async () => {
+    const [ctx, deaf] = [await replica(), await replica()];
+    const { promise, resolve } = Promise.withResolvers<void>();
+    deaf.authorities.subscribe(() => resolve());
+    ctx.clock.advance(1);
+    await rotateIssuer(ctx, TEST_ORIGIN, 'prepare');
+    await promise;
+    expect(deaf.authorities.snapshot().issuing).toHaveLength(2);
+  });
+
   test('reload: callers during a read get one that starts after their call', async () => {
     const ctx = await replica();
     let changed = Promise.resolve();

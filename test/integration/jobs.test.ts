@@ -249,6 +249,7 @@ describe('jobs', () => {
     ctx.clock.advance(20);
     const today = bucketOf(ctx.clock.now());
     const buckets = async () => (await listPartitions(ctx.ownerDb)).map(({ bucket }) => bucket);
+    await ctx.ownerDb.$executeRawUnsafe(`DROP TABLE certificates_d${today + 3}`);
     const before = await buckets();
     await run(ctx, 'partitions');
     // The service profile lives up to seven days.

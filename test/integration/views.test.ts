@@ -3,7 +3,7 @@ import type { AgentRecord } from '../../src/agents/agent.ts';
 import { retireAgent } from '../../src/agents/retire.ts';
 import { suspendAgent } from '../../src/agents/suspend.ts';
 import { appendAudit } from '../../src/audit/append.ts';
-import { bytes, inTransaction } from '../../src/db/client.ts';
+import { inTransaction } from '../../src/db/client.ts';
 import { listAgentViews, type AgentFilters } from '../../src/db/views/agents.ts';
 import { listAuditViews } from '../../src/db/views/audit.ts';
 import { findCertificateView, listCertificateViews, type CertificateFilters } from '../../src/db/views/certificates.ts';

@@ -31,6 +31,8 @@ export interface SignetOptions {
   ports?: Ports | undefined;
   /** More or other environment; an undefined value takes a variable away. */
   env?: Record<string, string | undefined>;
+  /** Another main.js than the built one. */
+  program?: string | undefined;
   /** false: do not wait for /readyz. */
   ready?: boolean;
 }
@@ -75,7 +77,7 @@ export async function startSignet(options: SignetOptions = {}): Promise<SignetPr
   const dataDir = options.dataDir ?? temporaryFolder('signet-data-');
   const ports = options.ports ?? (await freePorts());
   const env = environment(options, dataDir, ports);
-  const child = spawn(process.execPath, [PROGRAM], { cwd: '/', env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [options.program ?? PROGRAM], { cwd: '/', env, stdio: ['ignore', 'pipe', 'pipe'] });
   const signet = describeProcess(child, { dataDir, ports, ours: options.dataDir === undefined });
   running.add(signet);
   if (options.ready === false) return signet;

@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { assertActive } from '../../agents/agent.ts';
 import { SignetError } from '../../core/errors.ts';
-import { findJoinToken, type JoinTokenRecord } from '../../db/join-tokens.ts';
+import { findJoinToken, type JoinTokenEvidence } from '../../db/join-tokens.ts';
 import type { EnrollmentContext, EnrollmentEvidence, EnrollmentRequest } from '../enrollment-method.ts';
 import { parseJoinToken } from './secret.ts';
 import { sourceAllowed } from './source.ts';
@@ -32,7 +32,7 @@ export async function verifyJoinToken(ctx: EnrollmentContext, request: Enrollmen
   return { tokenId: token.id, agent };
 }
 
-function serialToReplay({ usedAt, usedKeyHash, usedSerial }: JoinTokenRecord, keyHash: Buffer, now: Date, windowSeconds: number): Buffer {
+function serialToReplay({ usedAt, usedKeyHash, usedSerial }: JoinTokenEvidence, keyHash: Buffer, now: Date, windowSeconds: number): Buffer {
   const inTime = usedAt !== null && now.getTime() <= usedAt.getTime() + windowSeconds * 1000;
   if (!inTime || !usedSerial || !usedKeyHash?.equals(keyHash)) throw new SignetError('join-token-used', 'the join token has been used; ask for a new one');
   return usedSerial;

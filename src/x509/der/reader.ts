@@ -294,7 +294,7 @@ export function stringValue(node: DerNode): string {
     case TAG.UTF8_STRING:
       return isAscii(content) ? content.toString('latin1') : utf8Text(content, offset);
     case TAG.PRINTABLE_STRING:
-      for (const octet of content) if (!PRINTABLE[octet]) throw new DerError('bad PrintableString', offset);
+      if (!content.every((octet) => PRINTABLE[octet])) throw new DerError('bad PrintableString', offset);
       return content.toString('latin1');
     case TAG.IA5_STRING:
     case 0x86: // [6] IMPLICIT IA5String: uniformResourceIdentifier
@@ -308,7 +308,7 @@ export function stringValue(node: DerNode): string {
 }
 
 function isAscii(octets: Buffer): boolean {
-  for (const octet of octets) if (octet > 0x7f) return false;
+  for (let i = 0; i < octets.length; i++) if ((octets[i] ?? 0) > 0x7f) return false;
   return true;
 }
 

@@ -108,11 +108,13 @@ export function oid(dotted: string): Buffer {
   return encoded;
 }
 
+const DOTTED = /^[0-2](?:\.(?:0|[1-9]\d*))+$/;
+
 function encodeOid(dotted: string): Buffer {
-  const arcs = dotted.split('.').map(Number);
-  const [first = -1, second = -1, ...rest] = arcs;
+  const [first = 0, second = 0, ...rest] = dotted.split('.').map(Number);
   const head = first * 40 + second;
-  if (first > 2 || (first < 2 && second > 39) || ![...arcs, head].every((arc) => Number.isSafeInteger(arc) && arc >= 0)) throw new RangeError('not an object identifier');
+  const inRange = [head, ...rest].every((arc) => Number.isSafeInteger(arc)) && (first === 2 || second < 40);
+  if (!DOTTED.test(dotted) || !inRange) throw new RangeError('not an object identifier');
   const body: number[] = [];
   for (const arc of [head, ...rest]) {
     const septets = [arc % 128];

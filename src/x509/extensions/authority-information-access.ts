@@ -24,7 +24,7 @@ export function parseAuthorityInformationAccess(value: Uint8Array): AuthorityInf
   const top = open(value);
   const node = top.expect(TAG.SEQUENCE, 'AuthorityInfoAccess');
   top.end('AuthorityInfoAccess');
-  if (node.content.length === 0) throw new DerError('empty AuthorityInfoAccess', node.offset);
+  if (node.length === 0) throw new DerError('empty AuthorityInfoAccess', node.offset);
   const list = top.descend(node);
   const access: AuthorityInformationAccess = { ocsp: [], caIssuers: [] };
   while (!list.done) {

@@ -38,6 +38,6 @@ export function parseCrlDistributionPoints(value: Uint8Array): string[] {
     point.end('DistributionPoint');
     if (name) uris.push(...parseDistributionPointName(point.descend(name)));
   }
-  if (node.content.length === 0) throw new DerError('empty CRLDistributionPoints', node.offset);
+  if (node.length === 0) throw new DerError('empty CRLDistributionPoints', node.offset);
   return uris;
 }

@@ -25,7 +25,7 @@ export const encodeExtensions = (extensions: readonly Extension[]): Buffer =>
 export function parseExtensions(level: DerCursor): Extension[] {
   const node = level.expect(TAG.SEQUENCE, 'Extensions');
   level.end('Extensions');
-  if (node.content.length === 0) throw new DerError('empty Extensions', node.offset);
+  if (node.length === 0) throw new DerError('empty Extensions', node.offset);
   return parseExtensionList(level.descend(node));
 }
 

@@ -23,6 +23,6 @@ export function parseSubjectAlternativeName(value: Uint8Array): GeneralNames {
   const top = open(value);
   const node = top.expect(TAG.SEQUENCE, 'SubjectAltName');
   top.end('SubjectAltName');
-  if (node.content.length === 0) throw new DerError('empty SubjectAltName', node.offset);
+  if (node.length === 0) throw new DerError('empty SubjectAltName', node.offset);
   return parseGeneralNames(top.descend(node));
 }

@@ -37,7 +37,6 @@ function judgeKind(kind: CertificateKind, crl: boolean, ocsp: boolean, never: bo
       return crl || ocsp || never ? 'this kind has no revocation pointers' : undefined;
     case 'issuing':
     case 'cross':
-      if (never) return 'noRevAvail is not for CA certificates';
       return crl && !ocsp ? undefined : "a CA certificate points to its root's CRL and nothing else";
     case 'leaf':
     case 'tls':

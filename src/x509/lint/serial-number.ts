@@ -6,9 +6,7 @@ export const serialNumber: Lint = {
   name: 'serial-number',
   reference: 'RFC 5280 §4.1.2.2',
   check({ certificate: { serial, notAfter } }) {
-    if (serial.length !== 20) return `serial has ${serial.length} octets, not 20`;
-    if (serial[0] !== 1) return 'serial does not begin with layout version 1';
-    if (bucketOfSerial(serial) !== bucketOf(notAfter)) return 'serial names another day than notAfter';
+    if (bucketOfSerial(serial) !== bucketOf(notAfter)) return 'serial is not 20 octets of layout 1 with the day of notAfter';
     // All-zero entropy can only be a generator that did not run.
     if (serial.subarray(4).every((octet) => octet === 0)) return 'serial has no entropy';
     return undefined;

@@ -179,7 +179,18 @@ describe('name constraints (RFC 5280 §4.2.1.10)', () => {
     expect(under(encodeNameConstraints({ permittedUris: ['other.test'] }, false))).toBe('name-not-permitted');
   });
 
+  test('those of the root bind the leaf, and a CA without names fits any', () => {
+    const judgeUnder = (permittedUris: string[]) => {
+      const bound = makeRoot('Test Root', extensions(encodeNameConstraints({ permittedUris }, true)));
+      return judge(leaf.certificate, { anchors: [bound] });
+    };
+    expect(judgeUnder(['signet.test'])).toHaveProperty('path.length', 3);
+    expect(judgeUnder(['other.test'])).toEqual({ fault: 'name-not-permitted' });
+  });
+
   test.each<[string, Extension, string]>([
+    ['more behind the subtrees', { ...constraints([], []), value: sequence(context(0, subtree(URI, 'signet.test')), nullValue()) }, 'name-not-permitted'],
+    ['more behind the constraints', { ...constraints([], []), value: Buffer.concat([constraints([subtree(URI, 'signet.test')], []).value, nullValue()]) }, 'name-not-permitted'],
     ['URI and DNS permitted', constraints([subtree(URI, 'signet.test'), subtree(DNS, 'example.test')], []), 'permitted'],
     ['one of several permitted', constraints([subtree(URI, 'other.test'), subtree(URI, 'signet.test')], []), 'permitted'],
     ['case does not matter', constraints([subtree(URI, 'SIGNET.test'), subtree(DNS, 'Example.TEST')], []), 'permitted'],

@@ -12,6 +12,7 @@ import { encodeAuthorityKeyIdentifier } from '../../../src/x509/extensions/autho
 import { encodeCrlNumber } from '../../../src/x509/extensions/crl-number.ts';
 import { encodePem } from '../../../src/x509/pem.ts';
 import { verifySignature } from '../../../src/x509/public-key.ts';
+import { grownAtEachLevel } from '../../support/der-growth.ts';
 import { makeIssuing, makeLeaf, makeRoot, NOW } from '../../support/test-pki.ts';
 
 const root = makeRoot();
@@ -137,6 +138,20 @@ describe('parseCrl', () => {
     ['nothing', Buffer.alloc(0)],
   ])('refuses %s', (_, der) => {
     expect(() => parseCrl(der)).toThrow(DerError);
+  });
+
+  test('refuses an element more at every level, but for the octets it keeps', () => {
+    const grown = grownAtEachLevel(signed(fields(), ENTRIES));
+    const accepted = grown.filter(({ der }) => {
+      try {
+        return [...parseCrl(der).entries()].length === ENTRIES.length;
+      } catch (error) {
+        if (!(error instanceof DerError)) throw error;
+        return false;
+      }
+    });
+    // 0.0.2 is the issuer's Name.
+    expect(accepted.map(({ path }) => path)).toEqual(['0.0.2', '0.0.2.0', '0.0.2.0.0']);
   });
 
   test('refuses more octets than its limit', () => {

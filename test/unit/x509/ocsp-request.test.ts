@@ -8,6 +8,7 @@ import fc from 'fast-check';
 import { boolean, bitString, context, integer, nullValue, octetString, oid, sequence, TAG, tlv } from '../../../src/x509/der/writer.ts';
 import { OcspRequestError, parseOcspRequest } from '../../../src/x509/ocsp-request.ts';
 import { encodePem } from '../../../src/x509/pem.ts';
+import { grownAtEachLevel } from '../../support/der-growth.ts';
 import { makeIssuing, makeLeaf, makeRoot } from '../../support/test-pki.ts';
 
 const SHA1 = '1.3.14.3.2.26';
@@ -76,6 +77,28 @@ describe('parseOcspRequest', () => {
     expect(() => parseOcspRequest(single(true))).toThrow(OcspRequestError);
   });
 
+  test('refuses an element more at every level, but for the octets it keeps', () => {
+    const signature = context(0, sequence(sequence(oid('1.3.101.112')), bitString(Buffer.alloc(64)), context(0, sequence())));
+    const whole = sequence(
+      sequence(
+        context(1, context(4, sequence())),
+        sequence(sequence(certId(), context(0, sequence(extension(SERVICE_LOCATOR, sequence()))))),
+        context(2, sequence(extension(NONCE, octetString(Buffer.of(1))))),
+      ),
+      signature,
+    );
+    const accepted = grownAtEachLevel(whole).filter(({ der }) => {
+      try {
+        return parseOcspRequest(der).certIds.length > 0;
+      } catch (error) {
+        if (!(error instanceof OcspRequestError)) throw error;
+        return false;
+      }
+    });
+    // 0.0.0 is the requestor's name, 0.1.0.0 and 0.1.0.2 are the algorithm and the certificates of the signature.
+    expect(accepted.map(({ path }) => path)).toEqual(['0.0.0', '0.0.0.0', '0.0.0.0.0', '0.1.0.0', '0.1.0.2', '0.1.0.2.0']);
+  });
+
   const good = request([certId()]);
   test.each([
     ['nothing', Buffer.alloc(0)],
@@ -87,6 +110,7 @@ describe('parseOcspRequest', () => {
     ['a negative serial', request([certId(tlv(TAG.INTEGER, Buffer.of(0x80)))])],
     ['a padded serial', request([certId(tlv(TAG.INTEGER, Buffer.of(0, 1)))])],
     ['two nonces', request([certId()], [extension(NONCE, octetString(Buffer.of(1))), extension(NONCE, octetString(Buffer.of(2)))])],
+    ['a nonce with more behind it', request([certId()], [extension(NONCE, Buffer.concat([octetString(Buffer.of(1)), nullValue()]))])],
     ['a bare nonce', request([certId()], [extension(NONCE, Buffer.of(1, 2, 3))])],
     ['a CertID with more in it', request([sequence(sequence(oid(SHA1), nullValue(), nullValue()), octetString(nameHash), octetString(nameHash), integer(1))])],
     ['a broken signature', request([certId()], [], [], [context(0, sequence(sequence(oid(SHA1))))])],

@@ -7,10 +7,11 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import * as pkijs from 'pkijs';
 import { DerError } from '../../../src/x509/der/reader.ts';
-import { integer, nullValue, octetString, oid, sequence } from '../../../src/x509/der/writer.ts';
+import { bitString, boolean, context, contextPrimitive, generalizedTime, integer, nullValue, octetString, oid, sequence } from '../../../src/x509/der/writer.ts';
 import { assembleOcspResponse, encodeOcspError, encodeOcspResponseData, parseOcspResponse, type OcspResponseData, type SingleStatus } from '../../../src/x509/ocsp-response.ts';
 import { encodePem } from '../../../src/x509/pem.ts';
 import { verifySignature } from '../../../src/x509/public-key.ts';
+import { grownAtEachLevel } from '../../support/der-growth.ts';
 import { makeIssuing, makeLeaf, makeResponder, makeRoot, NOW } from '../../support/test-pki.ts';
 
 const root = makeRoot();
@@ -97,6 +98,50 @@ describe('parseOcspResponse', () => {
     ['an unknown status', sequence(Buffer.from('0a0104', 'hex'))],
     ['trailing octets', Buffer.concat([signed(data(STATUSES)), Buffer.of(0)])],
     ['a truncated answer', signed(data(STATUSES)).subarray(0, -1)],
+  ])('refuses %s', (_, der) => {
+    expect(() => parseOcspResponse(der)).toThrow(DerError);
+  });
+
+  test('refuses an element more at every level, but for the octets it keeps', () => {
+    const read = (der: Uint8Array) => {
+      try {
+        return parseOcspResponse(der).status === 'successful';
+      } catch (error) {
+        if (!(error instanceof DerError)) throw error;
+        return false;
+      }
+    };
+    const wrap = (basic: Buffer, type = '1.3.6.1.5.5.7.48.1.1') => sequence(Buffer.from('0a0100', 'hex'), context(0, sequence(oid(type), octetString(basic))));
+    const basic = sequence(encodeOcspResponseData(data(STATUSES, Buffer.of(9))), sequence(oid('1.3.101.112')), bitString(Buffer.alloc(64)), context(0, sequence(sequence())));
+    expect(read(wrap(basic))).toBe(true);
+    expect(grownAtEachLevel(wrap(basic)).filter(({ der }) => read(der))).toEqual([]);
+    expect(read(wrap(Buffer.concat([basic, nullValue()])))).toBe(false);
+    expect(read(wrap(basic, '1.3.6.1.5.5.7.48.1.9'))).toBe(false);
+    // 0.1 is the algorithm, 0.3.0.0 the certificate.
+    const accepted = grownAtEachLevel(basic).filter(({ der }) => read(wrap(der)));
+    expect(accepted.map(({ path }) => path)).toEqual(['0.1', '0.3.0.0']);
+  });
+
+  const single = (status: Buffer, extensions: Buffer[] = []) =>
+    sequence(certId(Buffer.of(1)), status, generalizedTime(NOW), ...extensions.map((one) => context(1, sequence(one))));
+  const answer = (responder: Buffer, one: Buffer) => {
+    const basic = sequence(sequence(responder, generalizedTime(NOW), sequence(one)), sequence(oid('1.3.101.112')), bitString(Buffer.alloc(64)));
+    return sequence(Buffer.from('0a0100', 'hex'), context(0, sequence(oid('1.3.6.1.5.5.7.48.1.1'), octetString(basic))));
+  };
+  const good = contextPrimitive(0, Buffer.alloc(0));
+  const byKey = context(2, octetString(Buffer.alloc(20)));
+  const critical = sequence(oid('1.2.3.4'), boolean(true), octetString(nullValue()));
+
+  test('a responder may be named by its Name, and nextUpdate be left out', () => {
+    const { basic } = parseOcspResponse(answer(context(1, issuing.name), single(good)));
+    expect(basic).toMatchObject({ responder: { name: issuing.name }, responses: [{ nextUpdate: undefined }] });
+  });
+
+  test.each([
+    ['a responder of another kind', answer(context(3, issuing.name), single(good))],
+    ['an unknown status of one certificate', answer(byKey, single(contextPrimitive(3, Buffer.alloc(0))))],
+    ['a good status with content', answer(byKey, single(contextPrimitive(0, Buffer.of(0))))],
+    ['an unknown critical extension of one certificate', answer(byKey, single(good, [critical]))],
   ])('refuses %s', (_, der) => {
     expect(() => parseOcspResponse(der)).toThrow(DerError);
   });

@@ -111,7 +111,10 @@ const FAILING: Record<string, [string, LintSubject][]> = {
   'issuer-name': [
     ['another name', changed('leaf', () => ({ issuerName: root.name }))],
     ['the same text in another string type', changed('leaf', ({ issuerName }) => ({ issuerName: replaceOctets(issuerName, Buffer.of(0x0c, 0x0f), Buffer.of(0x13, 0x0f)) }))],
-    ['an empty name', changed('leaf', () => ({ issuerName: sequence() }))],
+    [
+      'an empty name, though it is the issuer\'s',
+      { ...changed('leaf', () => ({ issuerName: sequence() })), issuer: { ...changed('leaf', () => ({})).issuer, subjectName: sequence() } },
+    ],
     ['a root of another name', changed('root', () => ({ subject: [{ type: 'CN', value: 'Other' }] }))],
   ],
   'validity-within-issuer': [
@@ -124,7 +127,7 @@ const FAILING: Record<string, [string, LintSubject][]> = {
     ['half a second', altered('leaf', () => ({ notBefore: new Date(NOW.getTime() - 59_500) }))],
   ],
   'subject-name': [
-    ['a CA without', changed('issuing', () => ({ subject: [] }))],
+    ['a CA without', changed('issuing', (intent) => ({ subject: [], extensions: withExtensions(intent, encodeSubjectAlternativeName({ uris: [SPIFFE_ID], dnsNames: [] }, true)) }))],
     ['empty beside an alternative name that is not critical', changed('leaf', () => ({ subject: [] }))],
     ['present beside a critical alternative name', replaced('leaf', encodeSubjectAlternativeName({ uris: [SPIFFE_ID], dnsNames: [] }, true))],
   ],
@@ -253,6 +256,12 @@ describe.each(Object.entries(FAILING))('%s', (name, cases) => {
 test('every lint has a failing case, a name of its own and a section', () => {
   expect(LINTS.map(({ name }) => name).toSorted()).toEqual(Object.keys(FAILING).toSorted());
   for (const { reference } of LINTS) expect(reference).toMatch(/^(RFC \d+|X\.690|X509-SVID) §/);
+});
+
+test('a TBSCertificate that cannot be read is a fault, not an exception', () => {
+  const faults = lintCertificate(altered('leaf', () => ({ tbs: Buffer.of(0x30, 0x80) })));
+  expect(faults.map(({ lint }) => lint)).toEqual(['signature-algorithm', 'validity-encoding', 'der-minimal']);
+  expect(faults[0]?.message).toMatch(/indefinite length/);
 });
 
 test('a fault says which lint, which section and what', () => {

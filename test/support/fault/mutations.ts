@@ -1,0 +1,190 @@
+/**
+ * Every race test is seen to fail with its lock taken out: `scripts/mutations.ts` runs each of them once more with SIGNET_TEST_MUTATION set, and
+ * the fleet of that test then runs without the lock. Each mutation names the very text it takes out, so it cannot outlive what it is about.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { temporaryFolder } from '../postgres.ts';
+import type { TestDatabase } from '../db.ts';
+import { runSql } from '../postgres.ts';
+import { rowsOf } from './sessions.ts';
+
+/** A piece of text and what stands in its place. */
+interface Change {
+  from: string;
+  to: string;
+}
+
+export interface Mutation {
+  name: string;
+  race: string;
+  /** What is taken out, in words and place. */
+  lock: string;
+  /** The test that must fail: file below test/fault, and the beginning of its name. */
+  test: { file: string; name: string };
+  /** Changes of an SQL function, by its signature. */
+  sqlFunction?: { signature: string; changes: Change[] };
+  /** Statements run in the database once it is served. */
+  sql?: string;
+  /** Changes of the built program, by file below dist/. */
+  program?: Record<string, Change[]>;
+}
+
+const COMMIT = 'commit_certificates(json)';
+
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: 'commit-without-agent-lock',
+    race: 'suspension against an enrollment in its commit',
+    lock: 'FOR SHARE on the agents in commit_certificates',
+    test: { file: 'suspend-issuance.test.ts', name: 'an enrollment in the middle of its commit' },
+    sqlFunction: { signature: COMMIT, changes: [{ from: 'ORDER BY a.id FOR SHARE', to: 'ORDER BY a.id' }] },
+  },
+  {
+    name: 'commit-without-gate',
+    race: 'a stop of all issuance against an enrollment in its commit',
+    lock: 'the shared issuance gate in commit_certificates',
+    test: { file: 'suspend-issuance.test.ts', name: 'a stop of everything' },
+    sqlFunction: { signature: COMMIT, changes: [{ from: 'PERFORM pg_advisory_xact_lock_shared(7305, 1);', to: '' }] },
+  },
+  {
+    name: 'commit-without-instance-lock',
+    race: 'quarantine against a renewal in its commit',
+    lock: 'FOR UPDATE on the instances in commit_certificates',
+    test: { file: 'suspend-issuance.test.ts', name: 'a renewal in the middle of its commit' },
+    sqlFunction: { signature: COMMIT, changes: [{ from: 'ORDER BY s.id FOR UPDATE', to: 'ORDER BY s.id' }] },
+  },
+  {
+    name: 'commit-without-token-lock',
+    race: 'two uses of one join token, other keys',
+    lock: 'FOR UPDATE on the join tokens in commit_certificates',
+    test: { file: 'join-token.test.ts', name: 'two uses at once with different keys' },
+    sqlFunction: { signature: COMMIT, changes: [{ from: 'ORDER BY t.id FOR UPDATE', to: 'ORDER BY t.id' }] },
+  },
+  {
+    name: 'commit-without-token-check',
+    race: 'two uses of one join token, same key',
+    lock: 'the second look at the join token in commit_certificates, under its lock',
+    test: { file: 'join-token.test.ts', name: 'two uses at once with the same key' },
+    sqlFunction: { signature: COMMIT, changes: [{ from: `(t.id IS NULL OR t.used_at IS NOT NULL) THEN 'join-token-used'`, to: `t.id IS NULL THEN 'join-token-used'` }] },
+  },
+  {
+    name: 'commit-without-renewal-locks',
+    race: 'two renewals of one certificate',
+    lock: 'FOR UPDATE on the instance and on the presented certificate in commit_certificates',
+    test: { file: 'renewal.test.ts', name: 'two renewals of one certificate' },
+    sqlFunction: {
+      signature: COMMIT,
+      changes: [
+        { from: 'ORDER BY s.id FOR UPDATE', to: 'ORDER BY s.id' },
+        { from: 'o.serial = c.old_serial FOR UPDATE) o', to: 'o.serial = c.old_serial) o' },
+      ],
+    },
+  },
+  {
+    name: 'publish-without-row-lock',
+    race: 'two CRL publishers',
+    lock: "the lock on the list's row while it is numbered, built and stored (db/crls.ts)",
+    test: { file: 'crl.test.ts', name: '500 revocations' },
+    program: {
+      'db/crls.js': [
+        { from: 'AND shard = ${shard} FOR UPDATE`;', to: 'AND shard = ${shard}`;' },
+        { from: 'UPDATE crls SET number = number + 1 WHERE issuer_id = ${issuerId} AND shard = ${shard} RETURNING number', to: 'SELECT number + 1 AS number FROM crls WHERE issuer_id = ${issuerId} AND shard = ${shard}' },
+        { from: 'where: { issuerId, shard, number: list.number },', to: 'where: { issuerId, shard },' },
+        { from: 'data: { thisUpdate: list.thisUpdate,', to: 'data: { number: list.number, thisUpdate: list.thisUpdate,' },
+      ],
+    },
+  },
+  {
+    name: 'audit-numbers-from-a-sequence',
+    race: 'an audit reader under 16 writers',
+    lock: "the counter row that holds an audit number to its commit (here: a sequence behind a view)",
+    test: { file: 'audit-reader.test.ts', name: 'a reader that follows the cursor' },
+    sql: `
+      CREATE SEQUENCE audit_numbers;
+      SELECT setval('audit_numbers', (SELECT greatest(value, 1) FROM counters WHERE name = 'audit'));
+      ALTER TABLE counters RENAME TO real_counters;
+      CREATE VIEW counters AS
+        SELECT name, CASE name WHEN 'audit' THEN (SELECT last_value FROM audit_numbers) ELSE value END AS value FROM real_counters;
+      CREATE FUNCTION take_numbers() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+      BEGIN
+        IF NEW.name = 'audit' THEN
+          FOR i IN 1 .. NEW.value - OLD.value LOOP NEW.value := nextval('audit_numbers'); END LOOP;
+        ELSE
+          UPDATE real_counters SET value = NEW.value WHERE name = NEW.name;
+        END IF;
+        RETURN NEW;
+      END $$;
+      CREATE TRIGGER take_numbers INSTEAD OF UPDATE ON counters FOR EACH ROW EXECUTE FUNCTION take_numbers();
+      GRANT SELECT, UPDATE ON counters TO PUBLIC;`,
+  },
+  {
+    name: 'answer-before-commit',
+    race: 'kill -9 at the steps of an issuance',
+    lock: 'waiting for the commit before the answer (issuance/issue-certificate.ts, steps 7 and 8)',
+    test: { file: 'kill-issuance.test.ts', name: 'kill -9 at issue:before-commit' },
+    program: {
+      'issuance/issue-certificate.js': [{ from: 'const verdict = await ctx.commits.submit(commit);', to: `ctx.commits.submit(commit).catch(() => undefined); const verdict = 'committed';` }],
+    },
+  },
+  {
+    name: 'revoke-without-transaction',
+    race: 'kill -9 at the steps of a revocation',
+    lock: 'the one transaction of state change, feed and audit (revocation/revoke-certificate.ts)',
+    test: { file: 'kill-revocation.test.ts', name: 'kill -9 at revoke:before-commit' },
+    program: {
+      'revocation/revoke-certificate.js': [{ from: 'async function change(ctx, origin, what, apply) {', to: 'async function change(ctx, origin, what, apply) { const inTransaction = (db, work) => work(db);' }],
+    },
+  },
+  {
+    name: 'start-without-lock',
+    race: 'two first starts on an empty database',
+    lock: 'the start lock around migrations and first start (db/start-lock.ts)',
+    test: { file: 'first-start.test.ts', name: 'two replicas' },
+    program: { 'db/start-lock.js': [{ from: `'SELECT pg_advisory_lock($1, $2)'`, to: `'SELECT $1::int, $2::int'` }] },
+  },
+];
+
+const active = MUTATIONS.find(({ name }) => name === process.env.SIGNET_TEST_MUTATION);
+if (process.env.SIGNET_TEST_MUTATION !== undefined && !active) throw new Error(`there is no mutation ${process.env.SIGNET_TEST_MUTATION}`);
+
+/** The source with each change made. @throws Error when the text to change does not stand there exactly once: the mutation is out of date */
+export function changed(source: string, changes: readonly Change[], where: string): string {
+  return changes.reduce((text, { from, to }) => {
+    const parts = text.split(from);
+    if (parts.length !== 2) throw new Error(`${where} has ${parts.length - 1} times what a mutation changes: ${from}`);
+    return parts.join(to);
+  }, source);
+}
+
+/** Takes the lock of this run out of a database, when it is there. */
+export async function mutateDatabase(database: TestDatabase): Promise<void> {
+  if (active?.sqlFunction) {
+    const { signature, changes } = active.sqlFunction;
+    const [row] = await rowsOf<{ source: string }>(database, 'SELECT pg_get_functiondef($1::regprocedure) AS source', [signature]);
+    await runSql(database.ownerUrl, changed(row?.source ?? '', changes, signature));
+  }
+  if (active?.sql !== undefined) await runSql(database.ownerUrl, active.sql);
+}
+
+const ROOT = path.resolve(import.meta.dirname, '../../..');
+let program: string | undefined;
+
+/** The built program without the lock of this run: a copy with its own dist/. Undefined: the program as it is. */
+export function mutatedProgram(): string | undefined {
+  if (!active?.program) return undefined;
+  program ??= copyProgram(active.program);
+  return program;
+}
+
+function copyProgram(changes: NonNullable<Mutation['program']>): string {
+  const folder = temporaryFolder('signet-mutant-');
+  process.once('exit', () => fs.rmSync(folder, { recursive: true, force: true }));
+  fs.cpSync(path.join(ROOT, 'dist'), path.join(folder, 'dist'), { recursive: true });
+  for (const shared of ['node_modules', 'prisma', 'package.json']) fs.symlinkSync(fs.realpathSync(path.join(ROOT, shared)), path.join(folder, shared));
+  for (const [file, changesOfFile] of Object.entries(changes)) {
+    const at = path.join(folder, 'dist', file);
+    fs.writeFileSync(at, changed(fs.readFileSync(at, 'utf8'), changesOfFile, file));
+  }
+  return path.join(folder, 'dist/main.js');
+}
