@@ -1,6 +1,7 @@
 /** The composition root: the only place that constructs. Reads top-down: database → first start → context → followers → jobs → doors. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from './core/clock.ts';
 import { StartupError } from './core/errors.ts';
 import type { Logger } from './core/log.ts';
@@ -16,6 +17,7 @@ import { connect, type Db } from './db/client.ts';
 import { SERVICE_ROLE, startEmbedded, type EmbeddedDatabase } from './db/embedded.ts';
 import { migrate } from './db/migrate.ts';
 import { ensurePartitions } from './db/partitions.ts';
+import { createJoinTokenQueue } from './db/join-tokens.ts';
 import { createPresentationQueue } from './db/presented.ts';
 import { ensureServiceRole, isSingleRole, roleOf } from './db/roles.ts';
 import { withStartLock } from './db/start-lock.ts';
@@ -32,6 +34,9 @@ import { createOcspResponder } from './revocation/ocsp/responder.ts';
 import { createRevocationSignals } from './revocation/signals.ts';
 import { createStatusReader } from './revocation/status-reader.ts';
 import { bucketOf } from './x509/serial.ts';
+
+/** How long a start waits for lists that were never published. */
+const FIRST_LISTS_MS = 5_000;
 
 /** A running Signet. */
 export interface App {
@@ -94,6 +99,7 @@ async function open(config: Config, warnings: readonly string[], log: Logger, cl
   const ctx: Context = {
     config, db, ownerDb, keyStore: first.keyStore, sealer: first.sealer, authorities, profiles, signals,
     commits: createCommitQueue({ db, log, metrics, barrier, config }),
+    joinTokens: createJoinTokenQueue({ db, config }),
     presentations: createPresentationQueue({ db, config }),
     statuses,
     ocsp: createOcspResponder({ authorities, statuses, signals, feed, clock, log, metrics, config }),
@@ -102,7 +108,8 @@ async function open(config: Config, warnings: readonly string[], log: Logger, cl
 
   await runAtStart(ctx);
   await publisher.kickStale();
-  await publisher.idle();
+  // Lists that cannot be published now are tried again in the background; they do not keep the doors shut.
+  await Promise.race([publisher.idle(), sleep(FIRST_LISTS_MS, undefined, { ref: false })]);
   const jobs = startJobs(ctx);
   closers.push(() => jobs.stop());
   const doors = await openDoors(ctx, { tls: await tlsMaterial(ctx), warnings: warned });

@@ -5,6 +5,7 @@ import type { Metrics } from './core/metrics.ts';
 import type { Random } from './core/random.ts';
 import type { Config } from './config/schema.ts';
 import type { Db } from './db/client.ts';
+import type { JoinTokenQueue } from './db/join-tokens.ts';
 import type { PresentationQueue } from './db/presented.ts';
 import type { CommitQueue } from './issuance/commit-queue.ts';
 import type { ExportingKeyStore, SecretSealer } from './keystore/key-store.ts';
@@ -33,6 +34,8 @@ export interface Context {
   readonly signals: RevocationSignals;
   /** Group commit of certificates. */
   readonly commits: CommitQueue;
+  /** Looks up join tokens, batched. */
+  readonly joinTokens: JoinTokenQueue;
   /** Records and looks up client certificates, batched. */
   readonly presentations: PresentationQueue;
   readonly statuses: StatusReader;

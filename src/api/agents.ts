@@ -130,7 +130,7 @@ export const suspendAgent = operation({
 });
 export const resumeAgent = operation({
   ...byId, id: 'resumeAgent', method: 'post', path: '/v1/agents/{agentId}/resume', summary: 'Resume a suspended agent: exactly the holds of its suspension go',
-  permission: 'agents:suspend', body: reasonText, consumes: json, errors: ['agent-not-found', 'agent-state-conflict', 'agent-retired'],
+  permission: 'agents:suspend', body: reasonText, consumes: json, errors: ['agent-not-found', 'agent-state-conflict', 'agent-retired', 'owner-suspended'],
 });
 export const retireAgent = operation({
   ...byId, id: 'retireAgent', method: 'post', path: '/v1/agents/{agentId}/retire', summary: 'Retire an agent for ever: all its certificates are revoked',

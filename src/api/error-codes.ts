@@ -42,7 +42,7 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorMeaning>> = {
   'key-type-not-allowed': { status: 422, title: 'The key type is not allowed', next: 'Make a P-256, P-384, Ed25519 or RSA key (2048 to 4096 bits) that the profile allows.' },
   'key-weak': { status: 422, title: 'The key is weak', next: 'Make a new key with a current tool.' },
   'key-in-use': { status: 409, title: 'The key belongs to another agent', next: 'Make a key pair of your own for every agent.' },
-  'key-not-fresh': { status: 409, title: 'The key was certified before', next: 'Make a new key pair for every renewal.' },
+  'key-not-fresh': { status: 409, title: 'The key was certified before', next: 'Make a new key pair for every enrollment and every renewal.' },
   'key-blocked': { status: 403, title: 'The key is blocked', next: 'A certificate with this key was revoked: make a new key pair.' },
   'names-not-granted': { status: 403, title: 'The names asked for are not granted', next: 'Ask only for the names in `granted`, or have them added to the registration.' },
   'ttl-not-granted': { status: 403, title: 'The lifetime asked for is not granted', next: 'Ask for at most the seconds named in `detail`, or leave ttlSeconds out.' },
@@ -80,7 +80,6 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorMeaning>> = {
   'hold-conflict': { status: 409, title: 'The hold cannot be changed like this', next: 'Read the status of the certificate: a suspension or a quarantine is lifted on the agent or the instance.' },
   'authority-not-found': { status: 404, title: 'There is no such authority', next: 'Check the authority id.' },
   'authority-state-conflict': { status: 409, title: 'The state of the authority does not allow this', next: 'Read the authorities first; a rotation has its own order: prepare, then activate.' },
-  'job-not-found': { status: 404, title: 'There is no such job', next: 'Check the job name.' },
   // the service
   internal: { status: 500, title: 'Something went wrong on our side', next: 'Nothing was handed out. Try again; if it stays, give an operator the request id.' },
   'database-unavailable': { status: 503, title: 'The database cannot be reached', next: 'Nothing was changed unless it was acknowledged. Try again after Retry-After.' },

@@ -19,7 +19,7 @@ export const ERROR_CODES = [
   'owner-required', 'owner-suspended', 'dns-name-reserved', 'instance-not-found', 'instance-quarantined', 'instance-revoked', 'instance-state-conflict',
   // issuing, renewing, revoking
   'issuance-stopped', 'issuer-unavailable', 'renewal-not-allowed', 'certificate-superseded', 'certificate-not-found', 'serial-malformed', 'reason-not-allowed', 'hold-conflict',
-  'authority-not-found', 'authority-state-conflict', 'job-not-found',
+  'authority-not-found', 'authority-state-conflict',
   // the service
   'internal', 'database-unavailable', 'storage-full', 'overloaded', 'shutting-down',
 ] as const;

@@ -14,6 +14,9 @@ export interface ConnectOptions {
   applicationName: string;
 }
 
+/** How much longer than the server's own limit an answer is waited for. */
+const CONNECTION_SLACK_MS = 2_000;
+
 export function connect(url: string, options: ConnectOptions): Db {
   return new PrismaClient({
     errorFormat: 'minimal',
@@ -24,6 +27,9 @@ export function connect(url: string, options: ConnectOptions): Db {
       idleTimeoutMillis: 60_000,
       application_name: options.applicationName,
       statement_timeout: options.statementTimeoutMs,
+      // A connection that died without a word must not keep its caller waiting for ever.
+      query_timeout: options.statementTimeoutMs + CONNECTION_SLACK_MS,
+      keepAlive: true,
       idle_in_transaction_session_timeout: 15_000,
     }),
   });

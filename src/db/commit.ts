@@ -85,6 +85,7 @@ export interface StoredCertificate {
   instanceId: string;
   profile: string;
   generation: number;
+  shard: number;
   der: Buffer;
   keyHash: Buffer;
   notBefore: Date;

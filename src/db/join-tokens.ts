@@ -1,4 +1,5 @@
 import { agentColumns, type AgentRecord } from './agents.ts';
+import { createBatcher, type Batcher } from './batcher.ts';
 import { buffer, bytes, type Db, type Tx } from './client.ts';
 
 /** A join token as it is stored: never its secret. */
@@ -62,13 +63,34 @@ interface EvidenceRow extends AgentRecord {
   usedSerial: Uint8Array | null;
 }
 
-/** A join token with the agent it is for, in one statement: every enrollment asks. Whether both still hold is decided again at the commit. */
-export async function findJoinToken(db: Db | Tx, id: string): Promise<{ token: JoinTokenEvidence; agent: AgentRecord } | undefined> {
-  const [row] = await db.$queryRaw<EvidenceRow[]>`
+/** A join token with the agent it is for. */
+export interface FoundJoinToken {
+  token: JoinTokenEvidence;
+  agent: AgentRecord;
+}
+
+/** Join tokens with their agents, in one statement, in the order of the ids. Whether both still hold is decided again at the commit. */
+export async function findJoinTokens(db: Db | Tx, ids: readonly string[]): Promise<(FoundJoinToken | undefined)[]> {
+  const rows = await db.$queryRaw<EvidenceRow[]>`
     SELECT t.id AS "tokenId", t.secret_hash AS "secretHash", t.source_cidrs AS "sourceCidrs", t.bound_key_hash AS "boundKeyHash", t.expires_at AS "expiresAt",
       t.used_at AS "usedAt", t.used_key_hash AS "usedKeyHash", t.used_serial AS "usedSerial", ${agentColumns}
-    FROM join_tokens t JOIN agents a ON a.id = t.agent_id LEFT JOIN owners o ON o.id = a.owner_id WHERE t.id = ${id}`;
-  if (!row) return undefined;
+    FROM join_tokens t JOIN agents a ON a.id = t.agent_id LEFT JOIN owners o ON o.id = a.owner_id WHERE t.id = ANY (${ids})`;
+  const found = new Map(rows.map((row) => [row.tokenId, evidence(row)]));
+  return ids.map((id) => found.get(id));
+}
+
+export type JoinTokenQueue = Batcher<string, FoundJoinToken | undefined>;
+
+/** Every enrollment asks for its token: those that arrive while a statement is in flight share the next one (never a timer). */
+export function createJoinTokenQueue(needs: { db: Db; config: { commitBatchMax: number; commitQueueMax: number } }): JoinTokenQueue {
+  return createBatcher<string, FoundJoinToken | undefined>({
+    maxBatch: needs.config.commitBatchMax,
+    maxQueue: needs.config.commitQueueMax,
+    run: (ids) => findJoinTokens(needs.db, ids),
+  });
+}
+
+function evidence(row: EvidenceRow): FoundJoinToken {
   const { tokenId, secretHash, sourceCidrs, boundKeyHash, expiresAt, usedAt, usedKeyHash, usedSerial, ...agent } = row;
   const token = {
     id: tokenId,

@@ -2,7 +2,7 @@ import type { AgentRecord } from '../agents/agent.ts';
 import type { Context } from '../context.ts';
 
 /** What a method may use: it judges evidence and changes nothing. */
-export type EnrollmentContext = Pick<Context, 'db' | 'config'>;
+export type EnrollmentContext = Pick<Context, 'config' | 'joinTokens'>;
 
 /** Evidence as it arrived. */
 export interface EnrollmentRequest {

@@ -1,12 +1,13 @@
 import { SignetError } from '../core/errors.ts';
-import { formatAgentSpiffeId } from '../core/spiffe-id.ts';
 import type { getCertificate, IssuedCertificateAnswer, issueCertificate, listCertificates, renewCertificate } from '../api/certificates.ts';
 import { PEM_CHAIN } from '../api/certificates.ts';
 import type { Context } from '../context.ts';
 import { findCertificateView, listCertificateViews } from '../db/views/certificates.ts';
-import { enrollAgent, profileOf } from '../issuance/enroll-agent.ts';
+import { enrollAgent } from '../issuance/enroll-agent.ts';
 import type { IssuedCertificate } from '../issuance/issue-certificate.ts';
 import { renewCertificate as renewPresented } from '../issuance/renew-certificate.ts';
+import { DEFAULT_RENEWAL, renewalWindow } from '../profiles/apply.ts';
+import { parseCertificate } from '../x509/certificate.ts';
 import { decodePem, encodePem } from '../x509/pem.ts';
 import { parseSerial } from '../x509/serial.ts';
 import { created, iso, ok, pageSize } from './answers.ts';
@@ -89,7 +90,9 @@ function renderIssued(ctx: Context, request: Pick<ApiRequest, 'accept'>, issued:
   const headers = { location: `/v1/certificates/${serial}` };
   if (request.accept?.includes(PEM_CHAIN)) return { status: 201, bytes: Buffer.from(certificate + chain, 'latin1'), contentType: PEM_CHAIN, headers };
 
-  const profile = profileOf(ctx, { profile: issued.profile });
+  // Names as the certificate has them: the profile may have changed since an answer that is given again.
+  const [spiffeId = ''] = parseCertificate(issued.der).subjectAlternativeName?.uris ?? [];
+  const window = renewalWindow(ctx.profiles.get(issued.profile) ?? DEFAULT_RENEWAL, issued.issuedAt, issued.notAfter);
   const answer: IssuedCertificateAnswer = {
     certificate,
     chain,
@@ -98,17 +101,9 @@ function renderIssued(ctx: Context, request: Pick<ApiRequest, 'accept'>, issued:
     notAfter: iso(issued.notAfter),
     agentId: issued.agentId,
     instanceId: issued.instanceId,
-    spiffeId: formatAgentSpiffeId(ctx.config.trustDomain, issued.agentId, profile.instanceInPath ? issued.instanceId : undefined),
+    spiffeId,
     generation: issued.generation,
-    renewal: renewalWindow(issued, profile.renewal),
+    renewal: { start: iso(window.start), end: iso(window.end) },
   };
   return created(answer, headers);
-}
-
-/** When to renew: fractions of the life from the moment of issue, never from the back-dated notBefore (invariant 15). */
-function renewalWindow(issued: Pick<IssuedCertificate, 'issuedAt' | 'notAfter'>, renewal: { startFraction: number; endFraction: number }) {
-  const issuedMs = issued.issuedAt.getTime();
-  const lifeMs = issued.notAfter.getTime() - issuedMs;
-  const at = (fraction: number) => iso(new Date(issuedMs + Math.floor((lifeMs * fraction) / 1000) * 1000));
-  return { start: at(renewal.startFraction), end: at(renewal.endFraction) };
 }

@@ -1,6 +1,6 @@
 import { ERROR_TABLE } from '../api/error-codes.ts';
 import { appendAudit } from '../audit/append.ts';
-import type { Origin } from '../audit/events.ts';
+import type { AuditEvent, Origin } from '../audit/events.ts';
 import type { Context } from '../context.ts';
 import type { SignetError } from '../core/errors.ts';
 import { inTransaction } from '../db/client.ts';
@@ -19,7 +19,15 @@ export interface Denials {
 /** Codes of requests without any credential: whoever knocks without one is not worth a record. */
 const UNCREDENTIALED: readonly string[] = ['authentication-required', 'client-certificate-required'];
 
-export function createDenials(ctx: Pick<Context, 'db' | 'clock' | 'random' | 'log'>): Denials {
+type Write = (origin: Origin, at: Date, event: AuditEvent) => Promise<void>;
+
+/** Each event in a transaction of its own. */
+export const toAuditLog =
+  (ctx: Pick<Context, 'db' | 'random'>): Write =>
+  (origin, at, event) =>
+    inTransaction(ctx.db, (tx) => appendAudit(ctx, tx, origin, at, event));
+
+export function createDenials(ctx: Pick<Context, 'clock' | 'log'>, write: Write): Denials {
   const writing = new Set<Promise<void>>();
   let minuteStartMs = -Infinity;
   let recorded = 0;
@@ -38,7 +46,7 @@ export function createDenials(ctx: Pick<Context, 'db' | 'clock' | 'random' | 'lo
     const detail = { code: error.code, operation, ...(suppressed > 0 ? { suppressed } : {}) };
     suppressed = 0;
     try {
-      await inTransaction(ctx.db, (tx) => appendAudit(ctx, tx, origin, now, { kind: 'request.denied', outcome: 'failure', target: operation, detail }));
+      await write(origin, now, { kind: 'request.denied', outcome: 'failure', target: operation, detail });
     } catch (fault) {
       ctx.log.error({ err: fault, ...detail, requestId: origin.requestId }, 'could not record a refused request');
     }
@@ -52,8 +60,8 @@ export function createDenials(ctx: Pick<Context, 'db' | 'clock' | 'random' | 'lo
         suppressed++;
         return;
       }
-      const write = record(error, origin, operation, now).finally(() => writing.delete(write));
-      writing.add(write);
+      const pending = record(error, origin, operation, now).finally(() => writing.delete(pending));
+      writing.add(pending);
     },
     async settled() {
       await Promise.all(writing);

@@ -21,7 +21,22 @@ export function send(req: IncomingMessage, res: ServerResponse, answer: Answer, 
   }
   headers['content-type'] ??= answer.contentType ?? 'application/json';
   headers['content-length'] = body.length;
-  res.writeHead(answer.status, headers).end(body);
+  res.writeHead(answer.status, headers);
+  finish(req, res, body);
+}
+
+/**
+ * Ends an answer. A client that is still sending gets to read it only if the connection stays until it has sent: closed before that, it is reset, and
+ * the answer with it (RFC 9112 §9.6). The server's requestTimeout bounds the wait. Who asked for a 100 first has sent nothing, and may never.
+ */
+function finish(req: IncomingMessage, res: ServerResponse, body: Uint8Array): void {
+  if (req.complete || req.headers.expect !== undefined) {
+    res.end(body);
+    return;
+  }
+  res.write(body);
+  req.once('close', () => res.end());
+  req.resume();
 }
 
 /** If-None-Match (RFC 9110 §13.1.2): weak comparison against the entity tag of a successful GET or HEAD. */

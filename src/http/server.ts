@@ -7,7 +7,7 @@ import { StartupError } from '../core/errors.ts';
 import type { Config, ListenAddress } from '../config/schema.ts';
 import type { Context } from '../context.ts';
 import { createAuthenticator } from './authenticate.ts';
-import { createDenials } from './denials.ts';
+import { createDenials, toAuditLog } from './denials.ts';
 import { createRouter } from './router.ts';
 import { DOORS, type Door } from './route.ts';
 import { ROUTES } from './routes.ts';
@@ -46,7 +46,7 @@ const TIMEOUT_CHECK_MS = 1_000;
  */
 export async function openDoors(ctx: Context, options: DoorOptions): Promise<Doors> {
   const state = { draining: false, warnings: options.warnings };
-  const denials = createDenials(ctx);
+  const denials = createDenials(ctx, toAuditLog(ctx));
   const serve = createServe(ctx, { authenticator: createAuthenticator(ctx), denials, process: state });
   const { config } = ctx;
   const servers: Record<Door, http.Server> = {

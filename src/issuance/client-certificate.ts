@@ -50,17 +50,16 @@ function parseClientCertificate(der: Buffer): Certificate {
   }
 }
 
-/** The chain with expiry left aside: whether it has expired is only worth saying of a certificate that is ours. */
+/**
+ * The step from the leaf to one of our issuers, with expiry left aside: whether it has expired is only worth saying of a certificate that is ours. Our
+ * issuers themselves were verified when they were made, and are the anchors here.
+ */
 function assertIssuedByUs(ctx: Context, certificate: Certificate, now: Date): void {
-  const { issuing, roots } = ctx.authorities.snapshot();
-  const result = verifyChain(
-    certificate,
-    issuing.map((issuer) => issuer.certificate),
-    roots.map((root) => root.certificate),
-    now,
-    { ignoreLeafExpiry: true },
-  );
-  if ('fault' in result) throw untrusted(result.fault);
+  const issuers = ctx.authorities.snapshot().issuing.map((issuer) => issuer.certificate);
+  const result = verifyChain(certificate, [], issuers, now, { ignoreLeafExpiry: true, purpose: 'clientAuth' });
+  if (!('fault' in result)) return;
+  if (result.fault === 'issuer-expired') throw new SignetError('client-certificate-expired', 'the issuer of the certificate has expired, and the certificate with it; enroll again with a new join token');
+  throw untrusted(result.fault);
 }
 
 function assertUnexpired(ctx: Context, client: PresentedCertificate, now: Date, purpose: ClientPurpose): void {
@@ -73,7 +72,8 @@ function assertUnexpired(ctx: Context, client: PresentedCertificate, now: Date, 
 /** Renewal rule (c): two holders of one key were seen. The instance stops until an operator has looked. */
 export async function refuseCopiedKey(ctx: Context, origin: Origin, client: PresentedCertificate, now: Date): Promise<never> {
   if (client.instanceState === 'active') {
-    await quarantineInstance(ctx, origin, client.instanceId, { reason: 'copied-key', serial: client.serial, now });
+    const actor = { kind: 'agent', id: client.agentId } as const;
+    await quarantineInstance(ctx, { ...origin, actor }, client.instanceId, { reason: 'copied-key', serial: client.serial, now });
   }
   throw refusal('instance-quarantined');
 }

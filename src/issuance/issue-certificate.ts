@@ -110,7 +110,7 @@ export async function issueCertificate(ctx: Context, origin: Origin, request: Is
 
   // Step 7: durable together with its audit event, re-checked under the commit lock.
   const verdict = await ctx.commits.submit(commitOf(ctx, origin, request, { der, certificate, issuerId: issuer.id, shard }));
-  if (verdict !== 'committed') throw await refused(ctx, verdict, csr.publicKey.keyHash);
+  if (verdict !== 'committed') throw await refused(ctx, verdict, registration.agentId, csr.publicKey.keyHash);
   await step('committed');
 
   // Step 8: respond.
@@ -169,10 +169,10 @@ function assertIntended(certificate: Certificate, intent: CertificateIntent): vo
   if (!same) throw new SignetError('internal', 'the signed certificate differs from its intent');
 }
 
-async function refused(ctx: Context, verdict: Exclude<CommitOutcome, 'committed'>, keyHash: Buffer): Promise<SignetError> {
+async function refused(ctx: Context, verdict: Exclude<CommitOutcome, 'committed'>, agentId: string, keyHash: Buffer): Promise<SignetError> {
   if (verdict === 'unknown') return outcomeUnknown();
-  ctx.metrics.refused.inc({ code: verdict });
   if (verdict !== 'key-in-use') return refusal(verdict);
   const known = await findPublicKey(ctx.db, keyHash);
-  return refusal(known?.blockedAt ? 'key-blocked' : 'key-in-use');
+  if (known?.blockedAt) return refusal('key-blocked');
+  return refusal(known?.agentId === agentId ? 'key-not-fresh' : 'key-in-use');
 }

@@ -1,7 +1,7 @@
 import { SignetError } from '../core/errors.ts';
 import type { CommitOutcome } from './commit-queue.ts';
 
-type Refusal = Exclude<CommitOutcome, 'committed' | 'unknown'> | 'key-blocked';
+type Refusal = Exclude<CommitOutcome, 'committed' | 'unknown'> | 'key-blocked' | 'key-not-fresh';
 
 const DETAIL: Record<Refusal, string> = {
   'issuance-stopped': 'issuing is stopped for this agent, profile or issuer; an operator must lift the stop',
@@ -18,6 +18,7 @@ const DETAIL: Record<Refusal, string> = {
   'client-certificate-revoked': 'the certificate is revoked',
   'client-certificate-held': 'the certificate is on hold',
   'key-in-use': 'the public key was certified before; make a new key pair and CSR',
+  'key-not-fresh': 'the public key was certified before, for this agent; make a new key pair and CSR',
   'key-blocked': 'the public key belongs to a revoked certificate; make a new key pair and CSR',
   'idempotency-in-progress': 'a request with this Idempotency-Key is being answered; try again',
 };

@@ -1,4 +1,4 @@
-import { SignetError } from '../core/errors.ts';
+import { SignetError, type ErrorCode } from '../core/errors.ts';
 import type { Context } from '../context.ts';
 import type { Origin } from '../audit/events.ts';
 import { findCertificate } from '../db/commit.ts';
@@ -23,6 +23,8 @@ export interface RenewRequest {
 
 /** How often a renewal that lost a race looks again at who won it. */
 const MAX_ATTEMPTS = 3;
+/** What the commit says of a renewal that came second: the tip is another one, or the winner certified the same key. */
+const LOST_RACE: readonly ErrorCode[] = ['certificate-superseded', 'key-in-use', 'key-not-fresh'];
 
 /**
  * Renews over mutual TLS: a decision made anew from status, owner, profile, names and policy of now. A superseded certificate falls under the
@@ -47,7 +49,7 @@ export async function renewCertificate(ctx: Context, origin: Origin, request: Re
       return issued;
     } catch (error) {
       // The tip moved between the look and the commit: another renewal of this certificate won, and the rules say what that means.
-      const lostRace = error instanceof SignetError && (error.code === 'certificate-superseded' || error.code === 'key-in-use');
+      const lostRace = error instanceof SignetError && LOST_RACE.includes(error.code);
       if (!lostRace || attempt >= MAX_ATTEMPTS || !(await tipMoved(ctx, origin, client, request))) throw error;
     }
   }

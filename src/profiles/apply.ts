@@ -80,9 +80,12 @@ function revocationExtensions(profile: Profile, issuer: IssuerFacts): Extension[
   ];
 }
 
-/** Suggested renewal window, counted from the moment of issue (invariant 15; RFC 9773 semantics). */
+/** Window of certificates whose profile is no longer configured. */
+export const DEFAULT_RENEWAL: Pick<Profile, 'renewal'> = { renewal: { startFraction: 0.25, endFraction: 0.4 } };
+
+/** Suggested renewal window in whole seconds, counted from the moment of issue (invariant 15; RFC 9773 semantics). */
 export function renewalWindow(profile: Pick<Profile, 'renewal'>, issuedAt: Date, notAfter: Date): { start: Date; end: Date } {
   const life = notAfter.getTime() - issuedAt.getTime();
-  const at = (fraction: number) => new Date(issuedAt.getTime() + Math.floor(life * fraction));
+  const at = (fraction: number) => new Date(Math.floor((issuedAt.getTime() + life * fraction) / 1000) * 1000);
   return { start: at(profile.renewal.startFraction), end: at(profile.renewal.endFraction) };
 }

@@ -86,6 +86,7 @@ function contradictions(profile: Profile): string[] {
   const faults: string[] = [];
   if (profile.ttlSeconds > profile.maxTtlSeconds) faults.push('ttlSeconds is above maxTtlSeconds');
   if (profile.renewal.startFraction >= profile.renewal.endFraction) faults.push('renewal.startFraction must be below renewal.endFraction');
+  if (!profile.extendedKeyUsage.includes('clientAuth')) faults.push('extendedKeyUsage must contain clientAuth: renewal is by mutual TLS');
   if (profile.revocationPointers === 'none' && profile.maxTtlSeconds > MAX_UNREVOCABLE_SECONDS) {
     faults.push(`without revocation pointers maxTtlSeconds may be at most ${MAX_UNREVOCABLE_SECONDS} (RFC 9608)`);
   }

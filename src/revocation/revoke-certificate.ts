@@ -123,6 +123,8 @@ async function known(ctx: Context, serial: Uint8Array): Promise<StoredCertificat
 
 async function statusAfter(ctx: Context, serial: Uint8Array, changed: boolean): Promise<CertificateChange> {
   const stored = await known(ctx, serial);
+  // Another replica may have made the change: what is acknowledged here must hold here, too (invariant 13).
+  if (!changed) announce(ctx, [stored]);
   const status = stored.revokedAt ? 'revoked' : stored.heldAt ? 'held' : 'good';
   return {
     serial: stored.serial,

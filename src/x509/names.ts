@@ -75,6 +75,5 @@ export const nameToString = (attributes: readonly NameAttribute[]): string =>
 const escapeValue = (value: string): string =>
   value
     .replaceAll(/[\\"+,;<>]/g, '\\$&')
-    .replace(/^[ #]/, '\\$&')
-    .replace(/ $/, '\\ ')
+    .replaceAll(/^[ #]| $/g, '\\$&')
     .replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => Buffer.from(character, 'utf8').toString('hex').replaceAll(/../g, '\\$&'));

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
 import { makeAdminToken } from '../../src/http/admin-token.ts';
 import { createAuthenticator } from '../../src/http/authenticate.ts';
-import { createDenials } from '../../src/http/denials.ts';
+import { createDenials, toAuditLog } from '../../src/http/denials.ts';
 import { createOnce } from '../../src/http/idempotency.ts';
 import type { Answer, ApiRequest } from '../../src/http/handler.ts';
 import { createLogger } from '../../src/core/log.ts';
@@ -96,7 +96,7 @@ test('a stored API token is accepted, its use noted; a refusal is in the audit l
   const stored = await pollUntil(() => database.db.adminToken.findUnique({ where: { id } }), (row) => row?.lastUsedAt != null);
   expect(stored?.lastUsedAt).toEqual(FIXED_NOW);
 
-  const denials = createDenials(ctx);
+  const denials = createDenials(ctx, toAuditLog(ctx));
   denials.note(new SignetError('permission-denied', 'no'), { actor: { kind: 'admin', id }, requestId: 'REQUEST', source: '192.0.2.1' }, 'registerAgent', FIXED_NOW);
   await denials.settled();
   const [event] = await database.db.auditEvent.findMany({ where: { kind: 'request.denied' } });

@@ -12,6 +12,8 @@ import { loadProfiles } from '../../src/profiles/profile.ts';
 import { createRevocationSignals, type ChangedCertificate } from '../../src/revocation/signals.ts';
 import { bucketOf, makeSerial } from '../../src/x509/serial.ts';
 import { FIXED_NOW, type TestDatabase } from './db.ts';
+import { createJoinTokenQueue } from '../../src/db/join-tokens.ts';
+import type { EnrollmentContext } from '../../src/enrollment/enrollment-method.ts';
 
 /** An operator at work. */
 export const OPERATOR: Origin = { actor: { kind: 'admin', id: '01KAMV3W5QZ3C1D6X2G7R8S9TB' }, requestId: '01KAMV3W5QZ3C1D6X2G7R8S9TC', source: '127.0.0.1' };
@@ -22,7 +24,7 @@ export const after = (ms: number): Date => new Date(FIXED_NOW.getTime() + ms);
 
 /** Agents and what is issued to them in a test database, without any cryptography: certificates are rows with made-up DER. */
 export interface AgentFixture {
-  ctx: AgentContext;
+  ctx: AgentContext & EnrollmentContext;
   /** What was announced to the parts of the process that answer for status, in order. */
   announced: ChangedCertificate[];
   register(request?: Partial<RegisterAgentBody>, now?: Date): Promise<AgentRecord>;
@@ -56,7 +58,7 @@ export async function agentFixture({ db, ownerDb }: TestDatabase, changes: Parti
   signals.subscribe((certificates) => announced.push(...certificates));
   const random = createSystemRandom();
   const config = loadConfig({ SIGNET_DATA_DIR: '/nonexistent' });
-  const ctx: AgentContext = { db, config, profiles: loadProfiles(undefined), random, signals, metrics: createMetrics(), barrier: noBarrier, ...changes };
+  const ctx = { joinTokens: createJoinTokenQueue({ db, config }), db, config, profiles: loadProfiles(undefined), random, signals, metrics: createMetrics(), barrier: noBarrier, ...changes };
   await ownerDb.cluster.createMany({ data: { id: 'test', trustDomain: config.trustDomain, createdAt: FIXED_NOW }, skipDuplicates: true });
 
   const store: AgentFixture['store'] = async ({ agentId, instanceId }, options = {}) => {

@@ -1,42 +1,66 @@
-/** CSRs as no tool would write them: every field can be given, and the signature is right all the same. */
-import { bitString, context, integer, octetString, oid, sequence, tlv } from '../../src/x509/der/writer.ts';
+/** CSRs (RFC 2986) built octet by octet, as no honest tool would: each part can be bent. */
+import { execFileSync, type ExecFileSyncOptions } from 'node:child_process';
+import { generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { bitString, context, integer, oid, sequence, setOf } from '../../src/x509/der/writer.ts';
 import { encodeExtensions, type Extension } from '../../src/x509/extensions/extension.ts';
 import { encodeName, type NameAttribute } from '../../src/x509/names.ts';
 import { OID } from '../../src/x509/oids.ts';
-import { testKey, type TestKey } from './test-pki.ts';
+import { temporaryFolder } from './postgres.ts';
 
-export interface CsrRecipe {
-  key?: TestKey;
-  version?: number;
-  subject?: NameAttribute[];
-  /** Name, DER; instead of `subject`. */
-  subjectDer?: Buffer;
-  spki?: Buffer;
-  /** Attributes, DER, in this order. */
-  attributes?: Buffer[];
-  /** What stands in place of the attributes element; empty leaves it out. */
-  attributesDer?: Buffer;
-  /** Parts behind the attributes. */
-  behind?: Buffer[];
+export interface SigningKey {
+  privateKey: KeyObject;
+  /** SubjectPublicKeyInfo, DER. */
+  spki: Buffer;
+  /** PKCS#8, PEM. */
+  pem: string;
 }
 
-/** Attribute ::= SEQUENCE { type, SET OF value } with the values in this order. */
-export const attribute = (type: string, ...values: Buffer[]): Buffer => sequence(oid(type), tlv(0x31, ...values));
+export function makeKey(): SigningKey {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return { privateKey, spki: publicKey.export({ format: 'der', type: 'spki' }), pem: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString() };
+}
 
-export const extensionRequest = (...extensions: Extension[]): Buffer => attribute(OID.extensionRequest, encodeExtensions(extensions));
+export interface CsrParts {
+  key?: SigningKey;
+  /** Another key in the request than the one that signs. */
+  spki?: Buffer;
+  subject?: NameAttribute[];
+  /** Attributes, DER each; `extensionRequest` makes one. */
+  attributes?: Buffer[];
+  version?: number;
+  signatureAlgorithm?: Buffer;
+}
 
-/** An extension with any value. */
-export const anyExtension = (type: string, critical: boolean, value: Buffer = octetString(Buffer.alloc(0))): Extension => ({ oid: type, critical, value });
+export const ECDSA_WITH_SHA256 = sequence(oid(OID.ecdsaWithSha256));
 
-/** A CSR, DER, signed with the Ed25519 key of the recipe. */
-export function makeCsr(recipe: CsrRecipe = {}): Buffer {
-  const key = recipe.key ?? testKey('Test Agent');
-  const info = sequence(
-    integer(recipe.version ?? 0),
-    recipe.subjectDer ?? encodeName(recipe.subject ?? [{ type: 'CN', value: 'Test Agent' }]),
-    recipe.spki ?? key.spki,
-    recipe.attributesDer ?? context(0, ...(recipe.attributes ?? [])),
-    ...(recipe.behind ?? []),
-  );
-  return sequence(info, key.algorithm, bitString(key.sign(info)));
+/** CertificationRequestInfo. */
+export const requestInfo = ({ spki = makeKey().spki, subject = [], attributes = [], version = 0 }: Omit<CsrParts, 'key' | 'signatureAlgorithm'> = {}): Buffer =>
+  sequence(integer(version), encodeName(subject), spki, context(0, ...attributes));
+
+/** CertificationRequest; `signature` as it is. */
+export const requestOf = (info: Buffer, signature: Buffer, signatureAlgorithm: Buffer = ECDSA_WITH_SHA256): Buffer => sequence(info, signatureAlgorithm, bitString(signature));
+
+/** A CSR of these parts, signed by `key` (default: a fresh P-256 key). */
+export function makeCsr({ key = makeKey(), spki = key.spki, signatureAlgorithm, ...parts }: CsrParts = {}): Buffer {
+  const info = requestInfo({ ...parts, spki });
+  return requestOf(info, sign('sha256', info, key.privateKey), signatureAlgorithm);
+}
+
+/** The attribute extensionRequest (RFC 2985 §5.4.2), under its name or another. */
+export const extensionRequest = (extensions: Extension[], type: string = OID.extensionRequest): Buffer => sequence(oid(type), setOf(encodeExtensions(extensions)));
+
+/** A CSR that openssl makes of a key that openssl makes: `generate` is its command without `-out`. DER. */
+export function opensslCsr(generate: string[], request: string[] = []): Buffer {
+  const folder = temporaryFolder('signet-csr-');
+  try {
+    const key = path.join(folder, 'key.pem');
+    const quiet: ExecFileSyncOptions = { stdio: 'ignore' };
+    execFileSync('openssl', [generate[0] ?? '', '-out', key, ...generate.slice(1)], quiet);
+    execFileSync('openssl', ['req', '-new', '-key', key, '-subj', '/', '-outform', 'DER', '-out', path.join(folder, 'csr.der'), ...request], quiet);
+    return fs.readFileSync(path.join(folder, 'csr.der'));
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
 }

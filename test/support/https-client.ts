@@ -17,6 +17,8 @@ export interface ClientOptions {
   token?: string;
   /** Client certificate with its chain, and key, PEM. */
   identity?: { chain: string; key: string };
+  /** Address the connections come from. */
+  from?: string;
   /** Connections kept open; 0 makes one for each request. */
   connections?: number;
 }
@@ -29,9 +31,9 @@ export interface Client {
 
 const TIMEOUT_MS = 30_000;
 
-export function createClient({ url, ca, token, identity, connections = 0 }: ClientOptions): Client {
+export function createClient({ url, ca, token, identity, from, connections = 0 }: ClientOptions): Client {
   const secure = url.startsWith('https:');
-  const pool = { keepAlive: connections > 0, maxSockets: connections > 0 ? connections : Infinity };
+  const pool = { keepAlive: connections > 0, maxSockets: connections > 0 ? connections : Infinity, ...(from === undefined ? {} : { localAddress: from }) };
   const agent = secure
     ? new https.Agent({ ...pool, ...(ca === undefined ? {} : { ca }), ...(identity && { cert: identity.chain, key: identity.key }) })
     : new http.Agent(pool);
@@ -45,7 +47,7 @@ export function createClient({ url, ca, token, identity, connections = 0 }: Clie
           timeout: TIMEOUT_MS,
           headers: {
             ...(json === undefined ? {} : { 'content-type': 'application/json' }),
-            ...(body === undefined ? {} : { 'content-length': String(body.length) }),
+            ...(body === undefined || headers?.['transfer-encoding'] !== undefined ? {} : { 'content-length': String(body.length) }),
             ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
             ...headers,
           },

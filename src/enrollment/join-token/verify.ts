@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { assertActive } from '../../agents/agent.ts';
 import { SignetError } from '../../core/errors.ts';
-import { findJoinToken, type JoinTokenEvidence } from '../../db/join-tokens.ts';
+import type { JoinTokenEvidence } from '../../db/join-tokens.ts';
 import type { EnrollmentContext, EnrollmentEvidence, EnrollmentRequest } from '../enrollment-method.ts';
 import { parseJoinToken } from './secret.ts';
 import { sourceAllowed } from './source.ts';
@@ -16,7 +16,7 @@ export async function verifyJoinToken(ctx: EnrollmentContext, request: Enrollmen
   const { source, keyHash, agentId, now } = request;
   const shown = parseJoinToken(request.credential);
   if (!shown) throw unknownToken();
-  const found = await findJoinToken(ctx.db, shown.id);
+  const found = await ctx.joinTokens.submit(shown.id);
   // Nothing is said of a token to somebody who has only its id.
   if (!found || !timingSafeEqual(found.token.secretHash, shown.secretHash)) throw unknownToken();
 

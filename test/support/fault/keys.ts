@@ -20,7 +20,7 @@ export function makeKeyAndCsr(): KeyAndCsr {
   const info = sequence(integer(0), sequence(), spki, context(0));
   const csr = sequence(info, ECDSA_WITH_SHA256, bitString(sign('sha256', info, privateKey)));
   return {
-    key: privateKey.export({ format: 'pem', type: 'pkcs8' }),
+    key: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
     csr: csr.toString('base64'),
     keyHash: createHash('sha256').update(spki).digest(),
   };

@@ -41,7 +41,7 @@ export const obstructKey = (database: TestDatabase, keyHash: Buffer): Promise<Ob
 /** A change of status stops after its changes and before its commit: the feed's number is held by somebody else. */
 export const obstructFeed = (database: TestDatabase): Promise<Obstacle> => obstacle(database, `SELECT FROM counters WHERE name = 'feed' FOR UPDATE`, []);
 
-/** Resolves when `count` sessions of Signet wait for a lock, or when `work` has ended without waiting: as far as it comes while the other is in the way. */
+/** Resolves when `count` sessions wait for a lock, or when `work` has ended without waiting: as far as it comes while the other is in the way. */
 export async function stuckOrDone(database: TestDatabase, count: number, work: Promise<unknown>): Promise<void> {
   let done = false;
   const settled = work.then(
@@ -54,7 +54,7 @@ export async function stuckOrDone(database: TestDatabase, count: number, work: P
     for (const deadline = performance.now() + SETTLE_MS; performance.now() < deadline; await Promise.race([settled, sleep(POLL_MS)])) {
       if (done) return;
       const { rows } = await client.query<{ waiting: number }>(
-        `SELECT count(*)::int AS waiting FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'signet' AND wait_event_type = 'Lock'`,
+        `SELECT count(*)::int AS waiting FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
       );
       if ((rows[0]?.waiting ?? 0) >= count) return;
     }

@@ -5,7 +5,7 @@ import { ERROR_CODES } from '../../../src/core/errors.ts';
 
 const page = readFileSync(new URL('../../../docs/errors.md', import.meta.url), 'utf8');
 
-test('docs/errors.md is what the table says; `node scripts/document.ts` writes it anew', () => {
+test('docs/errors.md is what documentErrors() makes of the table', () => {
   expect(page).toBe(documentErrors());
 });
 

@@ -24,10 +24,16 @@ test('encodeAuditEvent writes sorted, versioned bytes without number and without
   expect(row.personal).toEqual([{ field: 'owner', value: 'alice@example.org', salt: random.bytes(16) }]);
 });
 
+/** Only safe integers are canonical here; -0 is not one of JSON's. */
+function isCanonical(value: unknown): boolean {
+  if (typeof value === 'number') return Number.isSafeInteger(value) && !Object.is(value, -0);
+  return value === null || typeof value !== 'object' || Object.values(value).every(isCanonical);
+}
+
 test('canonicalJson reads back as what was written, with sorted members', () => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 4, noUnicodeString: false }), (value) => {
-      fc.pre(!JSON.stringify(value).match(/[.eE]/) && !JSON.stringify(value).includes('-0'));
+      fc.pre(isCanonical(value));
       expect(JSON.parse(canonicalJson(value as never))).toEqual(JSON.parse(JSON.stringify(value)));
     }),
   );

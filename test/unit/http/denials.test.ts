@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import type { Context } from '../../../src/context.ts';
+import type { AuditEvent } from '../../../src/audit/events.ts';
 import { SignetError, type ErrorCode } from '../../../src/core/errors.ts';
 import { createDenials } from '../../../src/http/denials.ts';
 import { NOW, skeletonContext } from './serving.ts';
@@ -7,11 +7,14 @@ import { NOW, skeletonContext } from './serving.ts';
 const origin = { actor: { kind: 'admin', id: 'A' }, requestId: 'R', source: '192.0.2.1' } as const;
 
 function recorder() {
-  const events: string[] = [];
+  const events: AuditEvent[] = [];
   const clock = { nowMs: 0 };
-  const tx = { $executeRaw: (_: TemplateStringsArray, ...values: unknown[]) => Promise.resolve(void events.push(JSON.stringify(values, (_key, value: unknown) => (value instanceof Uint8Array ? Buffer.from(value).toString() : value)))) };
-  const db = { $transaction: (work: (t: typeof tx) => Promise<unknown>) => work(tx) } as unknown as Context['db'];
-  const denials = createDenials(skeletonContext({ db, clock: { now: () => NOW, monotonicMs: () => clock.nowMs } }));
+  const ctx = skeletonContext({ clock: { now: () => NOW, monotonicMs: () => clock.nowMs } });
+  const denials = createDenials(ctx, (by, at, event) => {
+    expect([by, at]).toEqual([origin, NOW]);
+    events.push(event);
+    return Promise.resolve();
+  });
   const note = (code: ErrorCode) => denials.note(new SignetError(code, ''), origin, 'getAgent', NOW);
   return { events, clock, note, settled: () => denials.settled() };
 }
@@ -20,7 +23,7 @@ test('refused credentials and permissions are recorded, other errors and knocks 
   const { events, note, settled } = recorder();
   for (const code of ['permission-denied', 'invalid-credential', 'client-certificate-revoked', 'invalid-request', 'agent-not-found', 'authentication-required', 'client-certificate-required', 'internal'] as const) note(code);
   await settled();
-  expect(events.map((event) => /\\"code\\":\\"([a-z-]+)/.exec(event)?.[1])).toEqual(['permission-denied', 'invalid-credential', 'client-certificate-revoked']);
+  expect(events.map((event) => event.detail?.code)).toEqual(['permission-denied', 'invalid-credential', 'client-certificate-revoked']);
 });
 
 test('what a stranger can write is bounded; what was left out is told by the next event', async () => {
@@ -32,5 +35,5 @@ test('what a stranger can write is bounded; what was left out is told by the nex
   note('invalid-credential');
   await settled();
   expect(events).toHaveLength(601);
-  expect(events[600]).toContain('\\"suppressed\\":400');
+  expect(events[600]).toEqual({ kind: 'request.denied', outcome: 'failure', target: 'getAgent', detail: { code: 'invalid-credential', operation: 'getAgent', suppressed: 400 } });
 });

@@ -24,6 +24,7 @@ describe('loadProfiles', () => {
       agent: { ttlSeconds: 7200, maxTtlSeconds: 3600 },
       ephemeral: { maxTtlSeconds: 3600 },
       typo: { ttlSecond: 60 },
+      server: { extendedKeyUsage: ['serverAuth'] },
       window: { renewal: { startFraction: 0.5, endFraction: 0.4 } },
     };
     expect(() => loadProfiles(bad)).toThrow(ProfileError);
@@ -31,7 +32,7 @@ describe('loadProfiles', () => {
       loadProfiles(bad);
     } catch (error) {
       const { message } = error as ProfileError;
-      for (const part of ['Upper', 'ttlSeconds is above', 'RFC 9608', 'typo', 'window']) expect(message).toContain(part);
+      for (const part of ['Upper', 'ttlSeconds is above', 'RFC 9608', 'typo', 'window', 'clientAuth']) expect(message).toContain(part);
     }
   });
 
