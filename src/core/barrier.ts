@@ -5,7 +5,7 @@
 export const BARRIERS = [
   'issue:verified', 'issue:prepared', 'issue:signed', 'issue:before-commit', 'issue:committed',
   'renew:authenticated', 'renew:prepared', 'renew:signed', 'renew:before-commit', 'renew:committed',
-  'revoke:before-commit', 'revoke:committed', 'revoke:before-crl', 'revoke:crl-stored',
+  'revoke:before-commit', 'revoke:committed',
   'suspend:state-changed', 'suspend:before-commit', 'suspend:committed',
   'crl:numbered', 'crl:before-commit', 'crl:committed',
 ] as const;

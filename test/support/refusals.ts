@@ -14,7 +14,7 @@ export interface Refusal {
 }
 
 /** Words that only an implementation says. */
-const INTERNALS = /node_modules|prisma|\bat .*:\d+:\d+|SELECT |INSERT |src\/|dist\//i;
+const INTERNALS = /node_modules|prisma|\\n +at |SELECT |INSERT |src\/|dist\//i;
 
 /** Expects a problem document (RFC 9457) of exactly this refusal; returns it. */
 export function expectRefused(reply: Reply, { status, code, says }: Refusal): Problem {

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient, jsonOf, type Client, type Reply } from '../https-client.ts';
 import { emptyDatabase, testDatabase, type TestDatabase } from '../db.ts';
 import { temporaryFolder } from '../postgres.ts';
@@ -7,6 +8,7 @@ import { startSignet, type SignetProcess } from '../signet-process.ts';
 import { fileBarriersIn, type Barriers } from './barriers.ts';
 import { makeKeyAndCsr, type KeyAndCsr } from './keys.ts';
 import { mutatedProgram, mutateDatabase } from './mutations.ts';
+import { anyoneAtWork } from './sessions.ts';
 
 /** One OS process of the built program. It may be killed and started again in the same place. */
 export interface Replica {
@@ -18,6 +20,9 @@ export interface Replica {
   readonly status: Client;
   /** SIGKILL, and its end. */
   kill9(): Promise<void>;
+  /** SIGSTOP, at a moment when it holds nothing in the database. */
+  freeze(): Promise<void>;
+  thaw(): void;
   /** On the same doors and data folder, with no step armed. */
   start(): Promise<void>;
   stop(): Promise<void>;
@@ -50,6 +55,7 @@ export interface Fleet {
 
 const BARRIERS = 'barriers';
 const ADMIN_CONNECTIONS = 16;
+const FREEZE_RETRY_MS = 20;
 
 interface Doors {
   process: SignetProcess;
@@ -126,6 +132,19 @@ class RunningReplica implements Replica {
     await this.process.exited;
     // Off the list of processes to be stopped; there is nothing left to stop.
     await this.process.stop();
+  }
+
+  async freeze(): Promise<void> {
+    for (;;) {
+      this.process.kill('SIGSTOP');
+      if (!(await anyoneAtWork(this.#database))) return;
+      this.process.kill('SIGCONT');
+      await sleep(FREEZE_RETRY_MS);
+    }
+  }
+
+  thaw(): void {
+    this.process.kill('SIGCONT');
   }
 
   async stop(): Promise<void> {

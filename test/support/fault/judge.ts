@@ -3,6 +3,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { expect } from '@jest/globals';
+import type { TestDatabase } from '../db.ts';
 import { jsonOf } from '../https-client.ts';
 import { parseCrl } from '../../../src/x509/crl.ts';
 import { ok, type Fleet, type Replica } from './fleet.ts';
@@ -99,7 +100,7 @@ export const storedOf = ({ database }: Fleet, agentId: string): Promise<StoredSt
   );
 
 /** Each line is one thing that must never be found, whatever was killed when: it says what is half there. */
-const HALF_THERE: Record<string, string> = {
+const HALF_ISSUED: Record<string, string> = {
   'certificates without exactly one audit event that carries their fingerprint': `
     SELECT encode(c.serial, 'hex') AS it FROM certificates c WHERE 1 <> (SELECT count(*) FROM audit_events e WHERE e.serial = c.serial
       AND e.kind IN ('certificate.issued', 'certificate.renewed') AND convert_from(e.event, 'UTF8')::jsonb #>> '{detail,certificateSha256}' = encode(c.fingerprint, 'hex'))`,
@@ -115,6 +116,10 @@ const HALF_THERE: Record<string, string> = {
   'spent join tokens without their one certificate': `
     SELECT t.id AS it FROM join_tokens t WHERE (t.used_at IS NOT NULL AND NOT EXISTS (SELECT FROM certificates c WHERE c.serial = t.used_serial))
       OR (SELECT count(*) FROM instances s WHERE s.enrolled_by = 'join-token:' || t.id) <> (CASE WHEN t.used_at IS NULL THEN 0 ELSE 1 END)`,
+};
+
+/** The same for changes of status, feed, audit log and lists. */
+const HALF_CHANGED: Record<string, string> = {
   'revocations that the feed or the audit log lacks': `
     SELECT encode(c.serial, 'hex') AS it FROM certificates c WHERE c.revoked_at IS NOT NULL AND (NOT EXISTS (SELECT FROM feed_events f WHERE f.serial = c.serial AND f.kind = 'revoked')
       OR NOT EXISTS (SELECT FROM audit_events e WHERE e.serial = c.serial AND e.kind IN ('certificate.revoked', 'certificate.displaced')))`,
@@ -136,10 +141,10 @@ const HALF_THERE: Record<string, string> = {
       AND e.target = l.issuer_id || '/' || CASE l.shard WHEN -1 THEN 'complete' ELSE l.shard::text END)`,
 };
 
-/** Expects that nothing in the database is half there: what was begun is whole, or not there at all. */
-export async function expectWhole({ database }: Pick<Fleet, 'database'>): Promise<void> {
+/** Expects that nothing in the database is half there: what was begun is whole, or not there at all. `madeUp`: the certificates are rows without an issuance. */
+export async function expectWhole({ database }: { database: Pick<TestDatabase, 'ownerUrl'> }, { madeUp = false } = {}): Promise<void> {
   const found: Record<string, string[]> = {};
-  for (const [what, sql] of Object.entries(HALF_THERE)) {
+  for (const [what, sql] of Object.entries(madeUp ? HALF_CHANGED : { ...HALF_ISSUED, ...HALF_CHANGED })) {
     const rows = await rowsOf<{ it: string }>(database, sql);
     if (rows.length > 0) found[what] = rows.map(({ it }) => it);
   }

@@ -22,6 +22,8 @@ export interface Mutation {
   lock: string;
   /** The test that must fail: file below test/fault, and the beginning of its name. */
   test: { file: string; name: string };
+  /** What it must say then: a failure for another reason shows nothing. */
+  failure: RegExp;
   /** Changes of an SQL function, by its signature. */
   sqlFunction?: { signature: string; changes: Change[] };
   /** Statements run in the database once it is served. */
@@ -38,6 +40,7 @@ export const MUTATIONS: readonly Mutation[] = [
     race: 'suspension against an enrollment in its commit',
     lock: 'FOR SHARE on the agents in commit_certificates',
     test: { file: 'suspend-issuance.test.ts', name: 'an enrollment in the middle of its commit' },
+    failure: /"state": "good"/,
     sqlFunction: { signature: COMMIT, changes: [{ from: 'ORDER BY a.id FOR SHARE', to: 'ORDER BY a.id' }] },
   },
   {
@@ -45,6 +48,7 @@ export const MUTATIONS: readonly Mutation[] = [
     race: 'a stop of all issuance against an enrollment in its commit',
     lock: 'the shared issuance gate in commit_certificates',
     test: { file: 'suspend-issuance.test.ts', name: 'a stop of everything' },
+    failure: /./,
     sqlFunction: { signature: COMMIT, changes: [{ from: 'PERFORM pg_advisory_xact_lock_shared(7305, 1);', to: '' }] },
   },
   {
@@ -52,6 +56,7 @@ export const MUTATIONS: readonly Mutation[] = [
     race: 'quarantine against a renewal in its commit',
     lock: 'FOR UPDATE on the instances in commit_certificates',
     test: { file: 'suspend-issuance.test.ts', name: 'a renewal in the middle of its commit' },
+    failure: /"state": "good"/,
     sqlFunction: { signature: COMMIT, changes: [{ from: 'ORDER BY s.id FOR UPDATE', to: 'ORDER BY s.id' }] },
   },
   {
@@ -59,6 +64,7 @@ export const MUTATIONS: readonly Mutation[] = [
     race: 'two uses of one join token, other keys',
     lock: 'FOR UPDATE on the join tokens in commit_certificates',
     test: { file: 'join-token.test.ts', name: 'two uses at once with different keys' },
+    failure: /./,
     sqlFunction: { signature: COMMIT, changes: [{ from: 'ORDER BY t.id FOR UPDATE', to: 'ORDER BY t.id' }] },
   },
   {
@@ -66,6 +72,7 @@ export const MUTATIONS: readonly Mutation[] = [
     race: 'two uses of one join token, same key',
     lock: 'the second look at the join token in commit_certificates, under its lock',
     test: { file: 'join-token.test.ts', name: 'two uses at once with the same key' },
+    failure: /./,
     sqlFunction: { signature: COMMIT, changes: [{ from: `(t.id IS NULL OR t.used_at IS NOT NULL) THEN 'join-token-used'`, to: `t.id IS NULL THEN 'join-token-used'` }] },
   },
   {
@@ -73,6 +80,7 @@ export const MUTATIONS: readonly Mutation[] = [
     race: 'two renewals of one certificate',
     lock: 'FOR UPDATE on the instance and on the presented certificate in commit_certificates',
     test: { file: 'renewal.test.ts', name: 'two renewals of one certificate' },
+    failure: /./,
     sqlFunction: {
       signature: COMMIT,
       changes: [
@@ -86,6 +94,7 @@ export const MUTATIONS: readonly Mutation[] = [
     race: 'two CRL publishers',
     lock: "the lock on the list's row while it is numbered, built and stored (db/crls.ts)",
     test: { file: 'crl.test.ts', name: '500 revocations' },
+    failure: /./,
     program: {
       'db/crls.js': [
         { from: 'AND shard = ${shard} FOR UPDATE`;', to: 'AND shard = ${shard}`;' },
@@ -100,6 +109,7 @@ export const MUTATIONS: readonly Mutation[] = [
     race: 'an audit reader under 16 writers',
     lock: "the counter row that holds an audit number to its commit (here: a sequence behind a view)",
     test: { file: 'audit-reader.test.ts', name: 'a reader that follows the cursor' },
+    failure: /./,
     sql: `
       CREATE SEQUENCE audit_numbers;
       SELECT setval('audit_numbers', (SELECT greatest(value, 1) FROM counters WHERE name = 'audit'));
@@ -123,6 +133,7 @@ export const MUTATIONS: readonly Mutation[] = [
     race: 'kill -9 at the steps of an issuance',
     lock: 'waiting for the commit before the answer (issuance/issue-certificate.ts, steps 7 and 8)',
     test: { file: 'kill-issuance.test.ts', name: 'kill -9 at issue:before-commit' },
+    failure: /acknowledged and lost/,
     program: {
       'issuance/issue-certificate.js': [{ from: 'const verdict = await ctx.commits.submit(commit);', to: `ctx.commits.submit(commit).catch(() => undefined); const verdict = 'committed';` }],
     },
@@ -132,6 +143,7 @@ export const MUTATIONS: readonly Mutation[] = [
     race: 'kill -9 at the steps of a revocation',
     lock: 'the one transaction of state change, feed and audit (revocation/revoke-certificate.ts)',
     test: { file: 'kill-revocation.test.ts', name: 'kill -9 at revoke:before-commit' },
+    failure: /./,
     program: {
       'revocation/revoke-certificate.js': [{ from: 'async function change(ctx, origin, what, apply) {', to: 'async function change(ctx, origin, what, apply) { const inTransaction = (db, work) => work(db);' }],
     },
@@ -141,6 +153,7 @@ export const MUTATIONS: readonly Mutation[] = [
     race: 'two first starts on an empty database',
     lock: 'the start lock around migrations and first start (db/start-lock.ts)',
     test: { file: 'first-start.test.ts', name: 'two replicas' },
+    failure: /./,
     program: { 'db/start-lock.js': [{ from: `'SELECT pg_advisory_lock($1, $2)'`, to: `'SELECT $1::int, $2::int'` }] },
   },
 ];

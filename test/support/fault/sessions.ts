@@ -6,7 +6,7 @@ const POLL_MS = 5;
 const SETTLE_MS = 8_000;
 
 /** Rows as they stand in the test database, read as its owner. */
-export async function rowsOf<T extends object>(database: TestDatabase, sql: string, values: unknown[] = []): Promise<T[]> {
+export async function rowsOf<T extends object>(database: Pick<TestDatabase, 'ownerUrl'>, sql: string, values: unknown[] = []): Promise<T[]> {
   const client = new pg.Client({ connectionString: database.ownerUrl });
   await client.connect();
   try {
@@ -62,4 +62,10 @@ export async function stuckOrDone(database: TestDatabase, count: number, work: P
   } finally {
     await client.end();
   }
+}
+
+/** Whether any transaction of Signet is open. */
+export async function anyoneAtWork(database: TestDatabase): Promise<boolean> {
+  const rows = await rowsOf(database, `SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'signet%' AND xact_start IS NOT NULL`);
+  return rows.length > 0;
 }

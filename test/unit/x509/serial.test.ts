@@ -7,6 +7,16 @@ const NOT_AFTER = new Date('2026-11-21T00:00:00Z');
 const RANDOM = Buffer.from('f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff', 'hex');
 const HEX = '0100512af0f1f2f3f4f5f6f7f8f9fafbfcfdfeff';
 
+const codeOf = (read: () => unknown): string | undefined => {
+  try {
+    read();
+    return undefined;
+  } catch (error) {
+    if (error instanceof SignetError) return error.code;
+    throw error;
+  }
+};
+
 test('makeSerial is version, three octets of bucket and the random octets', () => {
   expect(bucketOf(NOT_AFTER)).toBe(0x512a);
   expect(makeSerial(NOT_AFTER, RANDOM).toString('hex')).toBe(HEX);
@@ -50,6 +60,6 @@ test('serialHex of a view is of the view alone', () => {
 test.each(['', '01', HEX.slice(1), `${HEX}0`, `0x${HEX.slice(2)}`, HEX.replace('f', 'g'), `${HEX.slice(0, 38)}:ff`, `:${HEX}`, ` ${HEX}`, `${HEX}\n`, HEX.replaceAll(/../g, '$&:')])(
   'parseSerial refuses "%s"',
   (text) => {
-    expect(() => parseSerial(text)).toThrow(expect.objectContaining({ code: 'serial-malformed' }) as SignetError);
+    expect(codeOf(() => parseSerial(text))).toBe('serial-malformed');
   },
 );

@@ -57,10 +57,14 @@ describe('DerCursor', () => {
     inner.end('inner');
   });
 
-  test('a child cannot read past its parent', () => {
-    const list = open(hex('3003 3001 05 00')).sequence('outer');
+  test.each([
+    ['the tag', '3003 3001 05 00', 'truncated header at octet 4'],
+    ['the content', '3005 3002 0401 ff', 'content is truncated at octet 4'],
+    ['the length', '3006 3002 0481 8000', 'truncated length at octet 4'],
+  ])('a child cannot read past its parent: %s', (_, octets, message) => {
+    const list = open(hex(octets)).sequence('outer');
     const inner = list.descend(list.next());
-    expect(() => inner.next()).toThrow('truncated header at octet 4');
+    expect(() => inner.next()).toThrow(message);
   });
 
   test('an input that starts inside a larger buffer is read from its start', () => {
