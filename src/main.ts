@@ -6,35 +6,40 @@ import { createLogger, redactSecrets, type Logger } from './core/log.ts';
 
 /** Exit code of what should not happen: told to stop twice, lost its database for good, an unforeseen fault (sysexits EX_SOFTWARE). */
 const EXIT_FORCED = 70;
+/** Told to stop before it was up. */
+const EXIT_INTERRUPTED = 130;
+/** SIGHUP: a closed terminal; without it the embedded database would stay behind. */
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Until there is something to drain: an exit, which takes the embedded database along. */
+const interrupted = () => process.exit(EXIT_INTERRUPTED);
 
 function stopOnSignal(app: App, log: Logger): void {
   let stopping = false;
-  const stop = (signal: string) => {
+  const stop = (signal: string, exitCode = 0) => {
     if (stopping) process.exit(EXIT_FORCED);
     stopping = true;
     log.info({ signal }, 'stopping: requests under way are finished first');
     app.stop().then(
-      () => process.exit(0),
+      () => process.exit(exitCode),
       (error: unknown) => {
         log.fatal({ err: error }, 'could not stop cleanly');
         process.exit(EXIT_FORCED);
       },
     );
   };
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
-  // A closed terminal: without this the embedded database would stay behind.
-  process.on('SIGHUP', stop);
+  for (const signal of STOP_SIGNALS) process.on(signal, () => stop(signal)).off(signal, interrupted);
   app.failed.then(
     (reason) => {
       if (stopping) return;
       log.fatal({ reason }, 'cannot go on');
-      stop('failure');
+      stop('failure', EXIT_FORCED);
     },
     () => undefined,
   );
 }
 
+for (const signal of STOP_SIGNALS) process.on(signal, interrupted);
 try {
   const config = loadConfig();
   const log = createLogger(config.logLevel);

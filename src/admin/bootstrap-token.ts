@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { StartupError } from '../core/errors.ts';
 import type { Clock } from '../core/clock.ts';
@@ -20,13 +20,14 @@ interface Needs {
 
 /**
  * Makes the first admin token of a cluster that has none; call it under the start lock. The file (0600, fsynced) is there before the token counts, so that a
- * crash between the two leaves a useless file, never an unknown token. Returns the token when it was made now.
+ * crash between the two leaves a useless file, never an unknown token. Returns the token when it was made now, and the file
+ * where it is, unless another machine has it.
  * @throws StartupError (73) when the file cannot be written
  */
-export async function ensureBootstrapToken(needs: Needs): Promise<{ file: string; token: string | undefined }> {
+export async function ensureBootstrapToken(needs: Needs): Promise<{ file: string | undefined; token: string | undefined }> {
   const { db, clock, random, dataDir } = needs;
   const file = path.join(dataDir, BOOTSTRAP_TOKEN_FILE);
-  if (await hasAdminToken(db)) return { file, token: undefined };
+  if (await hasAdminToken(db)) return { file: existsSync(file) ? file : undefined, token: undefined };
   const now = clock.now();
   const { id, token, secretHash } = makeAdminToken(now, random);
   writeSecretFile(file, `${token}\n`);

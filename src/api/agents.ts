@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { operation } from './operation.ts';
-import { email, id, nothing, optional, page, paging, queryInteger, seconds, text, time, timeIn } from './values.ts';
+import { email, id, nothing, optional, page, paging, plain, queryInteger, seconds, text, time, timeIn } from './values.ts';
 
 export const AGENT_STATES = ['proposed', 'active', 'suspended', 'retired'] as const;
 export const RISK_CLASSES = ['minimal', 'limited', 'high'] as const;
@@ -8,8 +8,8 @@ export const RISK_CLASSES = ['minimal', 'limited', 'high'] as const;
 const agentName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be 1 to 63 lower-case letters, digits and dashes, not starting with a dash');
 const environment = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'must be 1 to 32 lower-case letters, digits and dashes');
 const profile = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'must be the name of a profile');
-const dnsName = z.string().min(1).max(253).transform((name) => name.toLowerCase());
-const labels = z.record(z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/, 'must be a label key: 1 to 63 letters, digits and . _ / -'), z.string().max(255));
+const dnsName = plain(253).min(1).transform((name) => name.toLowerCase());
+const labels = z.record(z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/, 'must be a label key: 1 to 63 letters, digits and . _ / -'), plain(255));
 
 const registration = {
   deputyEmail: optional(email.nullable()),
@@ -72,18 +72,18 @@ export type AgentAnswer = z.output<typeof agent>;
 /** Filters of the list of agents: all must hold. `label` is `key=value` and may be repeated. */
 export const listAgentsQuery = z.strictObject({
   ...paging,
-  name: optional(z.string().max(63)),
+  name: optional(plain(63)),
   state: optional(z.enum(AGENT_STATES)),
   ownerEmail: optional(email),
   deputyEmail: optional(email),
-  purpose: optional(z.string().max(1000)),
+  purpose: optional(plain(1000)),
   riskClass: optional(z.enum(RISK_CLASSES)),
-  environment: optional(z.string().max(32)),
-  profile: optional(z.string().max(32)),
+  environment: optional(plain(32)),
+  profile: optional(plain(32)),
   dnsName: optional(dnsName),
   label: optional(
     z
-      .union([z.string().transform((one) => [one]), z.array(z.string()).max(16)])
+      .union([plain(319).transform((one) => [one]), z.array(plain(319)).max(16)])
       .refine((pairs) => pairs.every((pair) => /^[^=]{1,63}=.{0,255}$/.test(pair)), 'must be key=value')
       .transform((pairs) => Object.fromEntries(pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]))),
   ),

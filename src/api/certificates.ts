@@ -3,7 +3,7 @@ import { agentParams } from './agents.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { revokeBody } from './instances.ts';
 import { operation } from './operation.ts';
-import { id, nothing, optional, page, paging, seconds, serial, serialOut, sha256Hex, time, timeIn } from './values.ts';
+import { id, nothing, optional, page, paging, plain, seconds, serial, serialOut, sha256Hex, time, timeIn } from './values.ts';
 
 export const CERTIFICATE_STATUSES = ['good', 'held', 'revoked', 'expired'] as const;
 export const PEM_CHAIN = 'application/pem-certificate-chain';
@@ -66,7 +66,7 @@ export const listCertificatesQuery = z.strictObject({
   agentId: optional(id),
   instanceId: optional(id),
   issuerId: optional(id),
-  profile: optional(z.string().max(32)),
+  profile: optional(plain(32)),
   status: optional(z.enum(CERTIFICATE_STATUSES)),
   expiresBefore: optional(timeIn),
   expiresAfter: optional(timeIn),
@@ -127,11 +127,11 @@ export const releaseCertificate = operation({
   body: z.strictObject({}), errors: ['certificate-not-found', 'serial-malformed', 'hold-conflict'],
 });
 
-/** How many certificates a set operation changed. */
+/** How many certificates of a set are revoked. */
 export const revokedCount = z.object({ revoked: z.int() });
 export const revokeAgentCertificates = operation({
   id: 'revokeAgentCertificates', method: 'post', path: '/v1/agents/{agentId}/revoke-certificates', tag: 'certificates', summary: 'Revoke all certificates of an agent; the agent stays as it is',
   permission: 'certificates:revoke', params: agentParams, query: nothing, body: revokeBody, consumes: json, creates: false,
-  responses: { 200: { description: 'How many were newly revoked.', contentTypes: ['application/json'], schema: revokedCount } },
+  responses: { 200: { description: 'How many of its certificates that live, or could still be renewed, are revoked now; the same answer when nothing was left to revoke.', contentTypes: ['application/json'], schema: revokedCount } },
   errors: ['agent-not-found', 'reason-not-allowed'],
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { operation } from './operation.ts';
-import { id, nothing, optional, page, paging, queryInteger, serial, time, timeIn } from './values.ts';
+import { id, nothing, optional, page, paging, plain, queryInteger, serial, time, timeIn } from './values.ts';
 
 /** An audit event: number, and its canonical record. */
 export const auditEvent = z.object({
@@ -25,15 +25,15 @@ export type AuditAnswer = z.output<typeof auditEvent>;
 export const listAuditQuery = z.strictObject({
   ...paging,
   after: optional(queryInteger(Number.MAX_SAFE_INTEGER)),
-  kind: optional(z.string().max(64)),
+  kind: optional(plain(64)),
   outcome: optional(z.enum(['success', 'failure'])),
-  actorKind: optional(z.string().max(32)),
-  actorId: optional(z.string().max(128)),
+  actorKind: optional(plain(32)),
+  actorId: optional(plain(128)),
   agentId: optional(id),
   instanceId: optional(id),
   serial: optional(serial),
-  target: optional(z.string().max(256)),
-  requestId: optional(z.string().max(64)),
+  target: optional(plain(256)),
+  requestId: optional(plain(64)),
   since: optional(timeIn),
   until: optional(timeIn),
 });
@@ -73,7 +73,7 @@ export const finding = z.object({
 export type FindingAnswer = z.output<typeof finding>;
 export const listFindingsQuery = z.strictObject({
   ...paging,
-  kind: optional(z.string().max(64)),
+  kind: optional(plain(64)),
   agentId: optional(id),
   instanceId: optional(id),
   open: optional(z.enum(['true', 'false']).transform((flag) => flag === 'true')),

@@ -34,8 +34,14 @@ export const timeIn = z.iso
 /** A count of seconds in a request. */
 export const seconds = z.int().min(1).max(315_360_000);
 
+/** What the database stores as it is, and a log shows in one line: no control characters, no halves of surrogate pairs. */
+const PLAIN = /^[^\p{Cc}\p{Cs}]*$/u;
+
 /** Free text of a person, without control characters. */
-export const text = (max: number) => z.string().trim().min(1).max(max).regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not contain control characters');
+export const text = (max: number) => z.string().trim().min(1).max(max).regex(PLAIN, 'must not contain control characters');
+
+/** Text taken as it is, without control characters: a filter, the value of a label. */
+export const plain = (max: number) => z.string().max(max).regex(PLAIN, 'must not contain control characters');
 
 /** An e-mail address as an accountable person's name. */
 export const email = z.email().max(254).transform((address) => address.toLowerCase());

@@ -28,9 +28,8 @@ export async function retireAuthorities(ctx: RetireContext, origin: Origin): Pro
 
 /** Leaves that expired before this need their issuer no more. */
 export function deadBefore(ctx: Pick<RetireContext, 'config' | 'profiles'>, now: Date): Date {
-  const graceSeconds = Math.max(0, ...ctx.profiles.names().map((name) => ctx.profiles.get(name)?.renewAfterExpirySeconds ?? 0));
   const listedSeconds = ctx.config.crlIntervalSeconds + ctx.config.crlValiditySeconds;
-  return new Date(now.getTime() - Math.max(graceSeconds, listedSeconds) * 1000);
+  return new Date(now.getTime() - Math.max(ctx.profiles.longestGraceSeconds, listedSeconds) * 1000);
 }
 
 async function retireIssuer(ctx: RetireContext, origin: Origin, issuer: AuthorityRecord, now: Date): Promise<boolean> {

@@ -1,11 +1,13 @@
-import { readFileSync } from 'node:fs';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import * as authorities from '../api/authorities.ts';
 import * as certificates from '../api/certificates.ts';
 import * as records from '../api/records.ts';
 import * as statuses from '../api/status.ts';
 import type { Operation } from '../api/operation.ts';
-import { makeKeyAndCsr, type NewKeyType } from '../client/key-and-csr.ts';
+import { ApiError, type ApiAnswer } from '../client/api-client.ts';
+import { keyTypeOf, makeKeyAndCsr, type NewKeyType } from '../client/key-and-csr.ts';
 import { present, required, text, UsageError, wholeNumber, type CliContext, type Command, type CommandInput, type Options } from './command.ts';
 import { show, writeFileAtomic } from './output.ts';
 
@@ -46,18 +48,43 @@ function lister(name: string, operation: Operation, summary: string, filters: re
 
 const kebab = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-/** Files of an identity directory. The key is written before the request is sent: an answer that is lost can be asked for again. */
-const FILES = { key: 'key.pem', csr: 'request.csr', certificate: 'certificate.pem', chain: 'chain.pem', bundle: 'trust-bundle.pem', details: 'identity.json' } as const;
+/** Files of an identity directory. `next`: the key of a request that has had no answer yet. */
+const FILES = { key: 'key.pem', next: 'next-key.pem', certificate: 'certificate.pem', chain: 'chain.pem', bundle: 'trust-bundle.pem', details: 'identity.json' } as const;
+const fileIn = (folder: string, name: keyof typeof FILES): string => path.join(folder, FILES[name]);
 
-async function keepIdentity(cli: CliContext, folder: string, key: string, answer: string): Promise<void> {
+/**
+ * Asks for a certificate and keeps it. The key rests beside the one in use before the request is sent, and is used again when the request is: so a lost
+ * answer can be had again (same join token and key, or renewal rule (a)), and what fails leaves the identity as it was.
+ */
+async function obtain(cli: CliContext, folder: string, type: NewKeyType, ask: (csr: string) => Promise<ApiAnswer>): Promise<void> {
+  const next = fileIn(folder, 'next');
+  const pending = existsSync(next) ? readFileSync(next, 'utf8') : undefined;
+  const kept = pending !== undefined && keyTypeOf(pending) === type ? pending : undefined;
+  const { key, csr } = await makeKeyAndCsr(type, kept);
+  if (kept === undefined) writeFileAtomic(next, key, 0o600);
+  let answer: string;
+  try {
+    answer = (await ask(csr)).text;
+  } catch (error) {
+    // Refused for good: nothing was issued for this key.
+    if (error instanceof ApiError && error.status >= 400 && error.status < 500) rmSync(next, { force: true });
+    throw error;
+  }
   const issued = JSON.parse(answer) as { certificate: string; chain: string };
-  const file = (name: keyof typeof FILES) => path.join(folder, FILES[name]);
-  writeFileAtomic(file('bundle'), await cli.trustBundle(), 0o644);
-  writeFileAtomic(file('key'), key, 0o600);
-  writeFileAtomic(file('certificate'), issued.certificate, 0o644);
-  writeFileAtomic(file('chain'), issued.certificate + issued.chain, 0o644);
-  writeFileAtomic(file('details'), `${answer}\n`, 0o644);
+  writeFileAtomic(fileIn(folder, 'bundle'), await cli.trustBundle(), 0o644);
+  writeFileAtomic(fileIn(folder, 'details'), `${answer}\n`, 0o644);
+  writeFileAtomic(fileIn(folder, 'certificate'), issued.certificate, 0o644);
+  writeFileAtomic(fileIn(folder, 'chain'), issued.certificate + issued.chain, 0o644);
+  renameSync(next, fileIn(folder, 'key'));
   show(cli, answer);
+}
+
+/** Certificate chain and key of a folder. Where the last change of both was cut short, the key is put in its place first. */
+function readIdentity(folder: string): { certificate: string; key: string } {
+  const certificate = readFileSync(fileIn(folder, 'chain'), 'utf8');
+  const next = fileIn(folder, 'next');
+  if (existsSync(next) && new X509Certificate(certificate).checkPrivateKey(createPrivateKey(readFileSync(next)))) renameSync(next, fileIn(folder, 'key'));
+  return { certificate, key: readFileSync(fileIn(folder, 'key'), 'utf8') };
 }
 
 function keyType(input: CommandInput): NewKeyType {
@@ -76,30 +103,22 @@ const enroll: Command = {
   async run(cli, input) {
     const folder = required(input, 'dir');
     const token = readFileSync(required(input, 'token-file'), 'utf8').trim();
-    const { key, csr } = await makeKeyAndCsr(keyType(input));
-    writeFileAtomic(path.join(folder, FILES.key), key, 0o600);
     const client = await cli.connect({ token });
-    const answer = await client.call(certificates.issueCertificate, { body: present({ csr, ttlSeconds: wholeNumber(input, 'ttl') }) });
-    await keepIdentity(cli, folder, key, answer.text);
+    await obtain(cli, folder, keyType(input), (csr) => client.call(certificates.issueCertificate, { body: present({ csr, ttlSeconds: wholeNumber(input, 'ttl') }) }));
   },
 };
 
 const renew: Command = {
   name: 'renew',
-  usage: '--dir <folder> [--key-type <type>]',
+  usage: '--dir <folder> [--key-type <type>] [--ttl <seconds>]',
   summary: 'Renew the certificate in a folder over mutual TLS, with a fresh key',
   example: 'signet renew --dir ./identity',
   options: { dir: string, 'key-type': string, ttl: string },
-  help: { dir: 'folder that `signet enroll` made' },
+  help: { dir: 'folder that `signet enroll` made', 'key-type': 'ecdsa-p256 (default), ecdsa-p384 or ed25519', ttl: 'life asked for, seconds' },
   async run(cli, input) {
     const folder = required(input, 'dir');
-    const identity = { certificate: readFileSync(path.join(folder, FILES.chain), 'utf8'), key: readFileSync(path.join(folder, FILES.key), 'utf8') };
-    const { key, csr } = await makeKeyAndCsr(keyType(input));
-    // The next key is kept before it is used: with it, a lost answer can be asked for again (renewal rule (a)).
-    writeFileAtomic(path.join(folder, `next-${FILES.key}`), key, 0o600);
-    const client = await cli.connect({ identity });
-    const answer = await client.call(certificates.renewCertificate, { body: present({ csr, ttlSeconds: wholeNumber(input, 'ttl') }) });
-    await keepIdentity(cli, folder, key, answer.text);
+    const client = await cli.connect({ identity: readIdentity(folder) });
+    await obtain(cli, folder, keyType(input), (csr) => client.call(certificates.renewCertificate, { body: present({ csr, ttlSeconds: wholeNumber(input, 'ttl') }) }));
   },
 };
 
@@ -151,7 +170,7 @@ export const CERTIFICATE_COMMANDS: Command[] = [
       show(cli, (await client.call(authorities.rolloverRoot)).text, ['id', 'kind', 'state', 'subject', 'notAfter']);
     },
   },
-  lister('audit list', records.listAudit, 'List audit events in order', ['cursor', 'limit', 'kind', 'agentId', 'serial', 'actorId'], ['n', 'at', 'kind', 'outcome', 'actorKind', 'actorId', 'agentId', 'serial']),
-  lister('job list', records.listJobs, 'Jobs with their last and next runs', [], ['name', 'cron', 'lastRun', 'nextRun']),
+  lister('audit list', records.listAudit, 'List audit events in order', ['cursor', 'limit', 'kind', 'agentId', 'serial', 'actorId'], ['n', 'at', 'kind', 'outcome', 'actor', 'agentId', 'serial']),
+  lister('job list', records.listJobs, 'Jobs with their last and next runs', [], ['name', 'schedule', 'lastRun', 'nextRunAt']),
   lister('finding list', records.listFindings, 'Things a person should look at', ['cursor', 'limit'], ['id', 'kind', 'agentId', 'instanceId', 'createdAt']),
 ];

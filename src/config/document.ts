@@ -12,8 +12,8 @@ the process ends with exit code 78. \`signet config check\` does only that. This
 
 const NAME_CONSTRAINTS = `## Name constraints
 
-With \`nameConstraints\` the issuing certificate itself would bind its leaves to the trust domain and the registered DNS names. Off by
-default, because programs disagree about them. The trust domain is enforced by a lint at issue and by the relying party's SPIFFE check.
+With \`nameConstraints\` the issuing certificate itself would bind its leaves to the trust domain, by a constraint on URIs. Off by
+default, because programs disagree about such constraints. The trust domain is enforced by a lint at issue and by the relying party's SPIFFE check.
 
 | constraint | what refuses or ignores it |
 |---|---|

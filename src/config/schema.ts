@@ -52,7 +52,7 @@ export const CHAPTERS = {
     tlsValidityDays: days(30, [1, 365], "Life of Signet's own TLS certificates; renewed after half of it."),
     leafBackdateSeconds: seconds(60, [0, 3_600], 'How far notBefore of a leaf lies before its issue, for clocks that are behind.'),
     authorityBackdateSeconds: seconds(3_600, [0, 86_400], 'The same for authority certificates; no less than for leaves.'),
-    clockSkewSeconds: seconds(60, [0, 300], 'Tolerance when a presented certificate is judged by the clock.'),
+    clockSkewSeconds: seconds(60, [0, 300], 'How far ahead notBefore of a presented certificate may lie: replicas whose clocks differ. Expiry has no tolerance.'),
     profilesFile: optionalPath('JSON file with profiles that replace or add to the built-in ones.'),
   },
   Revocation: {

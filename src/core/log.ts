@@ -21,6 +21,7 @@ const SECRET_PATHS = SECRET_FIELDS.flatMap((field) => [field, below('*', field),
 const SECRET_SHAPES: readonly (readonly [RegExp, string])[] = [
   [/\b(sg[a-z]_[0-9A-HJKMNP-TV-Z]{26})_[A-Za-z0-9_-]{20,}/g, `$1_${CENSOR}`],
   [/\b([a-z][a-z0-9+.-]{0,20}:\/\/[^\s/:@"\\]{0,200}):[^\s/@"\\]{1,500}@/gi, `$1:${CENSOR}@`],
+  [/([?&](?:ssl)?password=)[^&\s"\\]{1,500}/gi, `$1${CENSOR}`],
   [/-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^"]*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|(?="|$))/g, CENSOR],
 ];
 

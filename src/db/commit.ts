@@ -19,7 +19,6 @@ export interface CertificateCommit {
   profile: string;
   shard: number;
   generation: number;
-  fingerprint: Buffer;
   keyHash: Buffer;
   der: Buffer;
   notBefore: Date;
@@ -44,10 +43,6 @@ export async function commitCertificates(db: Db, rows: readonly CertificateCommi
     kind: row.kind,
     agent_id: row.agentId,
     instance_id: row.instanceId,
-    token_id: row.tokenId,
-    source: row.source,
-    old_bucket: row.oldSerial ? bucketOfSerial(row.oldSerial) : null,
-    old_serial: row.oldSerial ? hex(row.oldSerial) : null,
     key_reuse: row.keyReuse,
     bucket: bucketOfSerial(row.serial),
     serial: hex(row.serial),
@@ -55,26 +50,28 @@ export async function commitCertificates(db: Db, rows: readonly CertificateCommi
     profile: row.profile,
     shard: row.shard,
     generation: row.generation,
-    fingerprint: hex(row.fingerprint),
     key_hash: hex(row.keyHash),
-    der: hex(row.der),
+    der: row.der.toString('base64'),
     not_before: row.notBefore,
     not_after: row.notAfter,
     issued_at: row.issuedAt,
-    idem_caller: row.idempotency?.caller ?? null,
-    idem_route: row.idempotency?.route ?? null,
-    idem_key: row.idempotency?.key ?? null,
-    idem_body_hash: row.idempotency ? hex(row.idempotency.bodyHash) : null,
-    idem_expires_at: row.idempotency?.expiresAt ?? null,
     audit_id: row.audit.id,
     audit_kind: row.audit.kind,
     actor_kind: row.audit.actorKind,
     actor_id: row.audit.actorId,
     request_id: row.audit.requestId,
-    event: hex(row.audit.event),
+    event: buffer(row.audit.event).toString('utf8'),
+    // What is left out is NULL. Every octet sent costs: this statement is the larger part of what an issuance costs beside the cryptography.
+    ...(row.tokenId === null ? {} : { token_id: row.tokenId, source: row.source }),
+    ...(row.oldSerial === null ? {} : { old_bucket: bucketOfSerial(row.oldSerial), old_serial: hex(row.oldSerial) }),
+    ...(row.idempotency === null ? {} : idempotencyColumns(row.idempotency)),
   }));
   const verdicts = await db.$queryRaw<{ i: number; verdict: CommitVerdict }[]>`SELECT i, verdict FROM commit_certificates(${JSON.stringify(batch)}::json)`;
   return verdicts.map((row) => row.verdict);
+}
+
+function idempotencyColumns({ caller, route, key, bodyHash, expiresAt }: NonNullable<CertificateCommit['idempotency']>) {
+  return { idem_caller: caller, idem_route: route, idem_key: key, idem_body_hash: hex(bodyHash), idem_expires_at: expiresAt };
 }
 
 /** A certificate as it is stored, with its status and the states of its agent and instance. */
@@ -132,13 +129,17 @@ export async function findPublicKey(db: Db, keyHash: Uint8Array): Promise<{ agen
   return row ?? undefined;
 }
 
-/** The issuance recorded under an Idempotency-Key that has not expired. */
+/** The issuance recorded under an Idempotency-Key. One that has expired is cleared away: in the commit it would stand in the way of its successor. */
 export async function findIdempotentIssuance(
   db: Db,
   scope: { caller: string; route: string; key: string },
   now: Date,
 ): Promise<{ bodyHash: Buffer; serial: Buffer } | undefined> {
   const row = await db.idempotencyRecord.findUnique({ where: { caller_route_key: { caller: scope.caller, route: scope.route, key: scope.key } } });
-  if (!row?.serial || row.expiresAt <= now) return undefined;
+  if (!row?.serial) return undefined;
+  if (row.expiresAt <= now) {
+    await db.idempotencyRecord.deleteMany({ where: { caller: scope.caller, route: scope.route, key: scope.key, expiresAt: { lte: now } } });
+    return undefined;
+  }
   return { bodyHash: buffer(row.bodyHash), serial: buffer(row.serial) };
 }

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { SignetError } from '../core/errors.ts';
+import { escapeStep } from './parse.ts';
 
 /** The client went away before its request was whole: there is nobody to answer. */
 export class ClientGone extends Error {
@@ -43,18 +44,32 @@ const tooLarge = (limit: number) => new SignetError('body-too-large', `the body 
 
 /**
  * A JSON value of at most `maxDepth` nested objects and arrays. An empty body is an empty object: requests without a word to say need not say it.
- * @throws SignetError `malformed-json`, `json-too-deep`
+ * @throws SignetError `malformed-json`, `json-too-deep`, `invalid-request`
  */
 export function parseJson(body: Buffer, maxDepth: number): unknown {
   if (body.length === 0) return {};
   if (!isUtf8(body)) throw new SignetError('malformed-json', 'the body is not valid UTF-8');
   // Judged before parsing: nothing of ours ever walks a value that is too deep.
   if (!isWithinDepth(body, maxDepth)) throw new SignetError('json-too-deep', `objects and arrays may be nested at most ${maxDepth} deep`);
+  let value: unknown;
   try {
-    return JSON.parse(body.toString('utf8'));
+    value = JSON.parse(body.toString('utf8'));
   } catch {
     throw new SignetError('malformed-json', 'the body is not one JSON value');
   }
+  const path = prototypePath(value);
+  if (path !== undefined) throw new SignetError('invalid-request', `${path}: is not known here`, { fields: [{ path, message: 'is not known here' }] });
+  return value;
+}
+
+/** Where a member is named `__proto__`, as a JSON pointer: schemas pass over it, and what is sent is refused, never dropped. */
+function prototypePath(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  for (const [name, member] of Object.entries(value)) {
+    const below = name === '__proto__' ? '' : prototypePath(member);
+    if (below !== undefined) return `/${escapeStep(name)}${below}`;
+  }
+  return undefined;
 }
 
 const QUOTE = 0x22;

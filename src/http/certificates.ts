@@ -69,8 +69,12 @@ function csrOf(request: Pick<ApiRequest, 'contentType' | 'rawBody'> & { body: { 
 }
 
 const PEM_BEGIN = '-----BEGIN';
-/** The older label is what some tools still write (RFC 7468 §7). */
-const fromPem = (text: string): Buffer => decodePem(text, text.includes('BEGIN NEW CERTIFICATE REQUEST') ? 'NEW CERTIFICATE REQUEST' : 'CERTIFICATE REQUEST');
+
+/** Some tools still write the older label (RFC 7468 §7), and a description of the request in front of it (§2): certtool does both by itself. */
+function fromPem(text: string): Buffer {
+  const pem = text.slice(Math.max(0, text.search(/^-----BEGIN /m)));
+  return decodePem(pem, pem.startsWith(`${PEM_BEGIN} NEW `) ? 'NEW CERTIFICATE REQUEST' : 'CERTIFICATE REQUEST');
+}
 
 /** What the commit needs to keep the answer under the Idempotency-Key. */
 function idempotencyOf(ctx: Context, request: ApiRequest<unknown, unknown, unknown>, route: string) {

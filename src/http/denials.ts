@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { ERROR_TABLE } from '../api/error-codes.ts';
 import { appendAudit } from '../audit/append.ts';
 import type { AuditEvent, Origin } from '../audit/events.ts';
@@ -10,8 +11,8 @@ const RECORDED_PER_MINUTE = 600;
 const MINUTE_MS = 60_000;
 
 export interface Denials {
-  /** Records a refused credential or permission in the audit log, in the background. Other errors are not recorded. */
-  note(error: SignetError, origin: Origin, operation: string, now: Date): void;
+  /** Records a refused credential or permission in the audit log, in the background. Other errors are not recorded. `shown`: DER of the client certificate. */
+  note(error: SignetError, origin: Origin, operation: string, now: Date, shown?: Buffer): void;
   /** Resolves when all that was noted is written. */
   settled(): Promise<void>;
 }
@@ -42,8 +43,10 @@ export function createDenials(ctx: Pick<Context, 'clock' | 'log'>, write: Write)
     return recorded++ < RECORDED_PER_MINUTE;
   }
 
-  async function record(error: SignetError, origin: Origin, operation: string, now: Date): Promise<void> {
-    const detail = { code: error.code, operation, ...(suppressed > 0 ? { suppressed } : {}) };
+  async function record(error: SignetError, origin: Origin, operation: string, now: Date, shown?: Buffer): Promise<void> {
+    // Whose it says it is was not believed: what was shown is told by its hash, as issuance events tell it.
+    const certificate = shown === undefined ? {} : { certificateSha256: createHash('sha256').update(shown).digest('hex') };
+    const detail = { code: error.code, operation, ...certificate, ...(suppressed > 0 ? { suppressed } : {}) };
     suppressed = 0;
     try {
       await write(origin, now, { kind: 'request.denied', outcome: 'failure', target: operation, detail });
@@ -53,14 +56,14 @@ export function createDenials(ctx: Pick<Context, 'clock' | 'log'>, write: Write)
   }
 
   return {
-    note(error, origin, operation, now) {
+    note(error, origin, operation, now, shown) {
       const { status } = ERROR_TABLE[error.code];
       if ((status !== 401 && status !== 403) || UNCREDENTIALED.includes(error.code)) return;
       if (!isAllowance()) {
         suppressed++;
         return;
       }
-      const pending = record(error, origin, operation, now).finally(() => writing.delete(pending));
+      const pending = record(error, origin, operation, now, shown).finally(() => writing.delete(pending));
       writing.add(pending);
     },
     async settled() {

@@ -17,13 +17,13 @@ export function parsePart<T extends z.ZodType>(schema: T, value: unknown, prefix
 }
 
 function faultsOf(issue: z.core.$ZodIssue, prefix: string): FieldFault[] {
-  const path = prefix + issue.path.map((step) => `/${escape(String(step))}`).join('');
-  if (issue.code === 'unrecognized_keys') return issue.keys.slice(0, FAULTS_MAX).map((key) => ({ path: `${path}/${escape(key)}`, message: 'is not known here' }));
+  const path = prefix + issue.path.map((step) => `/${escapeStep(String(step))}`).join('');
+  if (issue.code === 'unrecognized_keys') return issue.keys.slice(0, FAULTS_MAX).map((key) => ({ path: `${path}/${escapeStep(key)}`, message: 'is not known here' }));
   return [{ path, message: issue.message }];
 }
 
 /** A step of a JSON pointer (RFC 6901 §3), cut: hostile names are not echoed at length. */
-const escape = (step: string): string => step.slice(0, 64).replaceAll('~', '~0').replaceAll('/', '~1');
+export const escapeStep = (step: string): string => step.slice(0, 64).replaceAll('~', '~0').replaceAll('/', '~1');
 
 /** The query of a request target: a repeated name gives an array. */
 export function parseQuery(url: string): Record<string, string | string[]> {

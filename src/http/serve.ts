@@ -132,7 +132,8 @@ function refuse(ctx: Context, parts: ServeParts, x: Exchange, error: unknown): v
   if (fault.code === 'internal') ctx.log.error({ err: fault.cause ?? fault, requestId: x.requestId, operation: x.route.operation.id }, 'request failed');
   else if (ctx.log.isLevelEnabled('debug')) ctx.log.debug({ code: fault.code, detail: fault.message, requestId: x.requestId, operation: x.route.operation.id }, 'request refused');
   ctx.metrics.refused.inc({ code: fault.code });
-  parts.denials.note(fault, originOf(x), x.route.operation.id, x.now);
+  const shown = x.door === 'mtls' ? peerCertificateOf(x.req.socket as TLSSocket) : undefined;
+  parts.denials.note(fault, originOf(x), x.route.operation.id, x.now, shown);
   if (x.res.headersSent) x.res.destroy();
   else send(x.req, x.res, problemAnswer(fault, x.requestId, ctx.config.apiUrl), x.requestId, parts.process.draining);
 }

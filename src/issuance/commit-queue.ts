@@ -14,7 +14,7 @@ export type CommitQueue = Batcher<CertificateCommit, CommitOutcome>;
 interface Needs {
   db: Db;
   log: Logger;
-  metrics: Metrics;
+  metrics: Pick<Metrics, 'commitBatch' | 'commitQueue'>;
   barrier: Barrier;
   config: { commitBatchMax: number; commitQueueMax: number };
 }
@@ -24,7 +24,7 @@ interface Needs {
  * timer (performance.md §C, ADR 0005). Rows that share a token, an instance, a key or an idempotency key never share a batch.
  */
 export function createCommitQueue(needs: Needs): CommitQueue {
-  return createBatcher<CertificateCommit, CommitOutcome>({
+  const batcher = createBatcher<CertificateCommit, CommitOutcome | RowFault>({
     maxBatch: needs.config.commitBatchMax,
     maxQueue: needs.config.commitQueueMax,
     conflictKeys: (row) => [
@@ -33,31 +33,61 @@ export function createCommitQueue(needs: Needs): CommitQueue {
       `key ${row.keyHash.toString('hex')}`,
       ...(row.idempotency === null ? [] : [`idempotency ${row.idempotency.caller} ${row.idempotency.route} ${row.idempotency.key}`]),
     ],
-    run: (rows) => commitBatch(needs, rows),
+    run: (rows) => {
+      needs.metrics.commitBatch.observe(rows.length);
+      needs.metrics.commitQueue.set(batcher.depth());
+      return commitBatch(needs, rows);
+    },
   });
+  return {
+    async submit(row) {
+      const outcome = await batcher.submit(row);
+      if (outcome instanceof RowFault) throw outcome.fault;
+      return outcome;
+    },
+    depth: () => batcher.depth(),
+  };
 }
 
-async function commitBatch(needs: Needs, rows: CertificateCommit[]): Promise<CommitOutcome[]> {
-  needs.metrics.commitBatch.observe(rows.length);
+/** What befell one row of a batch: its caller is told, the others get their verdicts. */
+class RowFault {
+  readonly fault: Error;
+  constructor(fault: unknown) {
+    this.fault = fault instanceof Error ? fault : new Error(String(fault));
+  }
+}
+
+async function commitBatch(needs: Needs, rows: CertificateCommit[]): Promise<(CommitOutcome | RowFault)[]> {
   await needs.barrier(rows[0]?.kind === 'renew' ? 'renew:before-commit' : 'issue:before-commit');
   try {
     return await commitCertificates(needs.db, rows);
   } catch (error) {
-    if (isRetryable(error) || asServiceError(error) === undefined) return commitAlone(needs, rows, error);
+    const fault = asServiceError(error);
+    if (isRetryable(error) || fault === undefined) return commitAlone(needs, rows, error);
+    // The server itself has said no: nothing of the batch is there, and each row alone would be refused as well.
+    if (fault.code === 'storage-full') throw fault;
     return settle(needs, rows, error);
   }
 }
 
-/** A batch that the database refused as a whole (deadlock, a poisoned row) is known not to be there: each row is tried once alone. */
-async function commitAlone(needs: Needs, rows: CertificateCommit[], error: unknown): Promise<CommitVerdict[]> {
+/** A batch that the database refused as a whole (deadlock, a poisoned row) is known not to be there: each row is tried once alone, and fails alone. */
+async function commitAlone(needs: Needs, rows: CertificateCommit[], error: unknown): Promise<(CommitOutcome | RowFault)[]> {
   if (rows.length === 1 && !isRetryable(error)) throw error;
-  const verdicts: CommitVerdict[] = [];
-  for (const row of rows) {
-    const [verdict] = await commitCertificates(needs.db, [row]);
-    if (verdict === undefined) throw new SignetError('internal', 'the commit gave no verdict');
-    verdicts.push(verdict);
+  const outcomes: (CommitOutcome | RowFault)[] = [];
+  for (const [index, row] of rows.entries()) {
+    try {
+      const [verdict] = await commitCertificates(needs.db, [row]);
+      outcomes.push(verdict ?? new RowFault(new SignetError('internal', 'the commit gave no verdict')));
+    } catch (fault) {
+      if (isRetryable(fault) || asServiceError(fault) === undefined) {
+        outcomes.push(new RowFault(fault));
+        continue;
+      }
+      // The database went away: this row is asked for, the others were never sent alone.
+      return [...outcomes, ...(await settle(needs, [row], fault)), ...rows.slice(index + 1).map(() => new RowFault(fault))];
+    }
   }
-  return verdicts;
+  return outcomes;
 }
 
 /** The connection was lost with the answer: what became of each row is asked by serial. */

@@ -6,12 +6,14 @@ import { encodeAuditEvent } from '../audit/append.ts';
 import type { Origin } from '../audit/events.ts';
 import { prepare } from '../authorities/prepare.ts';
 import { findPublicKey, type CertificateCommit } from '../db/commit.ts';
-import { decide, type Registration } from '../policy/decide.ts';
+import { decide, type Decision, type Registration } from '../policy/decide.ts';
 import { applyProfile } from '../profiles/apply.ts';
 import type { Profile } from '../profiles/profile.ts';
 import { parseCertificate, type Certificate } from '../x509/certificate.ts';
 import { verifyCsr, type CertificateRequest } from '../x509/csr.ts';
+import { encodeName } from '../x509/names.ts';
 import { makeSerial, serialHex } from '../x509/serial.ts';
+import type { Extension } from '../x509/extensions/extension.ts';
 import type { CertificateIntent } from '../x509/tbs.ts';
 import { issuerFacts, shardOf } from './issuer-facts.ts';
 import { askedFor, type AskedFor } from './csr-rules.ts';
@@ -54,18 +56,14 @@ export interface IssuedCertificate {
  */
 export async function issueCertificate(ctx: Context, origin: Origin, request: IssueRequest): Promise<IssuedCertificate> {
   const { kind, registration, profile, csr, now } = request;
+  const startedMs = ctx.clock.monotonicMs();
   const step = (name: 'prepared' | 'signed' | 'committed') => ctx.barrier(`${kind === 'enroll' ? 'issue' : 'renew'}:${name}` as BarrierName);
 
   // Step 1: proof of possession. The CSR's signature shows that the asker holds the private key.
   verifyCsr(csr);
 
   // Step 2: policy decides on registration, profile and request as they are now.
-  const decision = decide(registration, profile, {
-    trustDomain: ctx.config.trustDomain,
-    instanceId: request.instanceId,
-    ...askedFor(csr, request.asked),
-  });
-  if (!decision.allow) throw new SignetError(decision.code, decision.detail, { granted: decision.granted });
+  const decision = granted(ctx, request);
 
   // Step 3 and 4: the profile applied with the active issuer's facts.
   const issuer = ctx.authorities.snapshot().active;
@@ -112,6 +110,7 @@ export async function issueCertificate(ctx: Context, origin: Origin, request: Is
   const verdict = await ctx.commits.submit(commitOf(ctx, origin, request, { der, certificate, issuerId: issuer.id, shard }));
   if (verdict !== 'committed') throw await refused(ctx, verdict, registration.agentId, csr.publicKey.keyHash);
   await step('committed');
+  ctx.metrics.issuanceDuration.observe({ operation: kind }, (ctx.clock.monotonicMs() - startedMs) / 1000);
 
   // Step 8: respond.
   return {
@@ -128,11 +127,32 @@ export async function issueCertificate(ctx: Context, origin: Origin, request: Is
   };
 }
 
+/** What policy grants of a request. @throws SignetError names-not-granted, ttl-not-granted, key-type-not-allowed */
+function granted(ctx: Pick<Context, 'config'>, request: IssueRequest): Extract<Decision, { allow: true }> {
+  const { registration, profile, csr, asked, instanceId } = request;
+  const decision = decide(registration, profile, { trustDomain: ctx.config.trustDomain, instanceId, ...askedFor(csr, asked) });
+  if (!decision.allow) throw new SignetError(decision.code, decision.detail, { granted: decision.granted });
+  return decision;
+}
+
+/**
+ * Whether issuing would be refused, as far as that can be known before: for what must not be done for the sake of a request that then fails.
+ * @throws SignetError names-not-granted, ttl-not-granted, key-*, issuer-unavailable
+ */
+export async function assertIssuable(ctx: Context, request: IssueRequest): Promise<void> {
+  const { csr, profile, registration } = request;
+  verifyCsr(csr);
+  granted(ctx, request);
+  void ctx.authorities.snapshot().active;
+  const known = await findPublicKey(ctx.db, csr.publicKey.keyHash);
+  const reusable = profile.keyReuse && known?.agentId === registration.agentId && known.blockedAt === null;
+  if (known && !reusable) throw keyRefusal(known, registration.agentId);
+}
+
 /** The row of a signed certificate, with its audit event and everything the commit must find unchanged. */
 function commitOf(ctx: Context, origin: Origin, request: IssueRequest, signed: { der: Buffer; certificate: Certificate; issuerId: string; shard: number }): CertificateCommit {
   const { kind, registration, profile, csr, now, instanceId, generation, tokenId, oldSerial } = request;
   const { der, certificate, issuerId, shard } = signed;
-  const fingerprint = createHash('sha256').update(der).digest();
   const audit = encodeAuditEvent(ctx, origin, now, {
     kind: kind === 'enroll' ? 'certificate.issued' : 'certificate.renewed',
     outcome: 'success',
@@ -142,7 +162,7 @@ function commitOf(ctx: Context, origin: Origin, request: IssueRequest, signed: {
     ...(tokenId === null ? {} : { target: tokenId }),
     authority: issuerId,
     detail: {
-      certificateSha256: fingerprint.toString('hex'),
+      certificateSha256: createHash('sha256').update(der).digest('hex'),
       profile: profile.name,
       generation,
       notAfter: certificate.notAfter.toISOString(),
@@ -151,7 +171,7 @@ function commitOf(ctx: Context, origin: Origin, request: IssueRequest, signed: {
   });
   return {
     kind, agentId: registration.agentId, instanceId, tokenId, source: origin.source, oldSerial, keyReuse: profile.keyReuse && kind === 'renew',
-    serial: certificate.serial, issuerId, profile: profile.name, shard, generation, fingerprint, keyHash: csr.publicKey.keyHash, der,
+    serial: certificate.serial, issuerId, profile: profile.name, shard, generation, keyHash: csr.publicKey.keyHash, der,
     notBefore: certificate.notBefore, notAfter: certificate.notAfter, issuedAt: now, idempotency: request.idempotency, audit,
   };
 }
@@ -162,17 +182,23 @@ function assertIntended(certificate: Certificate, intent: CertificateIntent): vo
     certificate.serial.equals(intent.serial) &&
     certificate.spki.equals(intent.spki) &&
     certificate.issuerName.equals(intent.issuerName) &&
+    certificate.subjectName.equals(encodeName(intent.subject)) &&
     certificate.notBefore.getTime() === intent.notBefore.getTime() &&
     certificate.notAfter.getTime() === intent.notAfter.getTime() &&
     certificate.extensions.length === intent.extensions.length &&
-    certificate.extensions.every((extension, i) => extension.oid === intent.extensions[i]?.oid && extension.value.equals(intent.extensions[i].value));
+    certificate.extensions.every((extension, i) => isSame(extension, intent.extensions[i]));
   if (!same) throw new SignetError('internal', 'the signed certificate differs from its intent');
 }
+
+const isSame = (a: Extension, b: Extension | undefined): boolean => a.oid === b?.oid && a.critical === b.critical && a.value.equals(b.value);
 
 async function refused(ctx: Context, verdict: Exclude<CommitOutcome, 'committed'>, agentId: string, keyHash: Buffer): Promise<SignetError> {
   if (verdict === 'unknown') return outcomeUnknown();
   if (verdict !== 'key-in-use') return refusal(verdict);
-  const known = await findPublicKey(ctx.db, keyHash);
+  return keyRefusal(await findPublicKey(ctx.db, keyHash), agentId);
+}
+
+function keyRefusal(known: Awaited<ReturnType<typeof findPublicKey>>, agentId: string): SignetError {
   if (known?.blockedAt) return refusal('key-blocked');
   return refusal(known?.agentId === agentId ? 'key-not-fresh' : 'key-in-use');
 }

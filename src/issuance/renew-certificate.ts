@@ -6,7 +6,7 @@ import { parseCsr, verifyCsr, type CertificateRequest } from '../x509/csr.ts';
 import { authenticateClient, refuseCopiedKey, type ClientIdentity } from './client-certificate.ts';
 import { displaceSuccessor } from './displace-successor.ts';
 import { profileOf } from './enroll-agent.ts';
-import { issueCertificate, type IssuedCertificate } from './issue-certificate.ts';
+import { assertIssuable, issueCertificate, type IssuedCertificate, type IssueRequest } from './issue-certificate.ts';
 import { replayedSerial, replayIssuance, type IssuanceIdempotency } from './replay.ts';
 import { refusal } from './refusal.ts';
 
@@ -39,12 +39,13 @@ export async function renewCertificate(ctx: Context, origin: Origin, request: Re
     const csr = parseCsr(request.csr, { maxBytes: ctx.config.csrMaxBytes, maxNames: ctx.config.maxNames });
     verifyCsr(csr);
     const caller: Origin = { ...origin, actor: { kind: 'agent', id: client.agentId } };
-    const idempotency = request.idempotency && { ...request.idempotency, caller: `agent:${client.agentId}` };
+    const idempotency = request.idempotency && { ...request.idempotency, caller: `instance:${client.instanceId}` };
 
-    const replayed = (await replayedSerial(ctx, idempotency, now)) ?? (await supersededRules(ctx, caller, client, csr, now));
+    const wanted = () => renewalOf(ctx, { ...request, idempotency }, client, csr);
+    const replayed = (await replayedSerial(ctx, idempotency, now)) ?? (await supersededRules(ctx, caller, client, { csr, now, wanted }));
     if (replayed) return replayIssuance(ctx, replayed, now);
     try {
-      const issued = await renewTip(ctx, caller, { ...request, idempotency }, client, csr);
+      const issued = await issueCertificate(ctx, caller, wanted());
       ctx.metrics.renewed.inc({ profile: issued.profile });
       return issued;
     } catch (error) {
@@ -57,9 +58,10 @@ export async function renewCertificate(ctx: Context, origin: Origin, request: Re
 
 /**
  * The rules for a superseded certificate. Returns the serial of the answer to give again (a), returns nothing after making the presented certificate
- * the tip again (b), or quarantines the instance and refuses (c).
+ * the tip again (b), or quarantines the instance and refuses (c). `wanted`: what would be issued; throws what forbids it.
  */
-async function supersededRules(ctx: Context, origin: Origin, client: ClientIdentity, csr: CertificateRequest, now: Date): Promise<Buffer | undefined> {
+async function supersededRules(ctx: Context, origin: Origin, client: ClientIdentity, asked: { csr: CertificateRequest; now: Date; wanted: () => IssueRequest }): Promise<Buffer | undefined> {
+  const { csr, now, wanted } = asked;
   if (client.supersededBy === null) return undefined;
   const successor = await findCertificate(ctx.db, client.supersededBy);
   if (!successor) throw refusal('certificate-superseded');
@@ -69,23 +71,25 @@ async function supersededRules(ctx: Context, origin: Origin, client: ClientIdent
   if (successor.presentedAt !== null) return refuseCopiedKey(ctx, origin, client, now);
   // An operator revoked or held the successor: not ours to undo.
   if (successor.revokedAt !== null || successor.heldAt !== null) throw refusal('certificate-superseded');
-  // (b) the successor was never used: whoever has it loses it, and says so by using it.
-  if (!(await displaceSuccessor(ctx, origin, client, successor, now))) return supersededRules(ctx, origin, client, csr, now);
+  // (b) the successor was never used: whoever has it loses it, and says so by using it. But not for a request that would get nothing for it.
+  if (client.ownerState !== 'active') throw refusal('owner-suspended');
+  await assertIssuable(ctx, wanted());
+  if (!(await displaceSuccessor(ctx, origin, client, successor, now))) return supersededRules(ctx, origin, client, asked);
   return undefined;
 }
 
-function renewTip(
-  ctx: Context,
-  origin: Origin,
+/** What a renewal asks to be issued. @throws SignetError profile-not-found, key-not-fresh */
+function renewalOf(
+  ctx: Pick<Context, 'profiles'>,
   request: Omit<RenewRequest, 'idempotency'> & { idempotency: IssuanceIdempotency | null },
   client: ClientIdentity,
   csr: CertificateRequest,
-): Promise<IssuedCertificate> {
+): IssueRequest {
   const profile = profileOf(ctx, { profile: client.agentProfile });
   if (csr.publicKey.keyHash.equals(client.keyHash) && !profile.keyReuse) {
     throw new SignetError('key-not-fresh', 'a renewal needs a new key pair: this CSR has the key of the certificate it renews');
   }
-  return issueCertificate(ctx, origin, {
+  return {
     kind: 'renew',
     registration: { agentId: client.agentId, agentName: client.agentName, dnsNames: client.dnsNames, ttlCapSeconds: client.ttlCapSeconds ?? undefined },
     profile,
@@ -97,7 +101,7 @@ function renewTip(
     oldSerial: client.serial,
     idempotency: request.idempotency,
     now: request.now,
-  });
+  };
 }
 
 async function tipMoved(ctx: Context, origin: Origin, before: ClientIdentity, request: RenewRequest): Promise<boolean> {

@@ -36,6 +36,8 @@ export interface Profiles {
   names(): string[];
   /** Shortest `ttlSeconds` of all profiles: the bound for TLS session tickets (DESIGN §4). */
   readonly shortestTtlSeconds: number;
+  /** Longest `renewAfterExpirySeconds` of all profiles: so long after its end a certificate may still open the way to another. */
+  readonly longestGraceSeconds: number;
 }
 
 const PROFILE_NAME = /^[a-z][a-z0-9-]{0,31}$/;
@@ -79,6 +81,7 @@ export function loadProfiles(file: unknown): Profiles {
     get: (name) => profiles.get(name),
     names: () => [...profiles.keys()],
     shortestTtlSeconds: Math.min(...[...profiles.values()].map((profile) => profile.ttlSeconds)),
+    longestGraceSeconds: Math.max(...[...profiles.values()].map((profile) => profile.renewAfterExpirySeconds)),
   };
 }
 

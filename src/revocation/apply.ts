@@ -8,13 +8,13 @@ import { holdRows, releaseRows, revokeRows, type AffectedCertificate, type Certi
 export type { AffectedCertificate, CertificateSelector };
 
 /** Adds a cause to the hold of every unrevoked, unexpired certificate selected. Returns those that were good before. */
-export function holdCertificates(tx: Tx, where: CertificateSelector, cause: string, now: Date): Promise<AffectedCertificate[]> {
-  return holdRows(tx, where, cause, now);
+export async function holdCertificates(tx: Tx, where: CertificateSelector, cause: string, now: Date): Promise<AffectedCertificate[]> {
+  return (await holdRows(tx, where, cause, now)).filter(({ flipped }) => flipped);
 }
 
-/** Takes exactly this cause from the holds selected. Returns those that became good. */
-export function releaseCertificates(tx: Tx, where: CertificateSelector, cause: string): Promise<AffectedCertificate[]> {
-  return releaseRows(tx, where, cause);
+/** Takes exactly this cause from the holds selected, of what is not revoked. Returns those that became good. */
+export async function releaseCertificates(tx: Tx, where: CertificateSelector, cause: string): Promise<AffectedCertificate[]> {
+  return (await releaseRows(tx, where, cause)).filter(({ flipped }) => flipped);
 }
 
 /** Revokes every unrevoked certificate selected, unexpired unless named by serial, and blocks their keys. Returns those newly revoked. */

@@ -42,6 +42,7 @@ export async function followFeed(needs: Needs, listenUrl: string): Promise<FeedF
       signals.changed(
         events.flatMap(({ serial, issuerId, shard }) => (serial && issuerId !== null && shard !== null ? [{ serial, issuerId, shard }] : [])),
       );
+      if (events.length === 0) await assertNotSetBack(db, position);
       position = events.at(-1)?.n ?? position;
       if (events.length < PAGE) {
         confirmedAt = askedAt;
@@ -79,4 +80,13 @@ export async function followFeed(needs: Needs, listenUrl: string): Promise<FeedF
       await running;
     },
   };
+}
+
+/**
+ * Numbers only grow in one world. Behind where this replica stood, what it remembers is of another one: from here on the position is not confirmed, and
+ * nothing good is said from memory (DESIGN invariants 13, 14), until the replica is started again.
+ */
+async function assertNotSetBack(db: Db, position: bigint): Promise<void> {
+  const stored = await feedPosition(db);
+  if (stored < position) throw new Error(`the feed went back from ${position} to ${stored}: the database was set back (a restore or a failover). Restart this replica`);
 }

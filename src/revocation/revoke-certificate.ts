@@ -3,11 +3,12 @@ import type { Context } from '../context.ts';
 import { appendAudit } from '../audit/append.ts';
 import type { AuditKind, Origin } from '../audit/events.ts';
 import { inTransaction, type Tx } from '../db/client.ts';
+import { countRevoked, holdRows, releaseRows, revokeRows, type CauseChange } from '../db/certificate-status.ts';
 import { findCertificate, type StoredCertificate } from '../db/commit.ts';
 import type { FeedKind } from '../db/feed.ts';
 import { serialHex } from '../x509/serial.ts';
 import { announce } from './announce.ts';
-import { holdCertificates, releaseCertificates, revokeCertificates, type AffectedCertificate } from './apply.ts';
+import { revokeCertificates, type AffectedCertificate } from './apply.ts';
 import { appendFeed, feedOf } from './feed.ts';
 import { leafReason, reasonName } from './reasons.ts';
 
@@ -30,8 +31,8 @@ const OPERATOR_HOLD = 'operator';
 export async function revokeCertificate(ctx: Context, origin: Origin, request: { serial: Uint8Array; reason: string; now: Date }): Promise<CertificateChange> {
   const { serial, now } = request;
   const reason = leafReason(request.reason);
-  const changed = await change(ctx, origin, { serial, now, feed: 'revoked', audit: 'certificate.revoked', detail: { reason: reasonName(reason) } }, (tx) =>
-    revokeCertificates(tx, { serial }, reason, now),
+  const changed = await change(ctx, origin, { serial, now, feed: 'revoked', audit: 'certificate.revoked', detail: { reason: reasonName(reason) } }, async (tx) =>
+    (await revokeCertificates(tx, { serial }, reason, now)).map((row) => ({ ...row, flipped: true })),
   );
   if (changed) ctx.metrics.revoked.inc({ reason: reasonName(reason) });
   return statusAfter(ctx, serial, changed);
@@ -43,23 +44,24 @@ export async function revokeCertificate(ctx: Context, origin: Origin, request: {
  */
 export async function holdCertificate(ctx: Context, origin: Origin, request: { serial: Uint8Array; now: Date }): Promise<CertificateChange> {
   const { serial, now } = request;
-  const before = await known(ctx, serial);
-  if (before.revokedAt) throw new SignetError('hold-conflict', 'the certificate is revoked; a revocation cannot become a hold');
+  await known(ctx, serial);
   const changed = await change(ctx, origin, { serial, now, feed: 'held', audit: 'certificate.held', detail: { cause: OPERATOR_HOLD } }, (tx) =>
-    holdCertificates(tx, { serial }, OPERATOR_HOLD, now),
+    holdRows(tx, { serial }, OPERATOR_HOLD, now),
   );
-  return statusAfter(ctx, serial, changed);
+  const after = await statusAfter(ctx, serial, changed);
+  if (after.status === 'revoked') throw new SignetError('hold-conflict', 'the certificate is revoked; a revocation cannot become a hold');
+  return after;
 }
 
 /**
- * Takes the operator's hold away. Other causes (a suspension, a quarantine) stay, and with them the hold.
- * @throws SignetError certificate-not-found, hold-conflict when there is no operator's hold to release
+ * Takes the operator's hold away. Other causes (a suspension, a quarantine) stay, and with them the hold. Idempotent.
+ * @throws SignetError certificate-not-found, hold-conflict when it is revoked
  */
 export async function releaseCertificate(ctx: Context, origin: Origin, request: { serial: Uint8Array; now: Date }): Promise<CertificateChange> {
   const { serial, now } = request;
   await known(ctx, serial);
   const changed = await change(ctx, origin, { serial, now, feed: 'released', audit: 'certificate.released', detail: { cause: OPERATOR_HOLD } }, (tx) =>
-    releaseCertificates(tx, { serial }, OPERATOR_HOLD),
+    releaseRows(tx, { serial }, OPERATOR_HOLD),
   );
   const after = await statusAfter(ctx, serial, changed);
   if (after.status === 'revoked') throw new SignetError('hold-conflict', 'the certificate is revoked; that is for ever');
@@ -67,25 +69,28 @@ export async function releaseCertificate(ctx: Context, origin: Origin, request: 
 }
 
 /**
- * Revokes every live certificate of an agent, whose registration stays as it is. Returns how many were revoked by this call.
- * @throws SignetError reason-not-allowed
+ * Revokes every certificate of an agent that lives, or could still be renewed after its expiry; the registration stays as it is. Returns how many of
+ * those are revoked now: a second call answers the same.
+ * @throws SignetError agent-not-found, reason-not-allowed
  */
 export async function revokeAgentCertificates(ctx: Context, origin: Origin, request: { agentId: string; reason: string; now: Date }): Promise<{ revoked: number }> {
   const { agentId, now } = request;
   const reason = leafReason(request.reason);
-  const affected = await inTransaction(ctx.db, async (tx) => {
+  const since = new Date(now.getTime() - ctx.profiles.longestGraceSeconds * 1000);
+  const { affected, total } = await inTransaction(ctx.db, async (tx) => {
     const [agent] = await tx.$queryRaw<unknown[]>`SELECT 1 FROM agents WHERE id = ${agentId} FOR UPDATE`;
     if (agent === undefined) throw new SignetError('agent-not-found', 'there is no such agent');
-    const revoked = await revokeCertificates(tx, { agentId }, reason, now);
+    const revoked = await revokeRows(tx, { agentId }, reason, now, since);
+    const all = await countRevoked(tx, { agentId }, since);
     await ctx.barrier('revoke:before-commit');
     await appendFeed(tx, now, feedOf('revoked', revoked));
     await appendAudit(ctx, tx, origin, now, ...revoked.map((c) => auditOf('certificate.revoked', c, { reason: reasonName(reason) })));
-    return revoked;
+    return { affected: revoked, total: all };
   });
   ctx.metrics.revoked.inc({ reason: reasonName(reason) }, affected.length);
   announce(ctx, affected);
   await ctx.barrier('revoke:committed');
-  return { revoked: affected.length };
+  return { revoked: total };
 }
 
 interface Change {
@@ -96,15 +101,19 @@ interface Change {
   detail: Record<string, string>;
 }
 
-/** One transaction {conditional change, feed, audit}; then this replica answers with it before the caller is told (invariant 13). */
-async function change(ctx: Context, origin: Origin, what: Change, apply: (tx: Tx) => Promise<AffectedCertificate[]>): Promise<boolean> {
+/**
+ * One transaction {conditional change, feed, audit}; then this replica answers with it before the caller is told (invariant 13). A cause that comes to
+ * others, or goes from among them, is no news for relying parties, but a change of state that the audit log tells.
+ */
+async function change(ctx: Context, origin: Origin, what: Change, apply: (tx: Tx) => Promise<CauseChange[]>): Promise<boolean> {
   const affected = await inTransaction(ctx.db, async (tx) => {
     const rows = await apply(tx);
     if (rows.length === 0) return rows;
+    const flipped = rows.filter((row) => row.flipped);
     await ctx.barrier('revoke:before-commit');
-    await appendFeed(tx, what.now, feedOf(what.feed, rows));
-    await appendAudit(ctx, tx, origin, what.now, ...rows.map((row) => auditOf(what.audit, row, what.detail)));
-    return rows;
+    await appendFeed(tx, what.now, feedOf(what.feed, flipped));
+    await appendAudit(ctx, tx, origin, what.now, ...rows.map((row) => auditOf(what.audit, row, row.flipped ? what.detail : { ...what.detail, status: 'held by other causes' })));
+    return flipped;
   });
   announce(ctx, affected);
   await ctx.barrier('revoke:committed');

@@ -4,13 +4,13 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import { createClient } from '../support/https-client.ts';
-import { emptyDatabase } from '../support/db.ts';
+import { emptyDatabase, testDatabase, type TestDatabase } from '../support/db.ts';
 import { enroll, identityOf, ok, present, startFleet } from '../support/fault/fleet.ts';
 import { expectVerdicts, expectWhole, GOOD } from '../support/fault/judge.ts';
 import { makeKeyAndCsr } from '../support/fault/keys.ts';
-import { rowsOf } from '../support/fault/sessions.ts';
+import { discardProgram, mutatedProgram } from '../support/fault/mutations.ts';
+import { obstructAdminTokens, rowsOf, stuckOrDone } from '../support/fault/sessions.ts';
 import { startSignet, type SignetProcess } from '../support/signet-process.ts';
-import type { TestDatabase } from '../support/db.ts';
 
 const LONG = 120_000;
 const TOKEN_FILE = 'bootstrap-admin-token';
@@ -26,6 +26,7 @@ async function made(database: TestDatabase): Promise<Record<string, number>> {
   return Object.fromEntries(rows.map(({ kind, count }) => [kind, count]));
 }
 const ONE_OF_EACH = { root: 1, issuing: 1, ocsp: 1, tls: 1, 'admin token': 1, cluster: 1, kek: 1, 'unfinished or repeated migration': 0 };
+const tokenFiles = (started: readonly SignetProcess[]): string[] => started.map(({ dataDir }) => path.join(dataDir, TOKEN_FILE)).filter((file) => fs.existsSync(file));
 
 test('two replicas that start at the same instant on an empty database: one authority, one token, and both serve as one', async () => {
   const fleet = await startFleet('empty');
@@ -33,8 +34,7 @@ test('two replicas that start at the same instant on an empty database: one auth
     const [one, other] = fleet.replicas;
     expect(await made(fleet.database)).toEqual(ONE_OF_EACH);
     expect(one.process.rootPem).toBe(other.process.rootPem);
-    const printers = fleet.replicas.filter(({ process }) => fs.existsSync(path.join(process.dataDir, TOKEN_FILE)));
-    expect(printers).toHaveLength(1);
+    expect(tokenFiles(fleet.replicas.map(({ process }) => process))).toHaveLength(1);
     for (const { process } of fleet.replicas) expect(process.stdout() + process.stderr()).not.toContain(fleet.adminToken);
 
     const pair = makeKeyAndCsr();
@@ -44,6 +44,26 @@ test('two replicas that start at the same instant on an empty database: one auth
     await expectWhole(fleet);
   } finally {
     await fleet.close();
+  }
+}, LONG);
+
+test('two replicas meet at the first admin token: one makes and prints it, the other has waited', async () => {
+  const database = await testDatabase();
+  const started: SignetProcess[] = [];
+  try {
+    const obstacle = await obstructAdminTokens(database);
+    const start = async () => void started.push(await startSignet({ database, program: mutatedProgram() }));
+    const starting = Promise.allSettled([start(), start()]);
+    await stuckOrDone(database, 2, starting, LONG / 4);
+    await obstacle.remove();
+    for (const one of await starting) if (one.status === 'rejected') throw one.reason;
+
+    expect(await made(database)).toEqual(ONE_OF_EACH);
+    expect(tokenFiles(started)).toHaveLength(1);
+  } finally {
+    await Promise.all(started.map((signet) => signet.stop()));
+    discardProgram();
+    await database.drop();
   }
 }, LONG);
 
@@ -67,7 +87,7 @@ test('kill -9 in the middle of a first start: the one that waited makes what is 
     started.push(second);
 
     expect(await made(database)).toEqual(ONE_OF_EACH);
-    const tokens = started.flatMap(({ dataDir }) => (fs.existsSync(path.join(dataDir, TOKEN_FILE)) ? [fs.readFileSync(path.join(dataDir, TOKEN_FILE), 'utf8').trim()] : []));
+    const tokens = tokenFiles(started).map((file) => fs.readFileSync(file, 'utf8').trim());
     const answers = await Promise.all(tokens.map((token) => answerTo(second, token)));
     expect(answers.filter((status) => status === 200)).toHaveLength(1);
   } finally {

@@ -44,7 +44,7 @@ async function commitOf(agentId: string): Promise<CertificateCommit> {
   const instanceId = ulid(FIXED_NOW, random);
   return {
     kind: 'enroll', agentId, instanceId, tokenId, source: null, oldSerial: null, keyReuse: false, serial, issuerId: ISSUER, profile: 'agent', shard: 0, generation: 1,
-    fingerprint: hash, keyHash: hash, der: serial, notBefore: FIXED_NOW, notAfter, issuedAt: FIXED_NOW, idempotency: null,
+    keyHash: hash, der: serial, notBefore: FIXED_NOW, notAfter, issuedAt: FIXED_NOW, idempotency: null,
     audit: encodeAuditEvent({ random }, OPERATOR, FIXED_NOW, { kind: 'certificate.issued', outcome: 'success', agentId, instanceId, serial }),
   };
 }

@@ -203,7 +203,7 @@ describe('with a key that is not fresh:', () => {
 });
 
 /** One exchange on the mutual TLS door; says whether its session was resumed. */
-function exchange(options: https.RequestOptions, json?: object): Promise<{ reply: Reply; resumed: boolean; socket: TLSSocket }> {
+function exchange(options: https.RequestOptions & { session?: Buffer }, json?: object): Promise<{ reply: Reply; resumed: boolean; socket: TLSSocket }> {
   const { ports, rootPem: ca } = service.signet;
   return new Promise((resolve, reject) => {
     const body = json === undefined ? undefined : JSON.stringify(json);

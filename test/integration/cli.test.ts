@@ -64,6 +64,31 @@ describe('signet', () => {
     expect(json(['status', String(enrolled['serial'])])).toMatchObject({ status: 'revoked', reason: 'cessationOfOperation' });
   }, LONG);
 
+  test('an answer that is lost, and a request that fails, leave the identity as it was; asked again, the same key gets the same certificate', () => {
+    const id = String(json(['agent', 'register', '--name', 'cli-lost', '--owner', 'a@example.org', '--purpose', 'tests'])['id']);
+    json(['join-token', 'create', id, '--out', 'token-2']);
+    expect(run(['enroll', '--token-file', 'token-2', '--dir', 'lost'], { SIGNET_API_URL: 'https://127.0.0.1:1' }).code).toBe(69);
+    const read = (name: string) => fs.readFileSync(path.join(folder, 'lost', name), 'utf8');
+    const sent = read('next-key.pem');
+    const enrolled = json(['enroll', '--token-file', 'token-2', '--dir', 'lost']);
+    expect(read('key.pem')).toBe(sent);
+    expect(fs.existsSync(path.join(folder, 'lost/next-key.pem'))).toBe(false);
+
+    // As if the answer of that request had been lost: the same token and key give the same certificate.
+    fs.renameSync(path.join(folder, 'lost/key.pem'), path.join(folder, 'lost/next-key.pem'));
+    expect(json(['enroll', '--token-file', 'token-2', '--dir', 'lost'])['serial']).toBe(enrolled['serial']);
+    // A spent token with another key: refused, and key and certificate still fit.
+    expect(run(['enroll', '--token-file', 'token-2', '--dir', 'lost']).code).toBe(1);
+    expect(read('key.pem')).toBe(sent);
+
+    // A renewal cut short between the new chain and its key finds the key.
+    const before = read('key.pem');
+    json(['renew', '--dir', 'lost']);
+    fs.renameSync(path.join(folder, 'lost/key.pem'), path.join(folder, 'lost/next-key.pem'));
+    fs.writeFileSync(path.join(folder, 'lost/key.pem'), before);
+    expect(json(['renew', '--dir', 'lost'])).toMatchObject({ instanceId: enrolled['instanceId'], generation: 3 });
+  }, LONG);
+
   test('an authority rotated by command: the next enrollment comes from the new issuer, the old certificate stays good', () => {
     const id = String(json(['agent', 'register', '--name', 'cli-rotate', '--owner', 'a@example.org', '--purpose', 'tests'])['id']);
     json(['join-token', 'create', id, '--out', 'token-1']);
@@ -84,7 +109,8 @@ describe('signet', () => {
   test('lists and records for people and for programs', () => {
     expect(run(['agent', 'list']).out).toMatch(/^ID +NAME +STATE/);
     expect(json(['audit', 'list', '--limit', '5'])).toHaveProperty('items');
-    expect(run(['job', 'list']).out).toContain('publish-crls');
+    expect(run(['job', 'list']).out).toMatch(/^publish-crls +\*\/10 \* \* \* \* \* .* \d{4}-\d\d-\d\dT[\d:.]+Z$/m);
+    expect(run(['audit', 'list', '--kind', 'admin-token.created']).out).toContain('{"kind":"system","id":"first-start"}');
     expect(run(['finding', 'list']).out).toBe('none\n');
     expect(run(['trust-bundle']).out).toContain('-----BEGIN CERTIFICATE-----');
   }, LONG);

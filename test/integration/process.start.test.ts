@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import https from 'node:https';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { emptyDatabase, type TestDatabase } from '../support/db.ts';
 import { temporaryFolder } from '../support/postgres.ts';
@@ -79,4 +80,33 @@ test('a database that is not there ends the start with 69 and says so', async ()
   expect((await signet.exited).code).toBe(69);
   expect(signet.stderr()).toContain('the database cannot be reached');
   expect(signet.stdout() + signet.stderr()).not.toContain('hidden');
+}, LONG);
+
+/** The server that runs on a data folder, by its postmaster.pid. */
+function serverOf(dataDir: string): number | undefined {
+  try {
+    return Number(fs.readFileSync(path.join(dataDir, 'postgres/data/postmaster.pid'), 'utf8').split('\n')[0]);
+  } catch {
+    return undefined;
+  }
+}
+
+test('when the embedded database ends by itself, Signet says so and ends with 70', async () => {
+  const signet = await startSignet();
+  process.kill(serverOf(signet.dataDir) ?? 0, 'SIGQUIT');
+  expect(await signet.exited).toEqual({ code: 70, signal: null });
+  expect(signet.stdout()).toContain('cannot go on');
+  await signet.stop();
+}, LONG);
+
+test('told to stop before it is up, it leaves no database behind', async () => {
+  const signet = await startSignet({ ready: false });
+  while (serverOf(signet.dataDir) === undefined) await sleep(5);
+  signet.kill('SIGTERM');
+  expect((await signet.exited).code).toBe(130);
+  for (let left = 500; serverOf(signet.dataDir) !== undefined; left--) {
+    expect(left).toBeGreaterThan(0);
+    await sleep(20);
+  }
+  await signet.stop();
 }, LONG);

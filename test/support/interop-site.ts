@@ -8,10 +8,10 @@ import { parseCertificate } from '../../src/x509/certificate.ts';
 import { parseCrl } from '../../src/x509/crl.ts';
 import { decodePem, decodePemAll, encodePem } from '../../src/x509/pem.ts';
 import { assembleCertificate, encodeTbs } from '../../src/x509/tbs.ts';
-import { ok } from './fault/fleet.ts';
+import { identityOf, ok } from './fault/fleet.ts';
 import { jsonOf } from './https-client.ts';
 import { temporaryFolder } from './postgres.ts';
-import { identityOf, startService, type Identity, type Service } from './service.ts';
+import { startService, type Identity, type Service } from './service.ts';
 import { testKey } from './test-pki.ts';
 
 export type LeafState = 'good' | 'revoked' | 'held';
@@ -50,8 +50,8 @@ export interface SiteLeaf extends LeafKind {
   identity: Identity;
 }
 
-/** Makes a key and a CSR with the program under test: files `<name>.key` and `<name>.csr`, PEM, in `folder`. */
-export type CsrMaker = (folder: string, name: string, key: SubjectKey) => Promise<void>;
+/** Makes a key and a CSR with the program under test, for this common name: files `<name>.key` and `<name>.csr`, PEM, in `folder`. */
+export type CsrMaker = (folder: string, name: string, key: SubjectKey, commonName: string) => Promise<void>;
 
 export interface Site {
   service: Service;
@@ -68,6 +68,8 @@ export interface Site {
   populate(kinds: readonly LeafKind[]): Promise<SiteLeaf[]>;
   /** Brings a certificate to another state and waits until the complete list of its issuer says so. */
   bring(leaf: SiteLeaf, state: LeafState): Promise<SiteLeaf>;
+  /** Renews a certificate over mutual TLS, with a fresh key of the same kind. */
+  renew(leaf: SiteLeaf): Promise<SiteLeaf>;
   /** A list as it is published now, DER. */
   list(issuerId: string, shard?: number): Promise<Buffer>;
   /** Writes lists as they are now into one file, PEM, and returns its name. */
@@ -114,7 +116,7 @@ export async function openSite({ authorityKey, shards = 1, makeCsr }: SiteOption
     },
     async enroll(kind) {
       const name = `${kind.profile}-${++sequence}`;
-      await makeCsr(folder, name, kind.key);
+      await makeCsr(folder, name, kind.key, name);
       const agentId = await service.register({ name, profile: kind.profile, ...(kind.profile === 'service' ? { dnsNames: [`${name}.example.test`] } : {}) });
       const csr = fs.readFileSync(path.join(folder, `${name}.csr`), 'utf8');
       const answer = await service.enroll(await service.joinToken(agentId), csr);
@@ -131,6 +133,12 @@ export async function openSite({ authorityKey, shards = 1, makeCsr }: SiteOption
       const names = [{ issuerId: leaf.issuerId }, ...(leaf.shard === undefined ? [] : [{ issuerId: leaf.issuerId, shard: leaf.shard }])];
       for (const { issuerId, shard } of names) await untilListed(() => site.list(issuerId, shard), leaf.serial, state !== 'good');
       return { ...leaf, state };
+    },
+    async renew(leaf) {
+      const name = `renewed-${++sequence}`;
+      await makeCsr(folder, name, leaf.key, leaf.identity.agentId);
+      const answer = await service.renew(leaf.identity, fs.readFileSync(path.join(folder, `${name}.csr`), 'utf8'));
+      return describeLeaf(site, name, leaf, identityOf(answer, { key: fs.readFileSync(path.join(folder, `${name}.key`), 'utf8') }));
     },
     list: async (issuerId, shard) => ok(await service.status.send('GET', `/crl/${issuerId}/${shard ?? 'complete'}.crl`)).body,
     async lists(...names) {
@@ -172,13 +180,14 @@ async function activate(service: Service): Promise<void> {
   }
 }
 
-async function describeLeaf(site: Site, name: string, kind: LeafKind, identity: Identity): Promise<SiteLeaf> {
+async function describeLeaf(site: Site, name: string, { key, profile }: LeafKind, identity: Identity): Promise<SiteLeaf> {
   const { serial, chain } = identity;
   const { issuerId } = jsonOf<CertificateAnswer>(ok(await site.service.admin.send('GET', `/v1/certificates/${serial}`)));
   const [leafDer = Buffer.alloc(0)] = decodePemAll(chain, 'CERTIFICATE');
   const shard = /\/(\d+)\.crl$/.exec(parseCertificate(leafDer).crlDistributionPoints?.[0] ?? '')?.[1];
   return {
-    ...kind,
+    key,
+    profile,
     state: 'good',
     serial,
     issuerId,

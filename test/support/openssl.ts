@@ -13,8 +13,9 @@ const NEW_KEY: Record<SubjectKey, string[]> = {
 
 export const openssl = (cwd: string, ...args: string[]): Promise<Ran> => run('openssl', args, { cwd });
 
-export const makeCsrByOpenssl: CsrMaker = async (folder, name, key) => {
-  const made = await openssl(folder, 'req', '-new', '-newkey', ...NEW_KEY[key], '-nodes', '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
+/** With a description in front of the request, as a person would look at it. */
+export const makeCsrByOpenssl: CsrMaker = async (folder, name, key, commonName) => {
+  const made = await openssl(folder, 'req', '-new', '-text', '-newkey', ...NEW_KEY[key], '-nodes', '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${commonName}`);
   if (made.code !== 0) throw new Error(made.stderr);
 };
 
@@ -54,6 +55,12 @@ export async function askOcsp(site: Site, question: OcspQuestion, from: string[]
   return { accepted: code === 0 && stderr.includes('Response verify OK') && stdout.includes(`${leaf}: good`), said: stdout + stderr };
 }
 
+/** Whether an answer that was had before is the one to a request that was made before: its nonce. (With -cert, openssl would not read the request.) */
+export async function fits(site: Site, { root, issuer }: Pick<OcspQuestion, 'root' | 'issuer'>, request: string, answer: string): Promise<Verdict> {
+  const { code, stdout, stderr } = await openssl(site.folder, 'ocsp', '-no_nonce', '-reqin', request, '-respin', answer, '-CAfile', root, '-verify_other', issuer);
+  return { accepted: code === 0 && stderr.includes('Response verify OK'), said: stdout + stderr };
+}
+
 let sequence = 0;
 
 /** The request `openssl ocsp` makes, asked by GET (RFC 6960 appendix A.1), and what it makes of the answer. */
@@ -65,16 +72,16 @@ export async function askOcspByGet(site: Site, question: OcspQuestion): Promise<
   const { status, body } = await site.service.status.send('GET', `/ocsp/${encodeURIComponent(der.toString('base64'))}`);
   if (status !== 200) throw new Error(`GET of an OCSP request was answered ${status}`);
   fs.writeFileSync(path.join(site.folder, answer), body);
-  return askOcsp(site, { ...question, hash: [], more: [] }, ['-reqin', request, '-respin', answer]);
+  const [nonce, said] = await Promise.all([fits(site, question, request, answer), askOcsp(site, { ...question, more: ['-no_nonce'] }, ['-respin', answer])]);
+  return nonce.accepted ? said : nonce;
 }
 
 /** One request over TLS by `openssl s_client`. */
 export interface TlsCall {
   /** host:port */
   connect: string;
-  /** Files. */
+  /** File of the root, with the lists behind it: it takes no other file with more than one. */
   root: string;
-  lists?: string;
   /** The client's certificate and key. */
   client?: Pick<SiteLeaf, 'chainFile' | 'keyFile'>;
   request: string;
@@ -88,11 +95,10 @@ export interface TlsAnswer extends Verdict {
   protocol: string | undefined;
 }
 
-/** Accepted: the handshake was made and the door's certificate verified, with its status when there are lists. */
-export async function tlsCall(site: Site, { connect, root, lists, client, request, more = [] }: TlsCall): Promise<TlsAnswer> {
+/** Accepted: the handshake was made, and each certificate the door showed was verified and on no list. */
+export async function tlsCall(site: Site, { connect, root, client, request, more = [] }: TlsCall): Promise<TlsAnswer> {
   const identity = client ? ['-cert', client.chainFile, '-cert_chain', client.chainFile, '-key', client.keyFile] : [];
-  const revocation = lists === undefined ? [] : ['-crl_check_all', '-CRL', lists];
-  const args = ['s_client', '-connect', connect, '-CAfile', root, '-x509_strict', '-verify_return_error', ...revocation, ...identity, '-ign_eof', ...more];
+  const args = ['s_client', '-connect', connect, '-CAfile', root, '-x509_strict', '-crl_check_all', '-verify_return_error', ...identity, '-ign_eof', ...more];
   const { code, stdout, stderr } = await run('openssl', args, { cwd: site.folder, input: `GET ${request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n` });
   const said = stdout + stderr;
   const status = /HTTP\/1\.1 (\d{3})/.exec(said)?.[1];

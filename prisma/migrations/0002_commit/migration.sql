@@ -18,9 +18,8 @@ CREATE TYPE certificate_commit AS (
   profile        text,
   shard          integer,
   generation     integer,
-  fingerprint    bytea,
   key_hash       bytea,
-  der            bytea,
+  der            text,        -- base64: half the octets of what JSON would make of bytea
   not_before     timestamptz,
   not_after      timestamptz,
   issued_at      timestamptz,
@@ -34,7 +33,7 @@ CREATE TYPE certificate_commit AS (
   actor_kind     text,
   actor_id       text,
   request_id     text,
-  event          bytea
+  event          text         -- the canonical bytes, UTF-8
 );
 
 -- Commits a batch of signed certificates with their audit events; a row that lost a race is refused alone (DESIGN §2, steps 7 and invariants 1, 5, 7).
@@ -56,9 +55,9 @@ BEGIN
   PERFORM 1 FROM agents a WHERE a.id IN (SELECT c.agent_id FROM unnest(cert) c) ORDER BY a.id FOR SHARE;
   PERFORM 1 FROM instances s WHERE s.id IN (SELECT c.instance_id FROM unnest(cert) c WHERE c.kind = 'renew') ORDER BY s.id FOR UPDATE;
   PERFORM 1 FROM join_tokens t WHERE t.id IN (SELECT c.token_id FROM unnest(cert) c) ORDER BY t.id FOR UPDATE;
-  PERFORM 1 FROM unnest(cert) c, LATERAL (
-      SELECT 1 FROM certificates o WHERE o.bucket = c.old_bucket AND o.serial = c.old_serial FOR UPDATE) o
-    WHERE c.kind = 'renew';
+  -- In the order of serials, as everybody who locks several.
+  PERFORM 1 FROM (SELECT c.old_bucket, c.old_serial FROM unnest(cert) c WHERE c.kind = 'renew' ORDER BY c.old_serial) c, LATERAL (
+      SELECT 1 FROM certificates o WHERE o.bucket = c.old_bucket AND o.serial = c.old_serial FOR UPDATE) o;
 
   stopped := EXISTS (SELECT 1 FROM issuance_stops WHERE kind = 'everything');
   -- A later statement than the locks, so that it sees what they waited for.
@@ -132,14 +131,14 @@ BEGIN
         FROM unnest(cert) c WHERE c.kind = 'renew' AND o.bucket = c.old_bucket AND o.serial = c.old_serial AND verdicts[c.i] = 'committed';
     END IF;
     INSERT INTO certificates (bucket, serial, issuer_id, agent_id, instance_id, profile, shard, generation, fingerprint, key_hash, der, not_before, not_after, issued_at)
-      SELECT c.bucket, c.serial, c.issuer_id, c.agent_id, c.instance_id, c.profile, c.shard, c.generation, c.fingerprint, c.key_hash, c.der, c.not_before, c.not_after, c.issued_at
+      SELECT c.bucket, c.serial, c.issuer_id, c.agent_id, c.instance_id, c.profile, c.shard, c.generation, sha256(decode(c.der, 'base64')), c.key_hash, decode(c.der, 'base64'), c.not_before, c.not_after, c.issued_at
       FROM unnest(cert) c WHERE verdicts[c.i] = 'committed';
     -- Last: the number is taken here and held to the commit (invariant 8).
     WITH numbered AS (
       SELECT c.*, row_number() OVER (ORDER BY c.i) AS k, count(*) OVER () AS total FROM unnest(cert) c WHERE verdicts[c.i] = 'committed'),
     taken AS (UPDATE counters SET value = value + (SELECT max(k) FROM numbered) WHERE name = 'audit' RETURNING value)
     INSERT INTO audit_events (n, id, kind, outcome, at, actor_kind, actor_id, agent_id, instance_id, serial, target, request_id, event)
-      SELECT taken.value - numbered.total + numbered.k, audit_id, audit_kind, 'success', issued_at, actor_kind, actor_id, agent_id, instance_id, serial, token_id, request_id, event
+      SELECT taken.value - numbered.total + numbered.k, audit_id, audit_kind, 'success', issued_at, actor_kind, actor_id, agent_id, instance_id, serial, token_id, request_id, convert_to(event, 'UTF8')
       FROM numbered, taken;
   END IF;
 

@@ -7,7 +7,7 @@ import { temporaryFolder } from '../postgres.ts';
 import { startSignet, type SignetProcess } from '../signet-process.ts';
 import { fileBarriersIn, type Barriers } from './barriers.ts';
 import { makeKeyAndCsr, type KeyAndCsr } from './keys.ts';
-import { mutatedProgram, mutateDatabase } from './mutations.ts';
+import { discardProgram, mutatedProgram, mutateDatabase } from './mutations.ts';
 import { anyoneAtWork } from './sessions.ts';
 
 /** One OS process of the built program. It may be killed and started again in the same place. */
@@ -161,6 +161,7 @@ export async function startFleet(from: 'migrated' | 'empty' = 'migrated'): Promi
   const folder = temporaryFolder('signet-fault-');
   const close = async () => {
     await Promise.all(replicas.map((replica) => replica.stop()));
+    discardProgram();
     fs.rmSync(folder, { recursive: true, force: true });
     await database.drop();
   };

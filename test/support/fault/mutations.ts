@@ -4,9 +4,8 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { temporaryFolder } from '../postgres.ts';
 import type { TestDatabase } from '../db.ts';
-import { runSql } from '../postgres.ts';
+import { runSql, temporaryFolder } from '../postgres.ts';
 import { rowsOf } from './sessions.ts';
 
 /** A piece of text and what stands in its place. */
@@ -33,6 +32,17 @@ export interface Mutation {
 }
 
 const COMMIT = 'commit_certificates(json)';
+/** Believes that a commit has come about while it stands at its barrier. */
+const IMPATIENT = `((queue) => ({
+  submit: (row) => Promise.race([queue.submit(row), new Promise((resolve) => {
+    const stands = () => process.getBuiltinModule('fs').existsSync(ctx.config.faultBarriersDir + '/issue.before-commit.reached');
+    setInterval(() => stands() && resolve('committed'), 5).unref();
+  })]),
+}))`;
+const RENEWAL_LOCKS: Change[] = [
+  { from: 'ORDER BY s.id FOR UPDATE', to: 'ORDER BY s.id' },
+  { from: 'o.serial = c.old_serial FOR UPDATE) o', to: 'o.serial = c.old_serial) o' },
+];
 
 export const MUTATIONS: readonly Mutation[] = [
   {
@@ -48,23 +58,23 @@ export const MUTATIONS: readonly Mutation[] = [
     race: 'a stop of all issuance against an enrollment in its commit',
     lock: 'the shared issuance gate in commit_certificates',
     test: { file: 'suspend-issuance.test.ts', name: 'a stop of everything' },
-    failure: /./,
+    failure: /-\s+"held",\n\s*\+\s+"good",/,
     sqlFunction: { signature: COMMIT, changes: [{ from: 'PERFORM pg_advisory_xact_lock_shared(7305, 1);', to: '' }] },
   },
   {
-    name: 'commit-without-instance-lock',
+    name: 'quarantine-without-renewal-locks',
     race: 'quarantine against a renewal in its commit',
-    lock: 'FOR UPDATE on the instances in commit_certificates',
+    lock: 'FOR UPDATE on the instance and on the presented certificate in commit_certificates',
     test: { file: 'suspend-issuance.test.ts', name: 'a renewal in the middle of its commit' },
     failure: /"state": "good"/,
-    sqlFunction: { signature: COMMIT, changes: [{ from: 'ORDER BY s.id FOR UPDATE', to: 'ORDER BY s.id' }] },
+    sqlFunction: { signature: COMMIT, changes: RENEWAL_LOCKS },
   },
   {
     name: 'commit-without-token-lock',
     race: 'two uses of one join token, other keys',
     lock: 'FOR UPDATE on the join tokens in commit_certificates',
     test: { file: 'join-token.test.ts', name: 'two uses at once with different keys' },
-    failure: /./,
+    failure: /Expected: 1\s+Received: 2/,
     sqlFunction: { signature: COMMIT, changes: [{ from: 'ORDER BY t.id FOR UPDATE', to: 'ORDER BY t.id' }] },
   },
   {
@@ -72,7 +82,7 @@ export const MUTATIONS: readonly Mutation[] = [
     race: 'two uses of one join token, same key',
     lock: 'the second look at the join token in commit_certificates, under its lock',
     test: { file: 'join-token.test.ts', name: 'two uses at once with the same key' },
-    failure: /./,
+    failure: /\+\s+"key-(not-fresh|in-use)"/,
     sqlFunction: { signature: COMMIT, changes: [{ from: `(t.id IS NULL OR t.used_at IS NOT NULL) THEN 'join-token-used'`, to: `t.id IS NULL THEN 'join-token-used'` }] },
   },
   {
@@ -80,21 +90,15 @@ export const MUTATIONS: readonly Mutation[] = [
     race: 'two renewals of one certificate',
     lock: 'FOR UPDATE on the instance and on the presented certificate in commit_certificates',
     test: { file: 'renewal.test.ts', name: 'two renewals of one certificate' },
-    failure: /./,
-    sqlFunction: {
-      signature: COMMIT,
-      changes: [
-        { from: 'ORDER BY s.id FOR UPDATE', to: 'ORDER BY s.id' },
-        { from: 'o.serial = c.old_serial FOR UPDATE) o', to: 'o.serial = c.old_serial) o' },
-      ],
-    },
+    failure: /-\s+"revoked",\s+\+\s+"good",/,
+    sqlFunction: { signature: COMMIT, changes: RENEWAL_LOCKS },
   },
   {
     name: 'publish-without-row-lock',
     race: 'two CRL publishers',
     lock: "the lock on the list's row while it is numbered, built and stored (db/crls.ts)",
     test: { file: 'crl.test.ts', name: '500 revocations' },
-    failure: /./,
+    failure: /\+\s+\d+,/,
     program: {
       'db/crls.js': [
         { from: 'AND shard = ${shard} FOR UPDATE`;', to: 'AND shard = ${shard}`;' },
@@ -109,7 +113,7 @@ export const MUTATIONS: readonly Mutation[] = [
     race: 'an audit reader under 16 writers',
     lock: "the counter row that holds an audit number to its commit (here: a sequence behind a view)",
     test: { file: 'audit-reader.test.ts', name: 'a reader that follows the cursor' },
-    failure: /./,
+    failure: /\+\s+"(wide|narrow|filtered)": Array \[\s+\+\s+\d+,/,
     sql: `
       CREATE SEQUENCE audit_numbers;
       SELECT setval('audit_numbers', (SELECT greatest(value, 1) FROM counters WHERE name = 'audit'));
@@ -133,9 +137,9 @@ export const MUTATIONS: readonly Mutation[] = [
     race: 'kill -9 at the steps of an issuance',
     lock: 'waiting for the commit before the answer (issuance/issue-certificate.ts, steps 7 and 8)',
     test: { file: 'kill-issuance.test.ts', name: 'kill -9 at issue:before-commit' },
-    failure: /acknowledged and lost/,
+    failure: /"acknowledged and lost": Array \[\s+\+\s+"[0-9a-f]{40}"/,
     program: {
-      'issuance/issue-certificate.js': [{ from: 'const verdict = await ctx.commits.submit(commit);', to: `ctx.commits.submit(commit).catch(() => undefined); const verdict = 'committed';` }],
+      'issuance/issue-certificate.js': [{ from: 'const verdict = await ctx.commits.submit(', to: `const verdict = await ${IMPATIENT}(ctx.commits).submit(` }],
     },
   },
   {
@@ -143,7 +147,7 @@ export const MUTATIONS: readonly Mutation[] = [
     race: 'kill -9 at the steps of a revocation',
     lock: 'the one transaction of state change, feed and audit (revocation/revoke-certificate.ts)',
     test: { file: 'kill-revocation.test.ts', name: 'kill -9 at revoke:before-commit' },
-    failure: /./,
+    failure: /\+\s+"revocations that the feed or the audit log lacks"/,
     program: {
       'revocation/revoke-certificate.js': [{ from: 'async function change(ctx, origin, what, apply) {', to: 'async function change(ctx, origin, what, apply) { const inTransaction = (db, work) => work(db);' }],
     },
@@ -152,8 +156,8 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'start-without-lock',
     race: 'two first starts on an empty database',
     lock: 'the start lock around migrations and first start (db/start-lock.ts)',
-    test: { file: 'first-start.test.ts', name: 'two replicas' },
-    failure: /./,
+    test: { file: 'first-start.test.ts', name: 'two replicas meet at the first admin token' },
+    failure: /before it was ready|\+\s+"admin token": 2/,
     program: { 'db/start-lock.js': [{ from: `'SELECT pg_advisory_lock($1, $2)'`, to: `'SELECT $1::int, $2::int'` }] },
   },
 ];
@@ -170,34 +174,41 @@ export function changed(source: string, changes: readonly Change[], where: strin
   }, source);
 }
 
-/** Takes the lock of this run out of a database, when it is there. */
-export async function mutateDatabase(database: TestDatabase): Promise<void> {
-  if (active?.sqlFunction) {
-    const { signature, changes } = active.sqlFunction;
+/** The lock of a mutation (by default: of this run) is taken out of a database, when it is there. */
+export async function mutateDatabase(database: TestDatabase, { sqlFunction, sql }: Pick<Mutation, 'sqlFunction' | 'sql'> = active ?? {}): Promise<void> {
+  if (sqlFunction) {
+    const { signature, changes } = sqlFunction;
     const [row] = await rowsOf<{ source: string }>(database, 'SELECT pg_get_functiondef($1::regprocedure) AS source', [signature]);
     await runSql(database.ownerUrl, changed(row?.source ?? '', changes, signature));
   }
-  if (active?.sql !== undefined) await runSql(database.ownerUrl, active.sql);
+  if (sql !== undefined) await runSql(database.ownerUrl, sql);
 }
 
 const ROOT = path.resolve(import.meta.dirname, '../../..');
-let program: string | undefined;
 
-/** The built program without the lock of this run: a copy with its own dist/. Undefined: the program as it is. */
-export function mutatedProgram(): string | undefined {
-  if (!active?.program) return undefined;
-  program ??= copyProgram(active.program);
-  return program;
-}
-
-function copyProgram(changes: NonNullable<Mutation['program']>): string {
+/** The built program with these changes made: a copy with its own dist/. Returns its folder, which is the caller's to remove. @throws Error when a text to change is not in it */
+export function copyProgram(changes: NonNullable<Mutation['program']>): string {
   const folder = temporaryFolder('signet-mutant-');
-  process.once('exit', () => fs.rmSync(folder, { recursive: true, force: true }));
   fs.cpSync(path.join(ROOT, 'dist'), path.join(folder, 'dist'), { recursive: true });
   for (const shared of ['node_modules', 'prisma', 'package.json']) fs.symlinkSync(fs.realpathSync(path.join(ROOT, shared)), path.join(folder, shared));
   for (const [file, changesOfFile] of Object.entries(changes)) {
     const at = path.join(folder, 'dist', file);
     fs.writeFileSync(at, changed(fs.readFileSync(at, 'utf8'), changesOfFile, file));
   }
+  return folder;
+}
+
+let folder: string | undefined;
+
+/** The built program without the lock of this run. Undefined: the program as it is. */
+export function mutatedProgram(): string | undefined {
+  if (!active?.program) return undefined;
+  folder ??= copyProgram(active.program);
   return path.join(folder, 'dist/main.js');
+}
+
+/** Removes what `mutatedProgram` made. */
+export function discardProgram(): void {
+  if (folder !== undefined) fs.rmSync(folder, { recursive: true, force: true });
+  folder = undefined;
 }

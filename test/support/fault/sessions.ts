@@ -41,8 +41,11 @@ export const obstructKey = (database: TestDatabase, keyHash: Buffer): Promise<Ob
 /** A change of status stops after its changes and before its commit: the feed's number is held by somebody else. */
 export const obstructFeed = (database: TestDatabase): Promise<Obstacle> => obstacle(database, `SELECT FROM counters WHERE name = 'feed' FOR UPDATE`, []);
 
+/** A first start stops where it asks whether there is an admin token. */
+export const obstructAdminTokens = (database: TestDatabase): Promise<Obstacle> => obstacle(database, 'LOCK TABLE admin_tokens IN ACCESS EXCLUSIVE MODE', []);
+
 /** Resolves when `count` sessions wait for a lock, or when `work` has ended without waiting: as far as it comes while the other is in the way. */
-export async function stuckOrDone(database: TestDatabase, count: number, work: Promise<unknown>): Promise<void> {
+export async function stuckOrDone(database: TestDatabase, count: number, work: Promise<unknown>, patienceMs = SETTLE_MS): Promise<void> {
   let done = false;
   const settled = work.then(
     () => (done = true),
@@ -51,14 +54,14 @@ export async function stuckOrDone(database: TestDatabase, count: number, work: P
   const client = new pg.Client({ connectionString: database.ownerUrl });
   await client.connect();
   try {
-    for (const deadline = performance.now() + SETTLE_MS; performance.now() < deadline; await Promise.race([settled, sleep(POLL_MS)])) {
+    for (const deadline = performance.now() + patienceMs; performance.now() < deadline; await Promise.race([settled, sleep(POLL_MS)])) {
       if (done) return;
       const { rows } = await client.query<{ waiting: number }>(
         `SELECT count(*)::int AS waiting FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
       );
       if ((rows[0]?.waiting ?? 0) >= count) return;
     }
-    throw new Error(`nobody waited for a lock in ${SETTLE_MS / 1000} s`);
+    throw new Error(`nobody waited for a lock in ${patienceMs / 1000} s`);
   } finally {
     await client.end();
   }

@@ -29,6 +29,7 @@ test.each([
   ['token', { token: SECRET }],
   ['join token in a body', { body: { joinToken: SECRET } }],
   ['password in an error', { err: new Error(`cannot reach postgresql://signet:${SECRET}@db:5432/signet`) }],
+  ['password in the query of a URL', { err: new Error(`cannot reach postgresql://db/signet?user=signet&password=${SECRET}&sslmode=require`) }],
   ['token inside a text', { note: `used ${TOKEN} twice` }],
   ['private key', { note: `-----BEGIN PRIVATE KEY-----\n${SECRET}\n-----END PRIVATE KEY-----` }],
   ['cut private key', { note: `-----BEGIN EC PRIVATE KEY-----\n${SECRET}` }],

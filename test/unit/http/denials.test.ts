@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { expect, test } from '@jest/globals';
 import type { AuditEvent } from '../../../src/audit/events.ts';
 import { SignetError, type ErrorCode } from '../../../src/core/errors.ts';
@@ -36,4 +37,12 @@ test('what a stranger can write is bounded; what was left out is told by the nex
   await settled();
   expect(events).toHaveLength(601);
   expect(events[600]).toEqual({ kind: 'request.denied', outcome: 'failure', target: 'getAgent', detail: { code: 'invalid-credential', operation: 'getAgent', suppressed: 400 } });
+});
+
+test('a refused client certificate is told by its hash', async () => {
+  const events: AuditEvent[] = [];
+  const denials = createDenials(skeletonContext(), (_by, _at, event) => Promise.resolve(void events.push(event)));
+  denials.note(new SignetError('client-certificate-revoked', ''), origin, 'renewCertificate', NOW, Buffer.from('a certificate'));
+  await denials.settled();
+  expect(events[0]?.detail).toEqual({ code: 'client-certificate-revoked', operation: 'renewCertificate', certificateSha256: createHash('sha256').update('a certificate').digest('hex') });
 });
