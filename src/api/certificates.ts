@@ -84,6 +84,8 @@ const CSR_ERRORS = [
   'csr-malformed', 'csr-too-large', 'csr-signature-invalid', 'csr-extension-unsupported', 'csr-attribute-duplicated', 'csr-ca-requested',
   'key-type-not-allowed', 'key-weak', 'key-in-use', 'key-not-fresh', 'key-blocked', 'names-not-granted', 'ttl-not-granted', 'profile-not-found',
   'agent-not-active', 'agent-suspended', 'agent-retired', 'owner-suspended', 'instance-quarantined', 'instance-revoked', 'issuance-stopped', 'issuer-unavailable',
+  // of an answer that is given again
+  'client-certificate-revoked', 'client-certificate-held', 'client-certificate-expired', 'certificate-not-found',
 ] as const satisfies readonly ErrorCode[];
 
 export const issueCertificate = operation({
@@ -94,7 +96,7 @@ export const issueCertificate = operation({
 export const renewCertificate = operation({
   id: 'renewCertificate', method: 'post', path: '/v1/certificates/renew', tag: 'certificates', summary: 'Renew over mutual TLS with a fresh key',
   permission: 'certificates:renew', params: nothing, query: nothing, body: renewCertificateBody, consumes: both, creates: true, responses: issued,
-  errors: [...CSR_ERRORS, 'renewal-not-allowed', 'certificate-superseded'],
+  errors: [...CSR_ERRORS, 'certificate-superseded'],
 });
 export const getCertificate = operation({
   id: 'getCertificate', method: 'get', path: '/v1/certificates/{serial}', tag: 'certificates', summary: 'Read a certificate',

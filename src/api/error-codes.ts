@@ -22,7 +22,6 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorMeaning>> = {
   'idempotency-key-invalid': { status: 400, title: 'The Idempotency-Key is not valid', next: 'Send 1 to 255 visible ASCII characters, for instance a UUID.' },
   'idempotency-key-reused': { status: 422, title: 'The Idempotency-Key was used for another request', next: 'Use a new key for a new request; repeat a request only byte for byte.' },
   'idempotency-in-progress': { status: 409, title: 'A request with this Idempotency-Key is still running', next: 'Wait and send the same request again.' },
-  'rate-limited': { status: 429, title: 'Too many requests', next: 'Wait for the seconds in Retry-After.' },
   // who asks
   'authentication-required': { status: 401, title: 'Authentication is required', next: 'Send `Authorization: Bearer <token>`.' },
   'invalid-credential': { status: 401, title: 'The credential is not accepted', next: 'Use a credential that exists, has not expired and was not revoked.' },
@@ -72,7 +71,6 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorMeaning>> = {
   // issuing, renewing, revoking
   'issuance-stopped': { status: 403, title: 'Issuing is stopped', next: 'An operator stopped issuing for this agent, profile, issuer or everything: ask them.' },
   'issuer-unavailable': { status: 503, title: 'No issuer can sign this now', next: 'Try again after Retry-After; if it stays, an operator must rotate the issuer.' },
-  'renewal-not-allowed': { status: 403, title: 'This certificate cannot be renewed', next: 'Enroll again with a new join token.' },
   'certificate-superseded': { status: 409, title: 'The certificate was renewed already', next: 'Use its successor. If you have none, the key may have been copied: tell an operator.' },
   'certificate-not-found': { status: 404, title: 'There is no such certificate', next: 'Check the serial.' },
   'serial-malformed': { status: 400, title: 'The serial is not well formed', next: 'Send the serial as 40 hexadecimal digits.' },
@@ -85,7 +83,6 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorMeaning>> = {
   'database-unavailable': { status: 503, title: 'The database cannot be reached', next: 'Nothing was changed unless it was acknowledged. Try again after Retry-After.' },
   'storage-full': { status: 507, title: 'The storage is full', next: 'An operator must make room; then try again.' },
   overloaded: { status: 503, title: 'Too much work is waiting', next: 'Try again after Retry-After.' },
-  'shutting-down': { status: 503, title: 'This replica is shutting down', next: 'Try again; another replica will answer.' },
 };
 
 /** docs/errors.md: every code with its status, title and what to do next. The anchors are what the `type` of a problem points to. */

@@ -44,12 +44,10 @@ export const COMMON_ERRORS = [
   'invalid-request',
   'not-found',
   'method-not-allowed',
-  'rate-limited',
   'internal',
   'database-unavailable',
   'storage-full',
   'overloaded',
-  'shutting-down',
 ] as const satisfies readonly ErrorCode[];
 
 /** Keeps the schemas' types while checking the record. */

@@ -31,8 +31,18 @@ export async function openAuthorities(deps: AuthoritiesDeps): Promise<Authoritie
   let current = await read();
   let running: Promise<void> | undefined;
   let queued: Promise<void> | undefined;
+  let lost = false;
   const wake = (): void => {
-    reload().catch((error: unknown) => deps.log.warn({ err: error }, 'the authority could not be read; the last snapshot stays in use'));
+    reload().then(
+      () => {
+        if (lost) deps.log.info('the authority is read again');
+        lost = false;
+      },
+      (error: unknown) => {
+        if (!lost) deps.log.warn({ err: error }, 'the authority cannot be read; the last snapshot stays in use');
+        lost = true;
+      },
+    );
   };
   const timer = setInterval(wake, POLL_MS);
   timer.unref();

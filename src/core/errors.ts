@@ -5,7 +5,7 @@
 export const ERROR_CODES = [
   // the request itself
   'invalid-request', 'malformed-json', 'json-too-deep', 'body-too-large', 'unsupported-media-type', 'not-found', 'method-not-allowed',
-  'cursor-invalid', 'cursor-mismatch', 'idempotency-key-invalid', 'idempotency-key-reused', 'idempotency-in-progress', 'rate-limited',
+  'cursor-invalid', 'cursor-mismatch', 'idempotency-key-invalid', 'idempotency-key-reused', 'idempotency-in-progress',
   // who asks
   'authentication-required', 'invalid-credential', 'permission-denied',
   'client-certificate-required', 'client-certificate-untrusted', 'client-certificate-expired', 'client-certificate-revoked', 'client-certificate-held',
@@ -18,10 +18,10 @@ export const ERROR_CODES = [
   'agent-not-found', 'agent-name-taken', 'agent-not-active', 'agent-suspended', 'agent-retired', 'agent-state-conflict', 'agent-changed',
   'owner-required', 'owner-suspended', 'dns-name-reserved', 'instance-not-found', 'instance-quarantined', 'instance-revoked', 'instance-state-conflict',
   // issuing, renewing, revoking
-  'issuance-stopped', 'issuer-unavailable', 'renewal-not-allowed', 'certificate-superseded', 'certificate-not-found', 'serial-malformed', 'reason-not-allowed', 'hold-conflict',
+  'issuance-stopped', 'issuer-unavailable', 'certificate-superseded', 'certificate-not-found', 'serial-malformed', 'reason-not-allowed', 'hold-conflict',
   'authority-not-found', 'authority-state-conflict',
   // the service
-  'internal', 'database-unavailable', 'storage-full', 'overloaded', 'shutting-down',
+  'internal', 'database-unavailable', 'storage-full', 'overloaded',
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];

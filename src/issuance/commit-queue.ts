@@ -79,8 +79,10 @@ async function commitAlone(needs: Needs, rows: CertificateCommit[], error: unkno
       const [verdict] = await commitCertificates(needs.db, [row]);
       outcomes.push(verdict ?? new RowFault(new SignetError('internal', 'the commit gave no verdict')));
     } catch (fault) {
-      if (isRetryable(fault) || asServiceError(fault) === undefined) {
-        outcomes.push(new RowFault(fault));
+      const known = asServiceError(fault);
+      // The server has answered: this row is not there.
+      if (isRetryable(fault) || known === undefined || known.code === 'storage-full') {
+        outcomes.push(new RowFault(known ?? fault));
         continue;
       }
       // The database went away: this row is asked for, the others were never sent alone.

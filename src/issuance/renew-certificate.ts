@@ -29,7 +29,7 @@ const LOST_RACE: readonly ErrorCode[] = ['certificate-superseded', 'key-in-use',
 /**
  * Renews over mutual TLS: a decision made anew from status, owner, profile, names and policy of now. A superseded certificate falls under the
  * rules (a), (b), (c) of DESIGN §2.
- * @throws SignetError client-certificate-*, agent-*, instance-*, csr-*, key-*, renewal-not-allowed
+ * @throws SignetError client-certificate-*, agent-*, instance-*, csr-*, key-*
  */
 export async function renewCertificate(ctx: Context, origin: Origin, request: RenewRequest): Promise<IssuedCertificate> {
   const { now } = request;

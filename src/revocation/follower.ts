@@ -34,6 +34,7 @@ export async function followFeed(needs: Needs, listenUrl: string): Promise<FeedF
   let running: Promise<void> | undefined;
   let again = false;
   let stopped = false;
+  let lost = false;
 
   const catchUp = async (): Promise<void> => {
     for (;;) {
@@ -58,7 +59,17 @@ export async function followFeed(needs: Needs, listenUrl: string): Promise<FeedF
       return;
     }
     running = catchUp()
-      .catch((error: unknown) => log.warn({ err: error }, 'the feed could not be read'))
+      .then(
+        () => {
+          if (lost) log.info('the feed is read again');
+          lost = false;
+        },
+        (error: unknown) => {
+          // Once, not twice a second for as long as the database is away.
+          if (!lost) log.warn({ err: error }, 'the feed cannot be read');
+          lost = true;
+        },
+      )
       .finally(() => {
         running = undefined;
         if (again) {

@@ -31,6 +31,14 @@ test.each(['{', '[1,]', '{"a":1}x', "{'a':1}", 'undefined', '\u0000'])('%j is ma
   expect(codeOf(() => parse(text))).toBe('malformed-json');
 });
 
+test.each([
+  ['{"__proto__":1}', '/__proto__'],
+  ['{"a":{"b/c":[{"\\u005f_proto__":{}}]}}', '/a/b~1c/0/__proto__'],
+])('%s names a member that schemas would pass over: refused, not dropped', (text, path) => {
+  expect(() => parse(text, 8)).toThrow(expect.objectContaining({ code: 'invalid-request', fields: [{ path, message: 'is not known here' }] }));
+  expect(parse('{"a":"__proto__"}')).toEqual({ a: '__proto__' });
+});
+
 test('octets that are not UTF-8 are malformed', () => {
   expect(codeOf(() => parseJson(Buffer.from([0x22, 0xff, 0xfe, 0x22]), 4))).toBe('malformed-json');
 });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import http from 'node:http';
+import net from 'node:net';
 import { z } from 'zod';
 import { operation, type Operation } from '../../../src/api/operation.ts';
 import { nothing } from '../../../src/api/values.ts';
@@ -203,4 +204,22 @@ describe('security', () => {
     expect(await codeOf(post('/enroll', '{}'))).toBe('authentication-required');
     expect(await codeOf(post('/enroll', '{"joinToken":"sga_x"}'))).toBe('join-token-unknown');
   });
+});
+
+test('who is still sending a refused body gets the whole answer, and its connection stays until it has sent', async () => {
+  const length = 100_000;
+  const socket = net.connect(service.port, '127.0.0.1').setEncoding('latin1');
+  let answered = '';
+  let ended = false;
+  const end = new Promise<void>((resolve) => socket.once('end', () => resolve(void (ended = true))));
+  const whole = new Promise<void>((resolve) => socket.on('data', (part: string) => (answered += part).endsWith('}') && resolve()));
+  socket.write(`POST /echo/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`);
+  await whole;
+  expect(answered).toMatch(/^HTTP\/1\.1 413 /);
+  // Time for a closing to arrive, if there were one.
+  await get('/tagged');
+  expect(ended).toBe(false);
+  socket.write(Buffer.alloc(length, ' '));
+  await end;
+  socket.destroy();
 });
