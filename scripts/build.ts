@@ -17,6 +17,7 @@ function build(): void {
   const wanted = fingerprint(root, ['src', 'prisma', 'prisma.config.ts', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json']);
   generate();
   if (readStamp() === wanted) return;
+  process.stderr.write('compiling src/: some seconds, and again only when it changes\n');
   const fresh = `${dist}.${process.pid}`;
   const compiled = spawnSync(process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json', '--outDir', fresh], { cwd: root, stdio: 'inherit' });
   if (compiled.status !== 0) {

@@ -9,6 +9,7 @@ import { createMetrics } from './core/metrics.ts';
 import { createSystemRandom } from './core/random.ts';
 import type { Config } from './config/schema.ts';
 import type { Context } from './context.ts';
+import { createAdminTokenCache } from './admins/token-cache.ts';
 import { ensureBootstrapToken } from './admin/bootstrap-token.ts';
 import { fileBarriers } from './admin/fault-barriers.ts';
 import { bootstrapAuthority } from './authorities/bootstrap.ts';
@@ -98,6 +99,7 @@ async function open(config: Config, warnings: readonly string[], log: Logger, cl
   closers.push(() => publisher.close());
   const ctx: Context = {
     config, db, ownerDb, keyStore: first.keyStore, sealer: first.sealer, authorities, profiles, signals,
+    adminTokens: createAdminTokenCache({ db, clock }),
     commits: createCommitQueue({ db, log, metrics, barrier, config }),
     joinTokens: createJoinTokenQueue({ db, config }),
     presentations: createPresentationQueue({ db, config }),

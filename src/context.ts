@@ -1,3 +1,4 @@
+import type { AdminTokenCache } from './admins/token-cache.ts';
 import type { Barrier } from './core/barrier.ts';
 import type { Clock } from './core/clock.ts';
 import type { Logger } from './core/log.ts';
@@ -32,6 +33,8 @@ export interface Context {
   readonly authorities: Authorities;
   readonly profiles: Profiles;
   readonly signals: RevocationSignals;
+  /** API tokens, kept for a second. */
+  readonly adminTokens: AdminTokenCache;
   /** Group commit of certificates. */
   readonly commits: CommitQueue;
   /** Looks up join tokens, batched. */

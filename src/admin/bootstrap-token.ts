@@ -1,12 +1,12 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { StartupError } from '../core/errors.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Random } from '../core/random.ts';
+import { makeAdminToken } from '../admins/secret.ts';
 import { appendAudit } from '../audit/append.ts';
 import { insertAdminToken, hasAdminToken } from '../db/admin-tokens.ts';
 import { inTransaction, type Db } from '../db/client.ts';
-import { makeAdminToken } from '../http/admin-token.ts';
 
 /** Name of the file in the data folder that holds the first admin token. */
 export const BOOTSTRAP_TOKEN_FILE = 'bootstrap-admin-token';
@@ -42,7 +42,9 @@ export async function ensureBootstrapToken(needs: Needs): Promise<{ file: string
 function writeSecretFile(file: string, content: string): void {
   try {
     mkdirSync(path.dirname(file), { recursive: true });
-    const handle = openSync(`${file}.new`, 'w', 0o600);
+    // A leftover of a killed run might be readable by others.
+    rmSync(`${file}.new`, { force: true });
+    const handle = openSync(`${file}.new`, 'wx', 0o600);
     try {
       writeSync(handle, content);
       fsyncSync(handle);

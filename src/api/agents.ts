@@ -1,11 +1,10 @@
 import { z } from 'zod';
 import { operation } from './operation.ts';
-import { email, id, nothing, optional, page, paging, plain, queryInteger, seconds, text, time, timeIn } from './values.ts';
+import { email, id, name, nothing, optional, page, paging, plain, queryInteger, seconds, text, time, timeIn } from './values.ts';
 
 export const AGENT_STATES = ['proposed', 'active', 'suspended', 'retired'] as const;
 export const RISK_CLASSES = ['minimal', 'limited', 'high'] as const;
 
-const agentName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be 1 to 63 lower-case letters, digits and dashes, not starting with a dash');
 const environment = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'must be 1 to 32 lower-case letters, digits and dashes');
 const profile = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'must be the name of a profile');
 const dnsName = plain(253).min(1).transform((name) => name.toLowerCase());
@@ -25,7 +24,7 @@ const registration = {
 /** Body of a registration. Without an owner the agent is only proposed. */
 export const registerAgentBody = z.strictObject({
   ...registration,
-  name: agentName,
+  name,
   ownerEmail: optional(email),
   riskClass: registration.riskClass.default('limited'),
   environment: registration.environment.default('production'),
@@ -37,7 +36,7 @@ export type RegisterAgentBody = z.output<typeof registerAgentBody>;
 export const changeAgentBody = z
   .strictObject({
     ...registration,
-    name: optional(agentName),
+    name: optional(name),
     ownerEmail: optional(email),
     purpose: optional(registration.purpose),
     riskClass: optional(registration.riskClass),

@@ -26,6 +26,7 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorMeaning>> = {
   'authentication-required': { status: 401, title: 'Authentication is required', next: 'Send `Authorization: Bearer <token>`.' },
   'invalid-credential': { status: 401, title: 'The credential is not accepted', next: 'Use a credential that exists, has not expired and was not revoked.' },
   'permission-denied': { status: 403, title: 'The credential does not permit this', next: 'Use a credential whose role has the permission named in `detail`.' },
+  'last-admin-token': { status: 409, title: 'It is the last usable admin token', next: 'Make another API token of role admin first, and revoke this one with it.' },
   'client-certificate-required': { status: 401, title: 'A client certificate is required', next: 'Connect to the mutual TLS listener with the certificate and key of an enrolled instance.' },
   'client-certificate-untrusted': { status: 401, title: 'The client certificate is not one of ours', next: 'Enroll with a join token to get a certificate of this authority.' },
   'client-certificate-expired': { status: 401, title: 'The client certificate has expired', next: 'Enroll again with a new join token; renew earlier next time (see `renewal` of the certificate answer).' },
@@ -68,6 +69,7 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorMeaning>> = {
   'instance-quarantined': { status: 403, title: 'The instance is quarantined', next: 'A copied key is suspected: an operator releases or revokes the instance.' },
   'instance-revoked': { status: 403, title: 'The instance is revoked', next: 'Enroll a new instance with a new join token.' },
   'instance-state-conflict': { status: 409, title: 'The state of the instance does not allow this', next: 'Read the instance and its state first.' },
+  'finding-not-found': { status: 404, title: 'There is no such finding', next: 'Check the finding id; findings are deleted some time after they were resolved.' },
   // issuing, renewing, revoking
   'issuance-stopped': { status: 403, title: 'Issuing is stopped', next: 'An operator stopped issuing for this agent, profile, issuer or everything: ask them.' },
   'issuer-unavailable': { status: 503, title: 'No issuer can sign this now', next: 'Try again after Retry-After; if it stays, an operator must rotate the issuer.' },

@@ -1,3 +1,4 @@
+import { createAdminToken, listAdminTokens, revokeAdminToken } from './admin-tokens.ts';
 import { activateAgent, changeAgent, getAgent, listAgents, registerAgent, resumeAgent, retireAgent, suspendAgent } from './agents.ts';
 import { getTrustBundle, listAuthorities, rolloverRoot, rotateAuthority } from './authorities.ts';
 import {
@@ -8,7 +9,7 @@ import { createJoinToken, listJoinTokens } from './join-tokens.ts';
 import {
   getCompleteCrl, getCrlShard, getErrorsDocument, getHealth, getIssuerCertificate, getMetrics, getOcsp, getReadiness, getSpiffeBundle, getTrustBundlePem, postOcsp,
 } from './public.ts';
-import { listAudit, listFindings, listJobs } from './records.ts';
+import { listAudit, listFindings, listJobs, resolveFinding } from './records.ts';
 import { getStatus, listStatuses } from './status.ts';
 
 /** The closed list of operations by id: all there is on the wire. http/routes.ts must have a row for each to compile. */
@@ -19,7 +20,8 @@ export const OPERATIONS = {
   issueCertificate, renewCertificate, listCertificates, getCertificate, revokeCertificate, holdCertificate, releaseCertificate, revokeAgentCertificates,
   getStatus, listStatuses,
   listAuthorities, rotateAuthority, rolloverRoot, getTrustBundle,
-  listAudit, listJobs, listFindings,
+  createAdminToken, listAdminTokens, revokeAdminToken,
+  listAudit, listJobs, listFindings, resolveFinding,
   getCompleteCrl, getCrlShard, getIssuerCertificate, postOcsp, getOcsp, getTrustBundlePem, getSpiffeBundle,
   getErrorsDocument, getHealth, getReadiness, getMetrics,
 };

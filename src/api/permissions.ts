@@ -14,9 +14,12 @@ export const PERMISSIONS = [
   'status:read',
   'authorities:read',
   'authorities:manage',
+  'admin-tokens:read',
+  'admin-tokens:manage',
   'audit:read',
   'jobs:read',
   'findings:read',
+  'findings:resolve',
 ] as const;
 export type Permission = (typeof PERMISSIONS)[number];
 
@@ -28,13 +31,13 @@ export type TokenRole = (typeof TOKEN_ROLES)[number];
 export type Role = TokenRole | 'enrollment' | 'agent' | 'anonymous';
 
 const READ: readonly Permission[] = ['public', 'agents:read', 'join-tokens:read', 'certificates:read', 'status:read', 'authorities:read', 'jobs:read', 'findings:read'];
-const OPERATE: readonly Permission[] = [...READ, 'agents:write', 'agents:suspend', 'agents:retire', 'join-tokens:create', 'certificates:revoke'];
+const OPERATE: readonly Permission[] = [...READ, 'agents:write', 'agents:suspend', 'agents:retire', 'join-tokens:create', 'certificates:revoke', 'findings:resolve'];
 
 /** What each role is permitted. Nobody but the holder of a join token enrolls; nobody but the holder of a certificate renews it. */
 export const ROLE_PERMISSIONS: Readonly<Record<Role, ReadonlySet<Permission>>> = {
-  admin: new Set<Permission>([...OPERATE, 'authorities:manage', 'audit:read']),
+  admin: new Set<Permission>([...OPERATE, 'authorities:manage', 'admin-tokens:read', 'admin-tokens:manage', 'audit:read']),
   operator: new Set<Permission>(OPERATE),
-  auditor: new Set<Permission>([...READ, 'audit:read']),
+  auditor: new Set<Permission>([...READ, 'admin-tokens:read', 'audit:read']),
   'relying-party': new Set<Permission>(['public', 'status:read']),
   enrollment: new Set<Permission>(['public', 'certificates:issue']),
   agent: new Set<Permission>(['public', 'certificates:renew', 'status:read']),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { operation } from './operation.ts';
-import { id, nothing, optional, page, paging, plain, queryInteger, serial, time, timeIn } from './values.ts';
+import { id, nothing, optional, page, paging, plain, queryInteger, serial, text, time, timeIn } from './values.ts';
 
 /** An audit event: number, and its canonical record. */
 export const auditEvent = z.object({
@@ -42,7 +42,7 @@ export type ListAuditQuery = z.output<typeof listAuditQuery>;
 export const listAudit = operation({
   id: 'listAudit', method: 'get', path: '/v1/audit', tag: 'audit', summary: 'Read the audit log in order; the cursor never misses an event',
   permission: 'audit:read', params: nothing, query: listAuditQuery, body: nothing, consumes: [], creates: false,
-  responses: { 200: { description: 'One page of events by ascending number. Its `nextCursor` is always there: ask again later for what follows.', contentTypes: ['application/json'], schema: page(auditEvent) } },
+  responses: { 200: { description: 'One page of events by ascending number. A page may be empty before the end of the log: follow `nextCursor`, which is always there. At the end it is the cursor that was sent: ask again later for what follows.', contentTypes: ['application/json'], schema: page(auditEvent) } },
   errors: ['cursor-invalid', 'cursor-mismatch', 'serial-malformed'],
 });
 
@@ -84,4 +84,10 @@ export const listFindings = operation({
   permission: 'findings:read', params: nothing, query: listFindingsQuery, body: nothing, consumes: [], creates: false,
   responses: { 200: { description: 'One page of findings, oldest first.', contentTypes: ['application/json'], schema: page(finding) } },
   errors: ['cursor-invalid', 'cursor-mismatch'],
+});
+export const resolveFinding = operation({
+  id: 'resolveFinding', method: 'post', path: '/v1/findings/{findingId}/resolve', tag: 'findings', summary: 'Close a finding: somebody has looked at it; an instance in quarantine stays there',
+  permission: 'findings:resolve', params: z.strictObject({ findingId: id }), query: nothing, body: z.strictObject({ reason: optional(text(500)) }), consumes: ['application/json'], creates: false,
+  responses: { 200: { description: 'The finding.', contentTypes: ['application/json'], schema: finding } },
+  errors: ['finding-not-found'],
 });

@@ -9,6 +9,9 @@ export const optional = <T extends z.ZodType>(schema: T) => z.exactOptional(sche
 /** A ULID. */
 export const id = z.string().regex(/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/, 'must be an id: 26 characters of Crockford base 32').meta({ description: 'ULID', examples: ['01KAMV3W5QZ3C1D6X2G7R8S9TB'] });
 
+/** A name that programs and people use for a thing. */
+export const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be 1 to 63 lower-case letters, digits and dashes, not starting with a dash');
+
 /** A serial as it is sent: what is malformed is told apart later (`serial-malformed`). */
 export const serial = z.string().min(1).max(128).meta({ description: 'serial number, 40 hexadecimal digits' });
 

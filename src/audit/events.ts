@@ -19,12 +19,12 @@ export interface Origin {
 
 export type AuditKind =
   | 'authority.created' | 'authority.prepared' | 'authority.activated' | 'authority.retired' | 'authority.cross-signed' | 'authority.responder-renewed' | 'authority.tls-renewed'
-  | 'admin-token.created'
+  | 'admin-token.created' | 'admin-token.revoked'
   | 'agent.registered' | 'agent.changed' | 'agent.activated' | 'agent.suspended' | 'agent.resumed' | 'agent.retired'
   | 'instance.quarantined' | 'instance.released' | 'instance.revoked'
   | 'join-token.created' | 'join-token.cleared'
   | 'certificate.issued' | 'certificate.renewed' | 'certificate.revoked' | 'certificate.held' | 'certificate.released' | 'certificate.displaced'
-  | 'finding.raised'
+  | 'finding.raised' | 'finding.resolved'
   | 'crl.published'
   | 'request.denied'
   | 'partition.created' | 'partition.dropped' | 'records.cleared';

@@ -37,7 +37,7 @@ async function renewResponder(ctx: ResponderContext, origin: Origin, issuer: Aut
   return changeAuthority(ctx, origin, now, async ({ tx, records }) => {
     // Another replica may have been first, or the issuer may have been retired meanwhile.
     if (!dueResponders(ctx.config, records, now).some((candidate) => candidate.id === issuer.id)) return [];
-    await retireAll(tx, select(records, 'ocsp').filter((old) => old.issuerId === issuer.id).map((old) => old.id));
+    await retireAll(tx, select(records, 'ocsp').filter((old) => old.issuerId === issuer.id).map((old) => old.id), now);
     await insertAuthorities(tx, [responder]);
     return [madeEvent('authority.responder-renewed', responder)];
   });

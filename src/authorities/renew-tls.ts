@@ -31,7 +31,7 @@ export async function renewTlsIfDue(ctx: TlsContext, origin: Origin): Promise<bo
     const current = tlsPlan(ctx.config, latest, now);
     // Made under an issuer that was switched meanwhile, or from names that were: the next run decides anew.
     if (current === undefined || current.issuer.id !== plan.issuer.id || current.replaces !== plan.replaces) return [];
-    await retireAll(tx, select(latest, 'tls').map((old) => old.id));
+    await retireAll(tx, select(latest, 'tls').map((old) => old.id), now);
     await insertAuthorities(tx, [tls]);
     return [madeEvent('authority.tls-renewed', tls)];
   });

@@ -1,8 +1,11 @@
 import type { AuditEvent, Origin } from '../audit/events.ts';
-import { hasLeafPast, liveAuthorities, lockIssuance, moveAuthority, retireAll, type AuthorityRecord } from '../db/authorities.ts';
-import type { Profiles } from '../profiles/profile.ts';
+import { liveAuthorities, lockIssuance, moveAuthority, retireAll, type AuthorityRecord } from '../db/authorities.ts';
+import { MAX_LEAF_SECONDS, type Profiles } from '../profiles/profile.ts';
 import { changeAuthority, select, type AuthorityContext } from './change.ts';
 import type { AuthorityConfig } from './templates.ts';
+
+/** A replica may sign under an issuer that was replaced until it has seen the switch: seconds later. An hour leaves no doubt. */
+const SWITCH_SECONDS = 3_600;
 
 export interface RetireContext extends AuthorityContext {
   readonly config: AuthorityConfig & { readonly crlIntervalSeconds: number; readonly crlValiditySeconds: number };
@@ -32,17 +35,23 @@ export function deadBefore(ctx: Pick<RetireContext, 'config' | 'profiles'>, now:
   return new Date(now.getTime() - Math.max(ctx.profiles.longestGraceSeconds, listedSeconds) * 1000);
 }
 
+/**
+ * When the last leaf of an issuer is over at the latest, by the calendar alone: no certificate is looked at, however many there are. By the bound on all
+ * profiles, because what was issued yesterday may come from a longer profile than there is today.
+ */
+function lastLeafEnds(retiringAt: Date, issuerEnds: Date): Date {
+  return new Date(Math.min(retiringAt.getTime() + (SWITCH_SECONDS + MAX_LEAF_SECONDS) * 1000, issuerEnds.getTime()));
+}
+
 async function retireIssuer(ctx: RetireContext, origin: Origin, issuer: AuthorityRecord, now: Date): Promise<boolean> {
-  const dead = deadBefore(ctx, now);
-  // A replica may have signed under it until it saw the switch; and the switch itself must be as old as the lists.
-  if (issuer.retiringAt === null || issuer.retiringAt > dead || (await hasLeafPast(ctx.db, issuer.id, dead))) return false;
+  if (issuer.retiringAt === null || lastLeafEnds(issuer.retiringAt, issuer.notAfter) > deadBefore(ctx, now)) return false;
   return changeAuthority(ctx, origin, now, async ({ tx, records }) => {
     const signed = records.filter((record) => record.issuerId === issuer.id);
     if (select(signed, 'tls').length > 0) return [];
-    // Asked again with no batch in flight: whatever comes later finds the issuer retired.
+    // No batch is in flight: whatever comes later finds the issuer retired.
     await lockIssuance(tx);
-    if ((await hasLeafPast(tx, issuer.id, dead)) || !(await moveAuthority(tx, issuer.id, 'retiring', 'retired', now))) return [];
-    await retireAll(tx, signed.map((record) => record.id));
+    if (!(await moveAuthority(tx, issuer.id, 'retiring', 'retired', now))) return [];
+    await retireAll(tx, signed.map((record) => record.id), now);
     return [retiredEvent(issuer)];
   });
 }
@@ -52,7 +61,7 @@ async function retireRoot(ctx: RetireContext, origin: Origin, root: AuthorityRec
     if (select(records, 'issuing').some((issuer) => issuer.issuerId === root.id)) return [];
     if (!(await moveAuthority(tx, root.id, 'retiring', 'retired', now))) return [];
     const crosses = select(records, 'cross').filter((cross) => cross.issuerId === root.id || cross.ski.equals(root.ski));
-    await retireAll(tx, crosses.map((cross) => cross.id));
+    await retireAll(tx, crosses.map((cross) => cross.id), now);
     return [retiredEvent(root)];
   });
 }

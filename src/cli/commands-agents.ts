@@ -2,8 +2,10 @@ import * as agents from '../api/agents.ts';
 import * as instances from '../api/instances.ts';
 import * as joinTokens from '../api/join-tokens.ts';
 import type { Operation } from '../api/operation.ts';
+import * as records from '../api/records.ts';
 import { present, required, text, texts, UsageError, wholeNumber, type CliContext, type Command, type CommandInput, type Options } from './command.ts';
-import { show, writeFileAtomic } from './output.ts';
+import { show } from './output.ts';
+import { createSecret, SECRET_HELP, SECRET_OPTIONS } from './secret-answer.ts';
 
 const string = { type: 'string' } as const;
 const many = { type: 'string', multiple: true } as const;
@@ -41,7 +43,7 @@ function registrationOf(input: CommandInput): Record<string, unknown> {
 }
 
 /** A command that calls one operation on one thing and shows the answer. */
-function onOne(name: string, parameter: string, operation: Operation, summary: string, body?: { options: Options; help: Record<string, string>; of: (input: CommandInput) => unknown }): Command {
+export function onOne(name: string, parameter: string, operation: Operation, summary: string, body?: { options: Options; help: Record<string, string>; of: (input: CommandInput) => unknown }): Command {
   return {
     name,
     usage: `<${parameter}>${body ? ' [options]' : ''}`,
@@ -122,27 +124,18 @@ export const AGENT_COMMANDS: Command[] = [
   onOne('instance quarantine', 'instanceId', instances.quarantineInstance, 'Put an instance into quarantine', why),
   onOne('instance release', 'instanceId', instances.releaseInstance, 'Release an instance from quarantine', why),
   onOne('instance revoke', 'instanceId', instances.revokeInstance, 'Revoke an instance and its certificates', code),
+  onOne('finding resolve', 'findingId', records.resolveFinding, 'Close a finding: somebody has looked at it', why),
   {
     name: 'join-token create',
     usage: '<agentId> [--ttl <seconds>] [--source <cidr>] [--out <file>]',
     summary: 'Make a single-use join token; it is shown on a terminal or written to a 0600 file, once',
     example: 'signet join-token create 01KAMV3W5QZ3C1D6X2G7R8S9TB --ttl 600 --out ./join-token',
     positionals: ['agentId'],
-    options: { ttl: string, source: many, 'key-hash': string, out: string },
-    help: { ttl: 'life, seconds', source: 'address or CIDR block the enrollment must come from, may be repeated', 'key-hash': 'SHA-256 of the only public key that may enroll, hexadecimal', out: 'file for the token, made with mode 0600' },
+    options: { ttl: string, source: many, 'key-hash': string, ...SECRET_OPTIONS },
+    help: { ttl: 'life, seconds', source: 'address or CIDR block the enrollment must come from, may be repeated', 'key-hash': 'SHA-256 of the only public key that may enroll, hexadecimal', ...SECRET_HELP },
     async run(cli, input) {
-      const file = text(input, 'out');
-      if (file === undefined && cli.io.out.isTTY !== true) throw new UsageError('a join token is a secret: give --out <file>, or run on a terminal');
-      const client = await cli.connect();
       const body = present({ ttlSeconds: wholeNumber(input, 'ttl'), sourceCidrs: texts(input, 'source'), boundKeyHash: text(input, 'key-hash') });
-      const answer = await client.call(joinTokens.createJoinToken, { params: { agentId: input.positionals[0] ?? '' }, body });
-      const created = JSON.parse(answer.text) as { token: string };
-      if (file === undefined) {
-        show(cli, answer.text);
-        return;
-      }
-      writeFileAtomic(file, `${created.token}\n`, 0o600);
-      show(cli, JSON.stringify({ ...created, token: undefined, file }));
+      await createSecret(cli, input, 'a join token', (client) => client.call(joinTokens.createJoinToken, { params: { agentId: input.positionals[0] ?? '' }, body }));
     },
   },
   {

@@ -31,7 +31,8 @@ function onSerial(name: string, operation: Operation, summary: string, withReaso
   };
 }
 
-function lister(name: string, operation: Operation, summary: string, filters: readonly string[], columns: readonly string[]): Command {
+/** A command that shows a list; `filters` are members of the operation's query. */
+export function lister(name: string, operation: Operation, summary: string, filters: readonly string[], columns: readonly string[]): Command {
   return {
     name,
     usage: filters.length > 0 ? '[filters]' : '',

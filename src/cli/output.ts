@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import type { CliContext } from './command.ts';
 
@@ -39,7 +39,9 @@ function table(items: Record<string, unknown>[], columns: readonly string[]): st
 export function writeFileAtomic(file: string, content: string, mode: number): void {
   mkdirSync(path.dirname(file), { recursive: true });
   const temporary = `${file}.new`;
-  const handle = openSync(temporary, 'w', mode);
+  // A leftover of a killed run might be readable by others.
+  rmSync(temporary, { force: true });
+  const handle = openSync(temporary, 'wx', mode);
   try {
     writeSync(handle, content);
     fsyncSync(handle);

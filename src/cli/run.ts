@@ -2,11 +2,12 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { ApiError, createApiClient } from '../client/api-client.ts';
 import { fetchTrustBundle, FingerprintMismatch } from '../client/first-contact.ts';
+import { ADMIN_COMMANDS } from './commands-admin.ts';
 import { AGENT_COMMANDS } from './commands-agents.ts';
 import { CERTIFICATE_COMMANDS } from './commands-certificates.ts';
 import { UsageError, type CliContext, type CliIo, type Command, type Options } from './command.ts';
 
-export const COMMANDS: readonly Command[] = [...AGENT_COMMANDS, ...CERTIFICATE_COMMANDS];
+export const COMMANDS: readonly Command[] = [...AGENT_COMMANDS, ...CERTIFICATE_COMMANDS, ...ADMIN_COMMANDS];
 
 /** Exit codes, documented in `signet help`. */
 const EXIT = { ok: 0, refused: 1, usage: 64, unavailable: 69 } as const;
@@ -23,11 +24,15 @@ const ENVIRONMENT = `Environment:
 Exit codes: 0 done, 1 refused by the server, 64 wrong use, 69 server not reached or not trusted.`;
 
 /** Runs one command of the API side. Returns the exit code; answers go to `io.out`, errors with what to do next to `io.err`. */
-export async function runCli(argv: readonly string[], io: CliIo, localHelp: string): Promise<number> {
+export async function runCli(given: readonly string[], io: CliIo, localHelp: string): Promise<number> {
+  const argv = given[0] === 'help' ? [...given.slice(1), '--help'] : given;
   const command = COMMANDS.find((candidate) => candidate.name.split(' ').every((word, i) => argv[i] === word));
   if (!command) {
-    const asked = argv.length === 0 || argv[0] === 'help' || argv[0] === '--help' || argv[0] === '-h';
-    (asked ? io.out : io.err).write(`${asked ? '' : `signet: there is no command "${argv.slice(0, 2).join(' ')}"\n\n`}${overview(localHelp)}`);
+    const words = argv.filter((word) => word !== '--help' && word !== '-h');
+    const related = COMMANDS.filter(({ name }) => name.startsWith(`${words[0]} `));
+    const asked = words.length === 0 || (words.length === 1 && words.length < argv.length && related.length > 0);
+    const help = related.length > 0 ? `${listOf(related)}\n` : overview(localHelp);
+    (asked ? io.out : io.err).write(`${asked ? '' : `signet: there is no command "${words.slice(0, 2).join(' ')}"\n\n`}${help}`);
     return asked ? EXIT.ok : EXIT.usage;
   }
   try {
@@ -93,17 +98,30 @@ function explain(io: CliIo, command: Command, error: unknown): number {
     if (error.problem) io.err.write(`  next: ${error.problem.next}\n  request id: ${error.problem.requestId}\n`);
     return EXIT.refused;
   }
-  const message = error instanceof Error ? error.message : 'failed';
-  io.err.write(`signet ${command.name}: ${message}\n`);
+  io.err.write(`signet ${command.name}: ${messageOf(error)}\n`);
+  if ('path' in (Object(error) as object)) {
+    io.err.write('  next: check that the file is there and that you may read it (or write it)\n');
+    return EXIT.usage;
+  }
   if (error instanceof FingerprintMismatch) io.err.write('  next: compare the fingerprint with the one Signet printed at its start\n');
   else io.err.write('  next: check that Signet runs and that the addresses are right (signet help)\n');
   return EXIT.unavailable;
 }
 
+/** What went wrong, with the reason that `fetch` hides in its cause. A failed connection to several addresses has a code, but no message. */
+function messageOf(error: unknown): string {
+  const { message, code, cause } = Object(error) as { message?: string; code?: string; cause?: unknown };
+  const said = message || code || 'failed';
+  return cause === undefined ? said : `${said}: ${messageOf(cause)}`;
+}
+
+function listOf(commands: readonly Command[]): string {
+  const width = Math.max(...commands.map((command) => command.name.length));
+  return commands.map((command) => `  ${command.name.padEnd(width)}  ${command.summary}`).join('\n');
+}
+
 function overview(localHelp: string): string {
-  const width = Math.max(...COMMANDS.map((command) => command.name.length));
-  const list = COMMANDS.map((command) => `  ${command.name.padEnd(width)}  ${command.summary}`).join('\n');
-  return `signet <command> [--help] [--json]\n\n${list}\n\nOn the machine itself:\n${localHelp}\n\n${ENVIRONMENT}\n`;
+  return `signet <command> [--help] [--json]\n\n${listOf(COMMANDS)}\n\nOn the machine itself:\n${localHelp}\n\n${ENVIRONMENT}\n`;
 }
 
 function helpOf(command: Command): string {

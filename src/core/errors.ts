@@ -7,7 +7,7 @@ export const ERROR_CODES = [
   'invalid-request', 'malformed-json', 'json-too-deep', 'body-too-large', 'unsupported-media-type', 'not-found', 'method-not-allowed',
   'cursor-invalid', 'cursor-mismatch', 'idempotency-key-invalid', 'idempotency-key-reused', 'idempotency-in-progress',
   // who asks
-  'authentication-required', 'invalid-credential', 'permission-denied',
+  'authentication-required', 'invalid-credential', 'permission-denied', 'last-admin-token',
   'client-certificate-required', 'client-certificate-untrusted', 'client-certificate-expired', 'client-certificate-revoked', 'client-certificate-held',
   // certificate signing requests
   'csr-malformed', 'csr-too-large', 'csr-signature-invalid', 'csr-extension-unsupported', 'csr-attribute-duplicated', 'csr-ca-requested',
@@ -16,7 +16,7 @@ export const ERROR_CODES = [
   'join-token-unknown', 'join-token-used', 'join-token-expired', 'join-token-wrong-agent', 'join-token-wrong-network', 'join-token-wrong-key',
   // agents and instances
   'agent-not-found', 'agent-name-taken', 'agent-not-active', 'agent-suspended', 'agent-retired', 'agent-state-conflict', 'agent-changed',
-  'owner-required', 'owner-suspended', 'dns-name-reserved', 'instance-not-found', 'instance-quarantined', 'instance-revoked', 'instance-state-conflict',
+  'owner-required', 'owner-suspended', 'dns-name-reserved', 'instance-not-found', 'instance-quarantined', 'instance-revoked', 'instance-state-conflict', 'finding-not-found',
   // issuing, renewing, revoking
   'issuance-stopped', 'issuer-unavailable', 'certificate-superseded', 'certificate-not-found', 'serial-malformed', 'reason-not-allowed', 'hold-conflict',
   'authority-not-found', 'authority-state-conflict',

@@ -14,4 +14,6 @@ export const ADVISORY_LOCK = {
   authorityChanges: 4,
   /** Makers of partitions take turns. */
   partitions: 5,
+  /** Replicas that note the key-encryption key at their first start take turns. */
+  keyEncryptionKey: 6,
 } as const;

@@ -1,4 +1,3 @@
-import { bucketOf } from '../x509/serial.ts';
 import { buffer, bytes, type Db, type Tx } from './client.ts';
 import { COMPLETE } from './crls.ts';
 import { ADVISORY_LOCK, LOCK_CLASS } from './advisory-locks.ts';
@@ -89,22 +88,15 @@ export async function insertAuthorities(tx: Tx, records: readonly AuthorityRecor
 
 /** Moves one certificate from a state to the next; false when it was not in that state. */
 export async function moveAuthority(tx: Tx, id: string, from: StoredState, to: StoredState, now: Date): Promise<boolean> {
-  const stamp = to === 'active' ? { activatedAt: now } : to === 'retiring' ? { retiringAt: now } : {};
+  const stamp = to === 'active' ? { activatedAt: now } : to === 'retiring' ? { retiringAt: now } : to === 'retired' ? { retiredAt: now } : {};
   const { count } = await tx.authorityCertificate.updateMany({ where: { id, state: from }, data: { state: to, ...stamp } });
   return count === 1;
 }
 
 /** Retires certificates whatever state they are in; returns how many were not retired before. */
-export async function retireAll(tx: Tx, ids: readonly string[]): Promise<number> {
-  const { count } = await tx.authorityCertificate.updateMany({ where: { id: { in: [...ids] }, state: { not: 'retired' } }, data: { state: 'retired' } });
+export async function retireAll(tx: Tx, ids: readonly string[], now: Date): Promise<number> {
+  const { count } = await tx.authorityCertificate.updateMany({ where: { id: { in: [...ids] }, state: { not: 'retired' } }, data: { state: 'retired', retiredAt: now } });
   return count;
-}
-
-/** True when the issuer has a leaf whose notAfter lies past `after`. Reads the partitions of that day and later. */
-export async function hasLeafPast(tx: Tx | Db, issuerId: string, after: Date): Promise<boolean> {
-  const [row] = await tx.$queryRaw<{ found: boolean }[]>`
-    SELECT EXISTS (SELECT 1 FROM certificates WHERE issuer_id = ${issuerId} AND bucket >= ${bucketOf(after)} AND not_after > ${after}) AS found`;
-  return row?.found ?? true;
 }
 
 /** True when every list of the issuer has been published at least once. */

@@ -6,6 +6,8 @@ import { bucketOfSerial } from '../x509/serial.ts';
 export interface CertificateCommit {
   kind: 'enroll' | 'renew';
   agentId: string;
+  /** Version of the registration that policy decided on: the commit refuses another. */
+  agentVersion: number;
   instanceId: string;
   /** Join token to spend, for an enrollment. */
   tokenId: string | null;
@@ -28,11 +30,14 @@ export interface CertificateCommit {
   audit: AuditRow;
 }
 
-/** 'committed', or the error code of what refused this row alone (SQL function commit_certificates). */
+/**
+ * 'committed', or the error code of what refused this row alone (SQL function commit_certificates). 'agent-busy': somebody is changing the agent, to be
+ * tried again; 'registration-changed': policy must decide again.
+ */
 export type CommitVerdict =
   | 'committed' | 'issuance-stopped' | 'agent-not-found' | 'agent-suspended' | 'agent-retired' | 'agent-not-active' | 'owner-suspended' | 'issuer-unavailable'
   | 'join-token-used' | 'instance-quarantined' | 'instance-revoked' | 'certificate-superseded' | 'client-certificate-revoked' | 'client-certificate-held'
-  | 'key-in-use' | 'idempotency-in-progress';
+  | 'key-in-use' | 'idempotency-in-progress' | 'agent-busy' | 'registration-changed';
 
 const hex = (value: Uint8Array): string => `\\x${buffer(value).toString('hex')}`;
 
@@ -42,6 +47,7 @@ export async function commitCertificates(db: Db, rows: readonly CertificateCommi
     i: index + 1,
     kind: row.kind,
     agent_id: row.agentId,
+    agent_version: row.agentVersion,
     instance_id: row.instanceId,
     key_reuse: row.keyReuse,
     bucket: bucketOfSerial(row.serial),

@@ -1,4 +1,5 @@
 import { bytes, type Tx } from './client.ts';
+import { findingView, type FindingView } from './views/findings.ts';
 
 export interface NewFinding {
   id: string;
@@ -17,4 +18,11 @@ export async function insertFinding(tx: Tx, finding: NewFinding): Promise<void> 
 /** Closes the open findings of an instance: an operator has looked and decided. */
 export async function resolveFindings(tx: Tx, instanceId: string, now: Date): Promise<void> {
   await tx.finding.updateMany({ where: { instanceId, resolvedAt: null }, data: { resolvedAt: now } });
+}
+
+/** Closes one finding; `resolved` is false when it was closed before. Undefined when there is none. */
+export async function resolveOneFinding(tx: Tx, id: string, now: Date): Promise<{ finding: FindingView; resolved: boolean } | undefined> {
+  const { count } = await tx.finding.updateMany({ where: { id, resolvedAt: null }, data: { resolvedAt: now } });
+  const row = await tx.finding.findUnique({ where: { id } });
+  return row ? { finding: findingView(row), resolved: count === 1 } : undefined;
 }

@@ -1,4 +1,5 @@
 import type { KeyEncryptionKey, KeystoreKey } from './generated/client.ts';
+import { ADVISORY_LOCK, LOCK_CLASS } from './advisory-locks.ts';
 import { buffer, bytes, inTransaction, type Db } from './client.ts';
 
 /** What tells one key-encryption key from another. The key itself is never stored. */
@@ -18,7 +19,8 @@ export interface SealedKeyRow {
   algorithm: string;
   purpose: string;
   spki: Buffer;
-  sealedPkcs8: Buffer;
+  /** Null when the key was destroyed: its last certificate is long retired. */
+  sealedPkcs8: Buffer | null;
   kekId: string;
   createdAt: Date;
 }
@@ -31,7 +33,7 @@ const toKekRow = (row: KeyEncryptionKey): KekRow => ({
   createdAt: row.createdAt,
 });
 
-const toSealedKeyRow = (row: KeystoreKey): SealedKeyRow => ({ ...row, spki: buffer(row.spki), sealedPkcs8: buffer(row.sealedPkcs8) });
+const toSealedKeyRow = (row: KeystoreKey): SealedKeyRow => ({ ...row, spki: buffer(row.spki), sealedPkcs8: row.sealedPkcs8 && buffer(row.sealedPkcs8) });
 
 /** The key-encryption key this database is sealed under, or undefined before the first start. */
 export async function findKek(db: Db): Promise<KekRow | undefined> {
@@ -42,7 +44,7 @@ export async function findKek(db: Db): Promise<KekRow | undefined> {
 /** Stores `kek` unless there is one already; returns the one that rules. Replicas that start at the same instant get the same answer. */
 export function establishKek(db: Db, kek: KekRow): Promise<KekRow> {
   return inTransaction(db, async (tx) => {
-    await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtext('signet:key_encryption_keys'))`;
+    await tx.$executeRaw`SELECT pg_advisory_xact_lock(${LOCK_CLASS}::int, ${ADVISORY_LOCK.keyEncryptionKey}::int)`;
     const existing = await tx.keyEncryptionKey.findFirst({ orderBy: { createdAt: 'asc' } });
     if (existing !== null) return toKekRow(existing);
     await tx.keyEncryptionKey.create({
@@ -53,7 +55,7 @@ export function establishKek(db: Db, kek: KekRow): Promise<KekRow> {
 }
 
 /** Stores a sealed private key. Durable when the promise resolves. */
-export async function insertSealedKey(db: Db, key: SealedKeyRow): Promise<void> {
+export async function insertSealedKey(db: Db, key: SealedKeyRow & { sealedPkcs8: Buffer }): Promise<void> {
   await db.keystoreKey.create({ data: { ...key, spki: bytes(key.spki), sealedPkcs8: bytes(key.sealedPkcs8) } });
 }
 
@@ -62,3 +64,17 @@ export async function findSealedKey(db: Db, id: string): Promise<SealedKeyRow | 
   const row = await db.keystoreKey.findUnique({ where: { id } });
   return row === null ? undefined : toSealedKeyRow(row);
 }
+
+/**
+ * Destroys the private keys of issuers, responders and TLS certificates whose every certificate was retired before `retiredBefore`; the rows stay, for
+ * the certificates that name them. Returns how many.
+ */
+export const destroyRetiredKeys = (db: Db, retiredBefore: Date): Promise<number> =>
+  db.$executeRaw`
+    UPDATE keystore_keys k SET sealed_pkcs8 = NULL WHERE k.sealed_pkcs8 IS NOT NULL AND k.purpose IN ('issuing', 'ocsp', 'tls')
+      AND EXISTS (SELECT 1 FROM authority_certificates a WHERE a.key_id = k.id)
+      AND NOT EXISTS (SELECT 1 FROM authority_certificates a WHERE a.key_id = k.id AND (a.state <> 'retired' OR a.retired_at IS NULL OR a.retired_at >= ${retiredBefore}))`;
+
+/** Deletes keys made before `madeBefore` that never got a certificate: their maker was second, or was stopped. Returns how many. */
+export const deleteUnusedKeys = (db: Db, madeBefore: Date): Promise<number> =>
+  db.$executeRaw`DELETE FROM keystore_keys k WHERE k.created_at < ${madeBefore} AND NOT EXISTS (SELECT 1 FROM authority_certificates a WHERE a.key_id = k.id)`;

@@ -17,6 +17,8 @@ export interface PresentedCertificate {
   agentName: string;
   agentState: string;
   agentProfile: string;
+  /** Version of the registration as it was read. */
+  agentVersion: number;
   dnsNames: string[];
   ttlCapSeconds: number | null;
   ownerId: string | null;
@@ -43,6 +45,7 @@ interface Row {
   agent_name: string;
   agent_state: string;
   agent_profile: string;
+  agent_version: number;
   dns_names: string[];
   ttl_cap_seconds: number | null;
   owner_id: string | null;
@@ -87,6 +90,7 @@ function stored(row: Row): PresentedCertificate {
     agentName: row.agent_name,
     agentState: row.agent_state,
     agentProfile: row.agent_profile,
+    agentVersion: row.agent_version,
     dnsNames: row.dns_names,
     ttlCapSeconds: row.ttl_cap_seconds,
     ownerId: row.owner_id,

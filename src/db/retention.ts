@@ -38,6 +38,37 @@ export const deleteJobRuns = (db: Db, before: Date): Promise<number> =>
 export const deleteFeedEvents = (db: Db, before: Date): Promise<number> =>
   inChunks(() => db.$executeRaw`DELETE FROM feed_events WHERE at < ${before} AND n IN (SELECT n FROM feed_events ORDER BY n LIMIT ${CHUNK})`);
 
+/** Findings that were resolved before. */
+export const deleteFindings = (db: Db, resolvedBefore: Date): Promise<number> =>
+  inChunks(() => db.$executeRaw`DELETE FROM findings WHERE id IN (SELECT id FROM findings WHERE resolved_at < ${resolvedBefore} ORDER BY resolved_at LIMIT ${CHUNK})`);
+
+/**
+ * Instances that have not changed since `unchangedSince`, have no certificate left and no open finding: nothing can be renewed from them, so nothing of
+ * theirs comes back. Walks all instances by id, chunk by chunk: an index on what changes at each renewal would cost more than this walk.
+ */
+export async function deleteDeadInstances(db: Db, unchangedSince: Date): Promise<number> {
+  let total = 0;
+  for (let after = ''; ; ) {
+    const [chunk] = await db.$queryRaw<{ last: string | null; dead: string[] }[]>`
+      SELECT max(c.id) AS last, coalesce(array_agg(c.id) FILTER (WHERE c.updated_at < ${unchangedSince}), '{}') AS dead
+      FROM (SELECT id, updated_at FROM instances WHERE id > ${after} ORDER BY id LIMIT ${CHUNK}) c`;
+    if (!chunk?.last) return total;
+    if (chunk.dead.length > 0) {
+      total += await db.$executeRaw`
+        DELETE FROM instances i WHERE i.id = ANY (${chunk.dead}) AND i.updated_at < ${unchangedSince}
+          AND NOT EXISTS (SELECT 1 FROM certificates c WHERE c.instance_id = i.id)
+          AND NOT EXISTS (SELECT 1 FROM findings f WHERE f.instance_id = i.id AND f.resolved_at IS NULL)`;
+    }
+    after = chunk.last;
+  }
+}
+
+/** True when a stored answer's time is over. */
+export async function hasOverdueIdempotencyRecords(db: Db, now: Date): Promise<boolean> {
+  const [row] = await db.$queryRaw<{ found: boolean }[]>`SELECT EXISTS (SELECT 1 FROM idempotency_records WHERE expires_at < ${now}) AS found`;
+  return row?.found === true;
+}
+
 /** thisUpdate of the oldest list that is still published; undefined when one was never published. */
 export async function oldestList(db: Db): Promise<Date | undefined> {
   const [row] = await db.$queryRaw<{ missing: boolean; oldest: Date | null }[]>`

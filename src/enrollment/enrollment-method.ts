@@ -29,5 +29,7 @@ export type EnrollmentEvidence = { tokenId: string; agent: AgentRecord } | { tok
  * `owner-suspended` for an agent that may not enroll.
  */
 export interface EnrollmentMethod {
+  /** The id under which uses of a credential are recorded, or undefined for one that has no such form. Says nothing of its being good. */
+  idOf(credential: string): string | undefined;
   verify(ctx: EnrollmentContext, request: EnrollmentRequest): Promise<EnrollmentEvidence>;
 }

@@ -1,9 +1,10 @@
 /** The catalogue of enrollment methods: exactly one of each name, all of them on. */
 import type { EnrollmentMethod } from './enrollment-method.ts';
+import { parseJoinToken } from './join-token/secret.ts';
 import { verifyJoinToken } from './join-token/verify.ts';
 
 export const enrollmentMethods = {
-  'join-token': { verify: verifyJoinToken },
+  'join-token': { idOf: (credential) => parseJoinToken(credential)?.id, verify: verifyJoinToken },
 } as const satisfies Record<string, EnrollmentMethod>;
 
 export type { EnrollmentEvidence, EnrollmentMethod, EnrollmentRequest } from './enrollment-method.ts';

@@ -1,10 +1,10 @@
 import { timingSafeEqual } from 'node:crypto';
+import { parseAdminToken } from '../admins/secret.ts';
 import { SignetError } from '../core/errors.ts';
 import type { Context } from '../context.ts';
-import { findAdminToken, touchAdminToken, type AdminTokenRecord } from '../db/admin-tokens.ts';
+import { adminTokenState, touchAdminToken } from '../db/admin-tokens.ts';
 import type { Origin } from '../audit/events.ts';
 import { authenticateClient } from '../issuance/client-certificate.ts';
-import { parseAdminToken } from './admin-token.ts';
 import type { Caller } from './handler.ts';
 
 /**
@@ -14,11 +14,9 @@ import type { Caller } from './handler.ts';
  */
 export type Authentication = 'none' | 'admin' | 'enrollment' | 'client-certificate' | 'relying-party-or-admin';
 
-/** How long a token found in the database is believed (a revoked token works this much longer at most). */
-const TOKEN_CACHE_MS = 1_000;
-const TOKEN_CACHE_ENTRIES = 1_000;
 /** Uses of a token are noted at most this often by one process. */
 const TOUCH_INTERVAL_MS = 60_000;
+const TOUCHED_ENTRIES = 1_000;
 
 export const ANONYMOUS: Caller = { kind: 'anonymous', id: 'anonymous', role: 'anonymous' };
 /** Somebody with a client certificate that the use case will judge. */
@@ -29,28 +27,15 @@ export interface Authenticator {
   byToken(authorization: string | undefined, now: Date): Promise<Caller>;
 }
 
-/** Judges API tokens; keeps those it found for a second. */
-export function createAuthenticator(ctx: Pick<Context, 'db' | 'clock' | 'log'>): Authenticator {
-  const cache = new Map<string, { atMs: number; record: Promise<AdminTokenRecord | undefined> }>();
+/** Judges API tokens. */
+export function createAuthenticator(ctx: Pick<Context, 'db' | 'adminTokens' | 'clock' | 'log'>): Authenticator {
   const touched = new Map<string, number>();
-
-  function lookUp(id: string): Promise<AdminTokenRecord | undefined> {
-    const nowMs = ctx.clock.monotonicMs();
-    const known = cache.get(id);
-    if (known && nowMs - known.atMs < TOKEN_CACHE_MS) return known.record;
-    if (cache.size >= TOKEN_CACHE_ENTRIES) cache.clear();
-    const record = findAdminToken(ctx.db, id);
-    cache.set(id, { atMs: nowMs, record });
-    // Only what was found stays: unknown ids and failures are looked up anew.
-    record.then((found) => found ?? cache.delete(id), () => cache.delete(id));
-    return record;
-  }
 
   function noteUse(id: string, now: Date): void {
     const nowMs = ctx.clock.monotonicMs();
     const last = touched.get(id);
     if (last !== undefined && nowMs - last < TOUCH_INTERVAL_MS) return;
-    if (touched.size >= TOKEN_CACHE_ENTRIES) touched.clear();
+    if (touched.size >= TOUCHED_ENTRIES) touched.clear();
     touched.set(id, nowMs);
     touchAdminToken(ctx.db, id, now).catch((error: unknown) => ctx.log.warn({ err: error, adminToken: id }, 'could not note the use of an API token'));
   }
@@ -60,9 +45,9 @@ export function createAuthenticator(ctx: Pick<Context, 'db' | 'clock' | 'log'>):
       const credential = bearer(authorization);
       if (credential === undefined) throw new SignetError('authentication-required', 'this needs an API token: Authorization: Bearer sga_…');
       const parsed = parseAdminToken(credential);
-      const record = parsed && (await lookUp(parsed.id));
+      const record = parsed && (await ctx.adminTokens.find(parsed.id));
       const known = record !== undefined && timingSafeEqual(record.secretHash, parsed!.secretHash);
-      if (!known || record.revokedAt !== null || (record.expiresAt !== null && record.expiresAt <= now)) {
+      if (!known || adminTokenState(record, now) !== 'active') {
         throw new SignetError('invalid-credential', 'the API token is not known, has expired or was revoked');
       }
       noteUse(record.id, now);

@@ -83,7 +83,7 @@ function idempotencyOf(ctx: Context, request: ApiRequest<unknown, unknown, unkno
   return { route, key, bodyHash, expiresAt: new Date(now.getTime() + ctx.config.idempotencyTtlSeconds * 1000) };
 }
 
-function renderIssued(ctx: Context, request: Pick<ApiRequest, 'accept'>, issued: IssuedCertificate): Answer {
+function renderIssued(ctx: Context, request: Pick<ApiRequest, 'accept' | 'idempotencyKey'>, issued: IssuedCertificate): Answer {
   const certificate = encodePem('CERTIFICATE', issued.der);
   const chain = ctx.authorities
     .snapshot()
@@ -91,7 +91,7 @@ function renderIssued(ctx: Context, request: Pick<ApiRequest, 'accept'>, issued:
     .map((der) => encodePem('CERTIFICATE', der))
     .join('');
   const serial = issued.serial.toString('hex');
-  const headers = { location: `/v1/certificates/${serial}` };
+  const headers = { location: `/v1/certificates/${serial}`, ...(issued.replayed && request.idempotencyKey !== undefined ? { 'idempotency-replayed': 'true' } : {}) };
   if (request.accept?.includes(PEM_CHAIN)) return { status: 201, bytes: Buffer.from(certificate + chain, 'latin1'), contentType: PEM_CHAIN, headers };
 
   // Names as the certificate has them: the profile may have changed since an answer that is given again.

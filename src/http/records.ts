@@ -1,3 +1,4 @@
+import { resolveFinding } from '../agents/resolve-finding.ts';
 import type * as api from '../api/records.ts';
 import type { AuditAnswer, FindingAnswer, JobAnswer } from '../api/records.ts';
 import { listAuditViews, type AuditView } from '../db/views/audit.ts';
@@ -11,7 +12,7 @@ import type { HandlerOf } from './handler.ts';
 export const audit: HandlerOf<typeof api.listAudit> = async (ctx, { query }) => {
   const { cursor, limit, serial, ...filters } = query;
   const where = { ...filters, ...(serial === undefined ? {} : { serial: parseSerial(serial) }) };
-  const { items, nextCursor } = await listAuditViews(ctx.db, where, { cursor, limit: pageSize(ctx, limit) });
+  const { items, nextCursor } = await listAuditViews(ctx.db, where, { cursor, limit: pageSize(ctx, limit), scanMax: ctx.config.auditScanMax });
   return ok({ items: items.map(renderEvent), nextCursor });
 };
 
@@ -27,6 +28,10 @@ export const findings: HandlerOf<typeof api.listFindings> = async (ctx, { query 
   const { items, nextCursor } = await listFindingViews(ctx.db, filters, { cursor, limit: pageSize(ctx, limit) });
   return ok({ items: items.map(renderFinding), nextCursor });
 };
+
+/** POST /v1/findings/{findingId}/resolve */
+export const resolve: HandlerOf<typeof api.resolveFinding> = async (ctx, { origin, params, body, now }) =>
+  ok(renderFinding(await resolveFinding(ctx, origin, params.findingId, { reason: body.reason, now })));
 
 const renderEvent = (event: AuditView): AuditAnswer => ({ ...event, n: String(event.n), at: iso(event.at), serial: event.serial?.toString('hex') ?? null });
 

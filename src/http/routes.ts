@@ -1,5 +1,6 @@
 import type { Operation } from '../api/operation.ts';
 import { OPERATIONS, type OperationId } from '../api/operations.ts';
+import * as adminTokens from './admin-tokens.ts';
 import * as agents from './agents.ts';
 import * as authorities from './authorities.ts';
 import * as certificates from './certificates.ts';
@@ -58,9 +59,14 @@ const TABLE: { readonly [Id in OperationId]: Columns<(typeof OPERATIONS)[Id]> } 
   rolloverRoot: { on: api, as: 'admin', rate: 'change', body: 'json', handler: authorities.rollover },
   getTrustBundle: { on: ['api', 'mtls', 'status'], as: 'none', rate: 'read', body: 'none', handler: trustBundle.getTrustBundle },
 
+  createAdminToken: { on: api, as: 'admin', rate: 'change', body: 'json', handler: { creating: adminTokens.create } },
+  listAdminTokens: { on: api, as: 'admin', rate: 'read', body: 'none', handler: adminTokens.list },
+  revokeAdminToken: { on: api, as: 'admin', rate: 'change', body: 'json', handler: adminTokens.revoke },
+
   listAudit: { on: api, as: 'admin', rate: 'read', body: 'none', handler: records.audit },
   listJobs: { on: api, as: 'admin', rate: 'read', body: 'none', handler: records.jobs },
   listFindings: { on: api, as: 'admin', rate: 'read', body: 'none', handler: records.findings },
+  resolveFinding: { on: api, as: 'admin', rate: 'change', body: 'json', handler: records.resolve },
 
   getCompleteCrl: { on: statusDoor, as: 'none', rate: 'status', body: 'none', handler: crl.getCompleteCrl, lean: true },
   getCrlShard: { on: statusDoor, as: 'none', rate: 'status', body: 'none', handler: crl.getCrlShard, lean: true },

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Barrier } from '../core/barrier.ts';
 import { SignetError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
@@ -10,6 +11,11 @@ import { asServiceError, isRetryable } from '../db/errors.ts';
 /** A verdict, or 'unknown' when the database went away with the answer: the certificate is not handed out, and may be asked for again. */
 export type CommitOutcome = CommitVerdict | 'unknown';
 export type CommitQueue = Batcher<CertificateCommit, CommitOutcome>;
+
+/** An agent that is being changed is asked for again, a little later each time: about five seconds in all. */
+const BUSY_ATTEMPTS = 30;
+const BUSY_STEP_MS = 10;
+const BUSY_MAX_MS = 250;
 
 interface Needs {
   db: Db;
@@ -41,9 +47,12 @@ export function createCommitQueue(needs: Needs): CommitQueue {
   });
   return {
     async submit(row) {
-      const outcome = await batcher.submit(row);
-      if (outcome instanceof RowFault) throw outcome.fault;
-      return outcome;
+      for (let attempt = 1; ; attempt++) {
+        const outcome = await batcher.submit(row);
+        if (outcome instanceof RowFault) throw outcome.fault;
+        if (outcome !== 'agent-busy' || attempt === BUSY_ATTEMPTS) return outcome;
+        await sleep(Math.min(BUSY_STEP_MS * attempt, BUSY_MAX_MS));
+      }
     },
     depth: () => batcher.depth(),
   };

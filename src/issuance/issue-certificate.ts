@@ -18,7 +18,7 @@ import type { CertificateIntent } from '../x509/tbs.ts';
 import { issuerFacts, shardOf } from './issuer-facts.ts';
 import { askedFor, type AskedFor } from './csr-rules.ts';
 import type { CommitOutcome } from './commit-queue.ts';
-import { outcomeUnknown, refusal } from './refusal.ts';
+import { outcomeUnknown, refusal, RegistrationChanged } from './refusal.ts';
 
 /** Everything that was decided about who asks, before a certificate is made. */
 export interface IssueRequest {
@@ -47,6 +47,8 @@ export interface IssuedCertificate {
   notBefore: Date;
   notAfter: Date;
   issuedAt: Date;
+  /** The stored answer of an earlier request, given again. */
+  replayed: boolean;
 }
 
 /**
@@ -124,6 +126,7 @@ export async function issueCertificate(ctx: Context, origin: Origin, request: Is
     notBefore: intent.notBefore,
     notAfter: intent.notAfter,
     issuedAt: now,
+    replayed: false,
   };
 }
 
@@ -170,7 +173,7 @@ function commitOf(ctx: Context, origin: Origin, request: IssueRequest, signed: {
     },
   });
   return {
-    kind, agentId: registration.agentId, instanceId, tokenId, source: origin.source, oldSerial, keyReuse: profile.keyReuse && kind === 'renew',
+    kind, agentId: registration.agentId, agentVersion: registration.version, instanceId, tokenId, source: origin.source, oldSerial, keyReuse: profile.keyReuse && kind === 'renew',
     serial: certificate.serial, issuerId, profile: profile.name, shard, generation, keyHash: csr.publicKey.keyHash, der,
     notBefore: certificate.notBefore, notAfter: certificate.notAfter, issuedAt: now, idempotency: request.idempotency, audit,
   };
@@ -194,6 +197,7 @@ const isSame = (a: Extension, b: Extension | undefined): boolean => a.oid === b?
 
 async function refused(ctx: Context, verdict: Exclude<CommitOutcome, 'committed'>, agentId: string, keyHash: Buffer): Promise<SignetError> {
   if (verdict === 'unknown') return outcomeUnknown();
+  if (verdict === 'agent-busy' || verdict === 'registration-changed') return new RegistrationChanged();
   if (verdict !== 'key-in-use') return refusal(verdict);
   return keyRefusal(await findPublicKey(ctx.db, keyHash), agentId);
 }

@@ -1,7 +1,7 @@
 import { SignetError } from '../core/errors.ts';
 import type { CommitOutcome } from './commit-queue.ts';
 
-type Refusal = Exclude<CommitOutcome, 'committed' | 'unknown'> | 'key-blocked' | 'key-not-fresh';
+type Refusal = Exclude<CommitOutcome, 'committed' | 'unknown' | 'agent-busy' | 'registration-changed'> | 'key-blocked' | 'key-not-fresh';
 
 const DETAIL: Record<Refusal, string> = {
   'issuance-stopped': 'issuing is stopped for this agent, profile or issuer; an operator must lift the stop',
@@ -31,4 +31,11 @@ export const outcomeUnknown = (): SignetError =>
 export function refusal(verdict: Refusal): SignetError {
   const retry = verdict === 'issuer-unavailable' || verdict === 'idempotency-in-progress' ? { retryAfterSeconds: 1 } : {};
   return new SignetError(verdict, DETAIL[verdict], retry);
+}
+
+/** The registration was changed between policy's decision and the commit: decide again. What the caller sees only if that goes on and on. */
+export class RegistrationChanged extends SignetError {
+  constructor() {
+    super('overloaded', 'the registration of the agent is being changed; try again', { retryAfterSeconds: 1 });
+  }
 }

@@ -8,7 +8,7 @@ import { displaceSuccessor } from './displace-successor.ts';
 import { profileOf } from './enroll-agent.ts';
 import { assertIssuable, issueCertificate, type IssuedCertificate, type IssueRequest } from './issue-certificate.ts';
 import { replayedSerial, replayIssuance, type IssuanceIdempotency } from './replay.ts';
-import { refusal } from './refusal.ts';
+import { RegistrationChanged, refusal } from './refusal.ts';
 
 export interface RenewRequest {
   /** DER of the certificate shown in the TLS handshake. */
@@ -49,6 +49,7 @@ export async function renewCertificate(ctx: Context, origin: Origin, request: Re
       ctx.metrics.renewed.inc({ profile: issued.profile });
       return issued;
     } catch (error) {
+      if (error instanceof RegistrationChanged && attempt < MAX_ATTEMPTS) continue;
       // The tip moved between the look and the commit: another renewal of this certificate won, and the rules say what that means.
       const lostRace = error instanceof SignetError && LOST_RACE.includes(error.code);
       if (!lostRace || attempt >= MAX_ATTEMPTS || !(await tipMoved(ctx, origin, client, request))) throw error;
@@ -91,7 +92,7 @@ function renewalOf(
   }
   return {
     kind: 'renew',
-    registration: { agentId: client.agentId, agentName: client.agentName, dnsNames: client.dnsNames, ttlCapSeconds: client.ttlCapSeconds ?? undefined },
+    registration: { agentId: client.agentId, version: client.agentVersion, agentName: client.agentName, dnsNames: client.dnsNames, ttlCapSeconds: client.ttlCapSeconds ?? undefined },
     profile,
     csr,
     asked: { ttlSeconds: request.ttlSeconds, dnsNames: request.dnsNames },

@@ -29,6 +29,7 @@ export async function replayIssuance(ctx: Pick<Context, 'db'>, serial: Uint8Arra
     notBefore: stored.notBefore,
     notAfter: stored.notAfter,
     issuedAt: stored.issuedAt,
+    replayed: true,
   };
 }
 

@@ -1,9 +1,13 @@
-import type { Origin } from '../audit/events.ts';
 import type { Context } from '../context.ts';
-import { deleteIdempotencyRecords } from '../db/retention.ts';
+import { deleteIdempotencyRecords, hasOverdueIdempotencyRecords } from '../db/retention.ts';
+import type { Job } from './job.ts';
 import { recordCleared } from './records-cleared.ts';
 
-/** Deletes stored answers whose time is over; sealed secrets among them. */
-export async function clearIdempotencyRecords(ctx: Context, origin: Origin): Promise<void> {
-  await recordCleared(ctx, origin, 'idempotency_records', await deleteIdempotencyRecords(ctx.db, ctx.clock.now()));
-}
+/**
+ * Deletes stored answers whose time is over. It looks twice a minute, because sealed secrets are among them: their time (`idempotencySecretTtlSeconds`, 9
+ * minutes at most) and the wait for this job stay below 10 minutes.
+ */
+export const clearIdempotencyRecords: Pick<Job, 'run' | 'isDue'> = {
+  isDue: (ctx) => hasOverdueIdempotencyRecords(ctx.db, ctx.clock.now()),
+  run: async (ctx: Context, origin) => recordCleared(ctx, origin, 'idempotency_records', await deleteIdempotencyRecords(ctx.db, ctx.clock.now())),
+};

@@ -5,6 +5,8 @@ import type { KeyAlgorithm } from '../x509/algorithms.ts';
 /** What the registration says of the agent now. */
 export interface Registration {
   agentId: string;
+  /** Grows with every change of the registration. */
+  version: number;
   agentName: string;
   dnsNames: readonly string[];
   ttlCapSeconds: number | undefined;

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import type { KeyAlgorithm } from '../x509/algorithms.ts';
 
 const SECONDS_PER_DAY = 86_400;
-/** A serial's bucket and the partitions made ahead bound how long a leaf may live (config `partitionDaysAhead`). */
-const MAX_LEAF_SECONDS = 7 * SECONDS_PER_DAY;
+/** Longest life any profile may give a leaf, whatever its file says. */
+export const MAX_LEAF_SECONDS = 7 * SECONDS_PER_DAY;
 /** RFC 9608 §4: noRevAvail belongs on certificates that die before a revocation would have been noticed. */
 const MAX_UNREVOCABLE_SECONDS = 600;
 

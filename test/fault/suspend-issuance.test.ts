@@ -5,7 +5,7 @@ import { runSql } from '../support/postgres.ts';
 import { enroll, ok, outcome, renew, startFleet, type Fleet, type Identity, type Replica } from '../support/fault/fleet.ts';
 import { expectVerdicts, expectWhole, GOOD, HELD, REVOKED, storedOf, type Verdict } from '../support/fault/judge.ts';
 import { makeKeyAndCsr } from '../support/fault/keys.ts';
-import { obstructFeed, obstructKey, stuckOrDone } from '../support/fault/sessions.ts';
+import { heldBackOrDone, obstructFeed, obstructKey, stuckOrDone } from '../support/fault/sessions.ts';
 
 const LONG = 60_000;
 const steps = (way: string): BarrierName[] => BARRIERS.filter((name) => name.startsWith(`${way}:`));
@@ -96,7 +96,7 @@ describe.each(AGENT_STOPS)('$does during an enrollment', (stop) => {
     const stopped = carryOut(stop, it);
     await stuckOrDone(fleet.database, 1, stopped);
     const answer = it.begin();
-    await stuckOrDone(fleet.database, 2, answer);
+    await heldBackOrDone(answer);
     await obstacle.remove();
 
     await stopped;
@@ -112,7 +112,7 @@ test.each(['suspend:state-changed', 'suspend:before-commit'] as const)('a suspen
   const stopped = carryOut(suspend, it);
   await stopping.barriers.reached(step);
   const answer = it.begin();
-  await stuckOrDone(fleet.database, 1, answer);
+  await heldBackOrDone(answer);
   stopping.barriers.release(step);
 
   await stopped;

@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-const eventsOf = async (agentId: string) => (await listAuditViews(database.db, { agentId }, { cursor: undefined, limit: 100 })).items;
+const eventsOf = async (agentId: string) => (await listAuditViews(database.db, { agentId }, { cursor: undefined, limit: 100, scanMax: 1000 })).items;
 const hex = (serial: Buffer) => serial.toString('hex');
 
 test('an agent with an owner is active at once; its registration is recorded, and no address stands in the event', async () => {

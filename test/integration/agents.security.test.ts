@@ -43,7 +43,7 @@ async function commitOf(agentId: string): Promise<CertificateCommit> {
   const hash = createHash('sha256').update(serial).digest();
   const instanceId = ulid(FIXED_NOW, random);
   return {
-    kind: 'enroll', agentId, instanceId, tokenId, source: null, oldSerial: null, keyReuse: false, serial, issuerId: ISSUER, profile: 'agent', shard: 0, generation: 1,
+    kind: 'enroll', agentId, agentVersion: 1, instanceId, tokenId, source: null, oldSerial: null, keyReuse: false, serial, issuerId: ISSUER, profile: 'agent', shard: 0, generation: 1,
     keyHash: hash, der: serial, notBefore: FIXED_NOW, notAfter, issuedAt: FIXED_NOW, idempotency: null,
     audit: encodeAuditEvent({ random }, OPERATOR, FIXED_NOW, { kind: 'certificate.issued', outcome: 'success', agentId, instanceId, serial }),
   };

@@ -6,7 +6,7 @@ import { createSystemRandom } from '../../src/core/random.ts';
 import { inTransaction } from '../../src/db/client.ts';
 import { insertAdminToken } from '../../src/db/admin-tokens.ts';
 import type { TokenRole } from '../../src/api/permissions.ts';
-import { makeAdminToken } from '../../src/http/admin-token.ts';
+import { makeAdminToken } from '../../src/admins/secret.ts';
 import { createClient, jsonOf, type Reply } from '../support/https-client.ts';
 import { expectRefused, unchanged, type Refusal } from '../support/refusals.ts';
 import { makeKeyAndCsr } from '../support/fault/keys.ts';
@@ -161,7 +161,7 @@ describe('Idempotency-Key:', () => {
     const [one, other] = [makeKeyAndCsr().csr, makeKeyAndCsr().csr];
     const first = await enroll(one)();
     expect(first.status).toBe(201);
-    await refuse({ status: 409, code: 'join-token-used', says: /has been used/ }, enroll(other));
+    await refuse({ status: 422, code: 'idempotency-key-reused', says: /another request/ }, enroll(other));
     expect(jsonOf<{ serial: string }>(await unchanged(service.database, enroll(one))).serial).toBe(jsonOf<{ serial: string }>(first).serial);
   });
 });

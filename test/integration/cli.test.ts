@@ -106,6 +106,22 @@ describe('signet', () => {
     expect(spawnSync('openssl', ['verify', '-x509_strict', '-CAfile', 'trust-bundle.pem', '-untrusted', 'chain.pem', 'certificate.pem'], { cwd: path.join(folder, 'before'), encoding: 'utf8' }).stdout).toContain('OK');
   }, LONG);
 
+  test('an API token: made into a 0600 file, used, listed, revoked; the last admin token stays', () => {
+    expect(run(['admin-token', 'create', '--name', 'ci', '--role', 'auditor'])).toMatchObject({ code: 64, err: expect.stringContaining('--out') as unknown as string });
+    const made = json(['admin-token', 'create', '--name', 'ci', '--role', 'auditor', '--ttl', '600', '--out', 'ci-token']);
+    expect(made).not.toHaveProperty('token');
+    expect(fs.statSync(path.join(folder, 'ci-token')).mode & 0o777).toBe(0o600);
+    const asAuditor = { SIGNET_TOKEN_FILE: 'ci-token' };
+    expect(run(['admin-token', 'list'], asAuditor).out).toMatch(new RegExp(`^${made['id']} +ci +auditor +active`, 'm'));
+    expect(run(['admin-token', 'create', '--name', 'more', '--role', 'admin', '--out', 'more'], asAuditor)).toMatchObject({ code: 1, err: expect.stringContaining('admin-tokens:manage') as unknown as string });
+    expect(fs.existsSync(path.join(folder, 'more'))).toBe(false);
+    expect(json(['admin-token', 'revoke', String(made['id'])])).toMatchObject({ state: 'revoked' });
+    expect(run(['admin-token', 'list'], asAuditor).code).toBe(1);
+    const [first] = json(['admin-token', 'list'])['items'] as unknown as { id: string; name: string }[];
+    expect(first?.name).toBe('bootstrap');
+    expect(run(['admin-token', 'revoke', String(first?.id)])).toMatchObject({ code: 1, err: expect.stringContaining('next: Make another API token') as unknown as string });
+  }, LONG);
+
   test('lists and records for people and for programs', () => {
     expect(run(['agent', 'list']).out).toMatch(/^ID +NAME +STATE/);
     expect(json(['audit', 'list', '--limit', '5'])).toHaveProperty('items');

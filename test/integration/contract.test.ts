@@ -89,10 +89,17 @@ test('the life of an agent, operation by operation', async () => {
   expect(renewed).toMatchObject({ generation: 2, instanceId, agentId });
   expect(read(issuedCertificate, await ask(agent, 'renewCertificate', {}, renewal)).serial).toBe(renewed.serial);
 
-  await ask(admin, 'holdCertificate', { serial: renewed.serial });
-  await ask(admin, 'releaseCertificate', { serial: renewed.serial });
-  const revoked = await ask(admin, 'revokeCertificate', { serial: renewed.serial }, { json: { reason: 'keyCompromise' } });
-  expect((await ask(admin, 'revokeCertificate', { serial: renewed.serial }, { json: { reason: 'superseded' } })).body).toEqual(revoked.body);
+  // Asked again with another key before the successor was ever shown: a finding.
+  const displacing = read(issuedCertificate, await ask(agent, 'renewCertificate', {}, { json: { csr: makeKeyAndCsr().csr } }));
+  const [finding] = jsonOf<{ items: { id: string }[] }>(await ask(admin, 'listFindings', {}, {}, `?instanceId=${instanceId}&open=true`)).items;
+  const resolved = await ask(admin, 'resolveFinding', { findingId: finding?.id ?? '' }, { json: { reason: 'a lost answer' } });
+  expect((await ask(admin, 'resolveFinding', { findingId: finding?.id ?? '' }, { json: {} })).body).toEqual(resolved.body);
+  expect(jsonOf<{ items: unknown[] }>(await ask(admin, 'listFindings', {}, {}, `?instanceId=${instanceId}&open=true`)).items).toEqual([]);
+
+  await ask(admin, 'holdCertificate', { serial: displacing.serial });
+  await ask(admin, 'releaseCertificate', { serial: displacing.serial });
+  const revoked = await ask(admin, 'revokeCertificate', { serial: displacing.serial }, { json: { reason: 'keyCompromise' } });
+  expect((await ask(admin, 'revokeCertificate', { serial: displacing.serial }, { json: { reason: 'superseded' } })).body).toEqual(revoked.body);
 
   await ask(admin, 'listInstances', { agentId });
   await ask(admin, 'getInstance', { instanceId });
@@ -105,6 +112,12 @@ test('the life of an agent, operation by operation', async () => {
 
 test('what operators read and do', async () => {
   for (const id of ['listAudit', 'listJobs', 'listFindings', 'listAuthorities'] as const) await ask(admin, id);
+  const unknown = await admin.send('POST', '/v1/findings/01KAMV3W5QZ3C1D6X2G7R8S9TB/resolve', { json: {} });
+  expect([unknown.status, jsonOf<{ code: string }>(unknown).code]).toEqual([404, 'finding-not-found']);
+  const wanted = { json: { name: 'contract', role: 'auditor', ttlSeconds: 60 }, headers: { 'idempotency-key': 'api-token' } };
+  const { id: tokenId, token } = jsonOf<{ id: string; token: string }>(await ask(admin, 'createAdminToken', {}, wanted));
+  expect((await ask(admin, 'listAdminTokens')).body.includes(token.slice(-43))).toBe(false);
+  await ask(admin, 'revokeAdminToken', { tokenId });
   await ask(admin, 'rolloverRoot');
   // The rollover has prepared an issuer: there is nothing to prepare, and its lists may not be published yet.
   const rotated = await admin.send('POST', '/v1/authorities/rotate', { json: { step: 'prepare' } });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
-import { makeAdminToken } from '../../src/http/admin-token.ts';
+import { createAdminTokenCache } from '../../src/admins/token-cache.ts';
+import { makeAdminToken } from '../../src/admins/secret.ts';
 import { createAuthenticator } from '../../src/http/authenticate.ts';
 import { createDenials, toAuditLog } from '../../src/http/denials.ts';
 import { createOnce } from '../../src/http/idempotency.ts';
@@ -17,10 +18,12 @@ let database: TestDatabase;
 let ctx: Context;
 beforeAll(async () => {
   database = await testDatabase();
+  const clock = { now: () => FIXED_NOW, monotonicMs: () => 0 };
   ctx = {
     db: database.db,
+    adminTokens: createAdminTokenCache({ db: database.db, clock }),
     config: { idempotencyTtlSeconds: 86_400, idempotencySecretTtlSeconds: 600 },
-    clock: { now: () => FIXED_NOW, monotonicMs: () => 0 },
+    clock,
     random: createSystemRandom(),
     log: createLogger('silent'),
     sealer: { seal: (_context: string, plain: Uint8Array) => Buffer.from(plain).reverse(), open: (_context: string, sealed: Uint8Array) => Buffer.from(sealed).reverse() },

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { quarantineInstance, releaseInstance, revokeInstance } from '../../src/agents/instances.ts';
+import { resolveFinding } from '../../src/agents/resolve-finding.ts';
 import { retireAgent } from '../../src/agents/retire.ts';
-import { bytes } from '../../src/db/client.ts';
+import { bytes, inTransaction } from '../../src/db/client.ts';
+import { insertFinding } from '../../src/db/findings.ts';
 import { listAuditViews } from '../../src/db/views/audit.ts';
 import { listFindingViews } from '../../src/db/views/findings.ts';
 import { findInstanceView, listInstanceViews } from '../../src/db/views/instances.ts';
@@ -17,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => database.drop());
 
 const page = { cursor: undefined, limit: 10 };
-const kindsOf = async (instanceId: string) => (await listAuditViews(database.db, { instanceId }, page)).items.map((event) => event.kind);
+const kindsOf = async (instanceId: string) => (await listAuditViews(database.db, { instanceId }, { ...page, scanMax: 1000 })).items.map((event) => event.kind);
 
 test('a quarantine touches one instance only; its release gives back exactly what it held and closes its findings', async () => {
   const { ctx } = fixture;
@@ -46,6 +48,22 @@ test('a quarantine touches one instance only; its release gives back exactly wha
   const serial = suspect.serial.toString('hex');
   expect(await feedOf(database)).toEqual(['instance-quarantined', `held ${serial}`, 'instance-released', `released ${serial}`]);
   expect(await kindsOf(suspect.instanceId)).toEqual(['instance.quarantined', 'certificate.held', 'finding.raised', 'instance.released', 'certificate.released']);
+});
+
+test('a finding of an active instance is closed by itself, once; the instance stays as it is', async () => {
+  const { ctx } = fixture;
+  const leaf = await fixture.enroll(await fixture.register());
+  const id = '01KAMV3W5QZ3C1D6X2G7R8S9TD';
+  await inTransaction(database.db, (tx) => insertFinding(tx, { id, kind: 'successor-displaced', agentId: leaf.agentId, instanceId: leaf.instanceId, serial: leaf.serial, createdAt: after(0) }));
+  const closed = await resolveFinding(ctx, OPERATOR, id, { reason: 'a lost answer', now: after(1) });
+  expect(closed).toMatchObject({ id, kind: 'successor-displaced', serial: leaf.serial, resolvedAt: after(1) });
+  expect(await resolveFinding(ctx, OPERATOR, id, { reason: 'again', now: after(2) })).toEqual(closed);
+  expect((await listFindingViews(database.db, { instanceId: leaf.instanceId }, page)).items).toEqual([closed]);
+  expect((await listAuditViews(database.db, { target: id }, { ...page, scanMax: 1000 })).items).toMatchObject([
+    { kind: 'finding.resolved', agentId: leaf.agentId, instanceId: leaf.instanceId, serial: leaf.serial, detail: { finding: 'successor-displaced', reason: 'a lost answer' } },
+  ]);
+  expect((await findInstanceView(database.db, leaf.instanceId))?.state).toBe('active');
+  await expect(resolveFinding(ctx, OPERATOR, `${id.slice(0, -1)}E`, { reason: undefined, now: after(3) })).rejects.toMatchObject({ code: 'finding-not-found' });
 });
 
 test('an instance is revoked for ever, from quarantine too, and its agent goes on', async () => {

@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Context } from '../../src/context.ts';
+import { configSchema } from '../../src/config/schema.ts';
 import { noBarrier } from '../../src/core/barrier.ts';
 import { takeLease } from '../../src/db/job-runs.ts';
 import { listPartitions } from '../../src/db/partitions.ts';
+import { dailyTimes } from '../../src/jobs/cron.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import { listJobs } from '../../src/jobs/list-jobs.ts';
 import { MAX_ATTEMPTS, runExclusive } from '../../src/jobs/run-exclusive.ts';
@@ -12,6 +14,7 @@ import { startJobs, type RunningJobs } from '../../src/jobs/start-jobs.ts';
 import { bucketOf } from '../../src/x509/serial.ts';
 import { movableClock, openTestAuthority, type MovableClock } from '../support/authority.ts';
 import { FIXED_NOW, testDatabase, type TestDatabase } from '../support/db.ts';
+import { LEAF_AGENT, LEAF_INSTANCE, leafSerial, storeLeaves } from '../support/leaves.ts';
 
 let database: TestDatabase;
 const closing: (() => Promise<unknown>)[] = [];
@@ -176,6 +179,8 @@ describe('schedule', () => {
 
   test('the real schedule: every job runs once on a fresh database and is listed with last and next run', async () => {
     const ctx = await replica();
+    // Without one the job has nothing to do and leaves no run.
+    await ctx.db.$executeRaw`INSERT INTO idempotency_records (caller, route, key, body_hash, status, created_at, expires_at) VALUES ('c', 'r', 'k', '\\x00', 201, ${new Date(0)}, ${new Date(0)})`;
     await start(ctx).tick();
     const listed = await listJobs(ctx);
     expect(listed.map(({ name }) => name)).toEqual(JOBS.map(({ name }) => name));
@@ -227,8 +232,9 @@ describe('jobs', () => {
     expect(states()).toEqual(['active', 'prepared']);
     await day(305);
     expect(states()).toEqual(['retiring', 'active']);
-    await day(306);
-    await day(307);
+    await day(312);
+    expect(states()).toEqual(['retiring', 'active']);
+    await day(313);
     expect(ctx.authorities.snapshot().issuing.map(({ id }) => id)).not.toContain(first);
     expect(states()).toEqual(['active']);
   });
@@ -292,6 +298,90 @@ describe('jobs', () => {
     expect(await cleared(ctx)).toHaveLength(3);
     for (const name of ['clear-idempotency-records', 'clear-public-keys', 'clear-feed']) await run(ctx, name);
     expect(await cleared(ctx)).toHaveLength(3);
+  });
+
+  test('a sealed answer is gone 10 minutes after it was given, whenever the job looks', async () => {
+    const ctx = await replica();
+    const job = JOBS.find(({ name }) => name === 'clear-idempotency-records');
+    if (!job) throw new Error('no job');
+    const { offsets } = dailyTimes(job.cron);
+    const longestWaitMs = Math.max(...offsets.map((offset, i) => (offsets[i + 1] ?? 86_400_000) - offset));
+    expect(configSchema.shape.idempotencySecretTtlSeconds.safeParse(600 - longestWaitMs / 1000 + 1).success).toBe(false);
+    expect(ctx.config.idempotencySecretTtlSeconds * 1000 + longestWaitMs).toBeLessThan(600_000);
+
+    const expiresAt = new Date(FIXED_NOW.getTime() + ctx.config.idempotencySecretTtlSeconds * 1000);
+    await ctx.db.$executeRaw`INSERT INTO idempotency_records (caller, route, key, body_hash, status, sealed, created_at, expires_at) VALUES ('c', 'r', 'k', '\\x00', 201, true, ${FIXED_NOW}, ${expiresAt})`;
+    ctx.clock.set(expiresAt);
+    expect(await job.isDue?.(ctx)).toBe(false);
+    const jobs = start(ctx, [job]);
+    await jobs.tick();
+    ctx.clock.set(new Date(FIXED_NOW.getTime() + 599_000));
+    await jobs.tick();
+    expect(await ctx.db.idempotencyRecord.count()).toBe(0);
+  });
+
+  test('clear-findings: what was resolved long enough ago, never what is open', async () => {
+    const ctx = await replica();
+    const finding = (id: string, resolvedAt: Date | null) => ctx.db.finding.create({ data: { id, kind: 'copied-key', createdAt: FIXED_NOW, resolvedAt } });
+    await finding('open', null);
+    await finding('old', FIXED_NOW);
+    await finding('young', new Date(FIXED_NOW.getTime() + 2 * 86_400_000));
+    ctx.clock.advance(ctx.config.findingRetentionDays + 1);
+    await run(ctx, 'clear-findings');
+    expect((await ctx.db.finding.findMany({ orderBy: { id: 'asc' } })).map(({ id }) => id)).toEqual(['open', 'young']);
+    expect(await cleared(ctx)).toEqual([{ target: 'findings', actorId: 'clear-findings' }]);
+  });
+
+  test('clear-instances: only what has no certificate left, no open finding, and did not change for as long as certificates are kept', async () => {
+    const ctx = await replica();
+    await ctx.db.$executeRaw`INSERT INTO agents (id, name, state, purpose, risk_class, environment, profile, created_at, updated_at) VALUES (${LEAF_AGENT}, 'a', 'proposed', 'p', 'minimal', 'test', 'agent', now(), now())`;
+    const young = new Date(FIXED_NOW.getTime() + 5 * 86_400_000);
+    const instance = (id: string, updatedAt: Date) =>
+      ctx.db.$executeRaw`INSERT INTO instances (id, agent_id, state, generation, tip_serial, enrolled_by, created_at, updated_at) VALUES (${id}, ${LEAF_AGENT}, 'active', 1, '\\x00', 'x', ${FIXED_NOW}, ${updatedAt})`;
+    for (const id of ['dead', 'suspect', LEAF_INSTANCE]) await instance(id, FIXED_NOW);
+    await instance('changed', young);
+    const notAfter = new Date(FIXED_NOW.getTime() + 3_600_000);
+    await storeLeaves(ctx.db, 'issuer', [{ serial: leafSerial(notAfter, 1), notAfter }]);
+    await ctx.db.finding.create({ data: { id: 'f', kind: 'copied-key', instanceId: 'suspect', createdAt: FIXED_NOW } });
+    const left = async () => (await ctx.db.instance.findMany({ orderBy: { id: 'asc' } })).map(({ id }) => id);
+    ctx.clock.advance(ctx.config.certificateRetentionDays);
+    await run(ctx, 'clear-instances');
+    expect(await left()).toHaveLength(4);
+    ctx.clock.advance(1);
+    await run(ctx, 'clear-instances');
+    expect(await left()).toEqual([LEAF_INSTANCE, 'changed', 'suspect']);
+    expect(await cleared(ctx)).toEqual([{ target: 'instances', actorId: 'clear-instances' }]);
+    await ctx.db.certificate.deleteMany();
+    await ctx.db.finding.updateMany({ data: { resolvedAt: young } });
+    await run(ctx, 'clear-instances');
+    expect(await left()).toEqual(['changed']);
+  });
+
+  test('clear-authority-keys: destroys the key of a responder a day after it was retired, and keys without a certificate; what signs goes on', async () => {
+    const ctx = await replica();
+    const keys = () => ctx.db.keystoreKey.findMany({ orderBy: { createdAt: 'asc' } });
+    const orphan = await ctx.keyStore.generate('ecdsa-p256', 'ocsp');
+    ctx.clock.advance(4);
+    await run(ctx, 'rotate-responders');
+    const retired = await ctx.db.authorityCertificate.findFirstOrThrow({ where: { kind: 'ocsp', state: 'retired' } });
+    expect(retired.retiredAt).toEqual(ctx.clock.now());
+    await run(ctx, 'clear-authority-keys');
+    expect((await keys()).map(({ id }) => id)).not.toContain(orphan.id);
+    expect((await keys()).every(({ sealedPkcs8 }) => sealedPkcs8 !== null)).toBe(true);
+
+    ctx.clock.advance(1.1);
+    const young = await ctx.keyStore.generate('ecdsa-p256', 'ocsp');
+    await run(ctx, 'clear-authority-keys');
+    expect((await keys()).filter(({ sealedPkcs8 }) => sealedPkcs8 === null).map(({ id }) => id)).toEqual([retired.keyId]);
+    expect((await keys()).map(({ id }) => id)).toContain(young.id);
+    expect(await cleared(ctx)).toEqual(Array(2).fill({ target: 'keystore_keys', actorId: 'clear-authority-keys' }));
+    await run(ctx, 'clear-authority-keys');
+    expect(await cleared(ctx)).toHaveLength(2);
+
+    const afresh = await replica(ctx.clock);
+    await expect(afresh.keyStore.open(retired.keyId)).rejects.toMatchObject({ code: 'internal', message: expect.stringContaining('was destroyed') });
+    await run(afresh, 'publish-crls');
+    expect(await ctx.db.crl.count({ where: { number: 1n } })).toBe(2);
   });
 
   test('clear-job-runs: the newest run of a job stays, however old', async () => {

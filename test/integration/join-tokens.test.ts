@@ -39,7 +39,7 @@ test('a join token is shown once, stored as a hash, recorded, and leads to its a
   expect(Buffer.from(stored.secretHash)).toEqual(createHash('sha256').update(secret).digest());
   expect(await verify(token, { agentId: agent.id })).toEqual({ tokenId: id, agent });
 
-  const { items } = await listAuditViews(database.db, { target: id }, { cursor: undefined, limit: 5 });
+  const { items } = await listAuditViews(database.db, { target: id }, { cursor: undefined, limit: 5, scanMax: 1000 });
   expect(items).toMatchObject([{ kind: 'join-token.created', agentId: agent.id, detail: { sourceCidrs: ['127.0.0.0/8'], boundKeyHash: KEY.toString('hex') } }]);
   const events = await database.db.auditEvent.findMany();
   expect(events.some(({ event }) => Buffer.from(event).includes(secret))).toBe(false);

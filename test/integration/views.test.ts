@@ -123,13 +123,13 @@ test('a cursor of another list or other filters is refused', async () => {
   const cursor = nextCursor ?? '';
   expect(await codeOf(listAgentViews(database.db, { state: 'active' }, { cursor, ...page }))).toBe('cursor-mismatch');
   expect(await codeOf(listCertificateViews(database.db, {}, { cursor, ...page }))).toBe('cursor-mismatch');
-  expect(await codeOf(listAuditViews(database.db, {}, { cursor, limit: 1 }))).toBe('cursor-mismatch');
+  expect(await codeOf(listAuditViews(database.db, {}, { cursor, limit: 1, scanMax: 1000 }))).toBe('cursor-mismatch');
   expect(await codeOf(listAgentViews(database.db, {}, { cursor: 'x', ...page }))).toBe('cursor-invalid');
 });
 
 test('the audit log is filtered by every column, and its cursor moves past what the filters hide', async () => {
   const [alpha, beta, gamma] = agents;
-  const list = async (filters: Parameters<typeof listAuditViews>[1]) => (await listAuditViews(database.db, filters, { cursor: undefined, limit: 100 })).items;
+  const list = async (filters: Parameters<typeof listAuditViews>[1]) => (await listAuditViews(database.db, filters, { cursor: undefined, limit: 100, scanMax: 1000 })).items;
   const everything = await list({});
   expect(everything.map((event) => Number(event.n))).toEqual(everything.map((_, i) => i + 1));
   expect((await list({ agentId: alpha.id })).map((event) => event.kind)).toEqual(['agent.registered']);
@@ -142,17 +142,48 @@ test('the audit log is filtered by every column, and its cursor moves past what 
   expect(await list({ until: after(1) })).toHaveLength(1);
   expect(await list({ after: everything.length - 1 })).toHaveLength(1);
 
-  const none = await listAuditViews(database.db, { kind: 'crl.published' }, { cursor: undefined, limit: 5 });
+  const none = await listAuditViews(database.db, { kind: 'crl.published' }, { cursor: undefined, limit: 5, scanMax: 1000 });
   expect(none.items).toEqual([]);
   await inTransaction(database.db, (tx) => appendAudit(fixture.ctx, tx, OPERATOR, FIXED_NOW, { kind: 'crl.published', outcome: 'success', target: 'x/0', authority: 'x', detail: { number: 1 } }));
-  const next = await listAuditViews(database.db, { kind: 'crl.published' }, { cursor: none.nextCursor, limit: 5 });
+  const next = await listAuditViews(database.db, { kind: 'crl.published' }, { cursor: none.nextCursor, limit: 5, scanMax: 1000 });
   expect(next.items).toMatchObject([{ target: 'x/0', authority: 'x', detail: { number: 1 } }]);
-  expect(await listAuditViews(database.db, { kind: 'crl.published' }, { cursor: next.nextCursor, limit: 5 })).toMatchObject({ items: [] });
+  expect(await listAuditViews(database.db, { kind: 'crl.published' }, { cursor: next.nextCursor, limit: 5, scanMax: 1000 })).toMatchObject({ items: [] });
+});
+
+test('a filter without an index looks at no more events a page than it may, and its cursor misses none', async () => {
+  const follow = async (filters: Parameters<typeof listAuditViews>[1], scanMax: number) => {
+    const pages: number[][] = [];
+    for (let cursor: string | undefined; ; ) {
+      const { items, nextCursor } = await listAuditViews(database.db, filters, { cursor, limit: 2, scanMax });
+      if (nextCursor === cursor) return pages;
+      pages.push(items.map((event) => Number(event.n)));
+      cursor = nextCursor;
+    }
+  };
+  const other = { ...OPERATOR, requestId: 'rare' };
+  const event = (target: string) => ({ kind: 'crl.published' as const, outcome: 'success' as const, target, authority: 'x', detail: { number: 1 } });
+  const append = (origin: typeof OPERATOR, ...targets: string[]) => inTransaction(database.db, (tx) => appendAudit(fixture.ctx, tx, origin, FIXED_NOW, ...targets.map(event)));
+  await append(OPERATOR, ...Array.from({ length: 30 }, () => 'common'));
+  await append(other, 'rare', 'rare', 'rare');
+  await append(OPERATOR, ...Array.from({ length: 11 }, () => 'common'));
+  await append(other, 'rare');
+  const numbers = (await database.db.auditEvent.findMany({ where: { target: 'rare' }, orderBy: { n: 'asc' } })).map(({ n }) => Number(n));
+
+  for (const filters of [{ target: 'rare' }, { requestId: 'rare' }, { outcome: 'success', target: 'rare', since: FIXED_NOW }, { kind: 'crl.published', target: 'rare' }] as const) {
+    const pages = await follow(filters, 5);
+    expect(pages.flat()).toEqual(numbers);
+    // Thirty events that are not asked for take six pages of their own: five are looked at for each.
+    expect(pages.findIndex((page) => page.length > 0)).toBeGreaterThanOrEqual(6);
+  }
+  // An index leads straight to what is asked for.
+  const led = await follow({ actorId: other.actor.id, kind: 'agent.suspended' }, 1000);
+  expect(led[0]).toHaveLength(1);
+  expect((await follow({ kind: 'agent.suspended' }, 1))[0]).toHaveLength(1);
 });
 
 test('a reader that follows the cursor under 16 writers sees every event once, in order', async () => {
   const PER_WRITER = 25;
-  const first = (await listAuditViews(database.db, {}, { cursor: undefined, limit: 200 })).nextCursor;
+  const first = (await listAuditViews(database.db, {}, { cursor: undefined, limit: 200, scanMax: 1000 })).nextCursor;
   let writing = 16;
   const writers = Array.from({ length: 16 }, async (_, writer) => {
     for (let i = 0; i < PER_WRITER; i++) {
@@ -169,7 +200,7 @@ test('a reader that follows the cursor under 16 writers sees every event once, i
   let cursor = first;
   for (;;) {
     const last = writing === 0;
-    const { items, nextCursor } = await listAuditViews(database.db, {}, { cursor, limit: 7 });
+    const { items, nextCursor } = await listAuditViews(database.db, {}, { cursor, limit: 7, scanMax: 1000 });
     seen.push(...items.map((event) => event.target ?? ''));
     numbers.push(...items.map((event) => Number(event.n)));
     cursor = nextCursor;

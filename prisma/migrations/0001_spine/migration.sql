@@ -31,7 +31,7 @@ CREATE TABLE keystore_keys (
   algorithm    text NOT NULL,
   purpose      text NOT NULL,
   spki         bytea NOT NULL,
-  sealed_pkcs8 bytea NOT NULL,
+  sealed_pkcs8 bytea,                            -- NULL: destroyed, some time after its last certificate was retired
   kek_id       text NOT NULL REFERENCES key_encryption_keys (id),
   created_at   timestamptz(3) NOT NULL
 );
@@ -55,10 +55,12 @@ CREATE TABLE authority_certificates (
   created_at        timestamptz(3) NOT NULL,
   activated_at      timestamptz(3),
   retiring_at       timestamptz(3),
+  retired_at        timestamptz(3),
   revoked_at        timestamptz(3),
   revocation_reason integer
 );
 CREATE UNIQUE INDEX authority_one_active_issuing ON authority_certificates (kind) WHERE kind = 'issuing' AND state = 'active';
+CREATE INDEX authority_by_key ON authority_certificates (key_id);
 CREATE INDEX authority_by_issuer ON authority_certificates (issuer_id, kind, state);
 
 -- ── owners, agents, instances ────────────────────────────────────────────────────────────────────────────────────
@@ -187,7 +189,8 @@ CREATE TABLE findings (
   created_at  timestamptz(3) NOT NULL,
   resolved_at timestamptz(3)
 );
-CREATE INDEX findings_open ON findings (created_at) WHERE resolved_at IS NULL;
+CREATE INDEX findings_open ON findings (instance_id) WHERE resolved_at IS NULL;
+CREATE INDEX findings_resolved ON findings (resolved_at) WHERE resolved_at IS NOT NULL;
 
 -- ── feed and lists ───────────────────────────────────────────────────────────────────────────────────────────────
 CREATE TABLE feed_events (

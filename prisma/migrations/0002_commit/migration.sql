@@ -6,6 +6,7 @@ CREATE TYPE certificate_commit AS (
   i              integer,
   kind           text,        -- 'enroll' | 'renew'
   agent_id       text,
+  agent_version  integer,     -- of the registration that policy decided on
   instance_id    text,
   token_id       text,        -- enroll by join token
   source         text,        -- enroll: where from
@@ -46,13 +47,15 @@ DECLARE
   kept     bytea[];
   taken    text[];
   stopped  boolean;
+  locked   text[];
 BEGIN
   cert := ARRAY(SELECT r FROM json_populate_recordset(NULL::certificate_commit, batch) r ORDER BY r.i);
 
   -- Selector kills hold this exclusively; a batch that got it first is seen whole by the kill's later statements.
   PERFORM pg_advisory_xact_lock_shared(7305, 1);
-  -- Suspend and retire update these rows: they wait for us, or we see what they did.
-  PERFORM 1 FROM agents a WHERE a.id IN (SELECT c.agent_id FROM unnest(cert) c) ORDER BY a.id FOR SHARE;
+  -- Suspend and retire update these rows: they wait for us, or we see what they did. An agent that somebody is changing right now is left for a later
+  -- batch, so that its change does not hold up everybody else's certificates.
+  locked := ARRAY(SELECT a.id FROM agents a WHERE a.id IN (SELECT c.agent_id FROM unnest(cert) c) ORDER BY a.id FOR SHARE SKIP LOCKED);
   PERFORM 1 FROM instances s WHERE s.id IN (SELECT c.instance_id FROM unnest(cert) c WHERE c.kind = 'renew') ORDER BY s.id FOR UPDATE;
   PERFORM 1 FROM join_tokens t WHERE t.id IN (SELECT c.token_id FROM unnest(cert) c) ORDER BY t.id FOR UPDATE;
   -- In the order of serials, as everybody who locks several.
@@ -65,10 +68,12 @@ BEGIN
     SELECT CASE
       WHEN stopped THEN 'issuance-stopped'
       WHEN a.id IS NULL THEN 'agent-not-found'
+      WHEN NOT (c.agent_id = ANY (locked)) THEN 'agent-busy'
       WHEN a.state = 'suspended' THEN 'agent-suspended'
       WHEN a.state = 'retired' THEN 'agent-retired'
       WHEN a.state <> 'active' THEN 'agent-not-active'
       WHEN o.state <> 'active' THEN 'owner-suspended'
+      WHEN a.version <> c.agent_version THEN 'registration-changed'
       WHEN x.target IS NOT NULL THEN 'issuance-stopped'
       WHEN i.id IS NULL OR i.revoked_at IS NOT NULL OR i.state NOT IN ('active', 'retiring') THEN 'issuer-unavailable'
       WHEN c.kind = 'enroll' AND c.token_id IS NOT NULL AND (t.id IS NULL OR t.used_at IS NOT NULL) THEN 'join-token-used'
@@ -150,7 +155,7 @@ END $$;
 CREATE FUNCTION present_certificates(presented json, at timestamptz) RETURNS TABLE (
   i integer, serial bytea, agent_id text, agent_name text, agent_state text, instance_id text, instance_state text, generation integer, tip_serial bytea, tip_bucket integer,
   profile text, issuer_id text, shard integer, key_hash bytea, not_after timestamptz, issued_at timestamptz, superseded_by bytea, displaced boolean, revoked_at timestamptz,
-  revocation_reason integer, held_at timestamptz, owner_id text, owner_state text, dns_names text[], agent_profile text, ttl_cap_seconds integer
+  revocation_reason integer, held_at timestamptz, owner_id text, owner_state text, dns_names text[], agent_profile text, ttl_cap_seconds integer, agent_version integer
 ) LANGUAGE plpgsql AS $$
 DECLARE
   one record;
@@ -162,7 +167,7 @@ BEGIN
   RETURN QUERY
     SELECT p.i, c.serial, c.agent_id, a.name, a.state, c.instance_id, s.state, s.generation, s.tip_serial, get_byte(s.tip_serial, 1) * 65536 + get_byte(s.tip_serial, 2) * 256 + get_byte(s.tip_serial, 3),
       c.profile, c.issuer_id, c.shard, c.key_hash, c.not_after, c.issued_at, c.superseded_by, c.displaced, c.revoked_at,
-      c.revocation_reason, c.held_at, a.owner_id, o.state, a.dns_names, a.profile, a.ttl_cap_seconds
+      c.revocation_reason, c.held_at, a.owner_id, o.state, a.dns_names, a.profile, a.ttl_cap_seconds, a.version
     FROM json_to_recordset(presented) AS p (i integer, bucket integer, serial bytea, fingerprint bytea)
     CROSS JOIN LATERAL (SELECT * FROM certificates q WHERE q.bucket = p.bucket AND q.serial = p.serial AND q.fingerprint = p.fingerprint) c
     JOIN agents a ON a.id = c.agent_id

@@ -1,4 +1,4 @@
-import { buffer, bytes, type Db } from '../client.ts';
+import { buffer, bytes, type Db, type Prisma } from '../client.ts';
 import { NUMBER_KEY, readCursor, writeCursor, type PageRequest } from './cursor.ts';
 
 /** An audit event with its number and its canonical record. */
@@ -40,31 +40,43 @@ export interface AuditFilters {
   until?: Date;
 }
 
+export interface AuditPageRequest extends PageRequest {
+  /** Events looked at where a filter has no index. */
+  scanMax: number;
+}
+
+/** Filters with an index of their own, in the order of numbers; the first of these that is given leads, the others are looked at one by one. */
+const INDEXED = ['serial', 'agentId', 'actorId', 'kind'] as const;
+
 /**
  * One page of the log by ascending number, and always a cursor: a reader that follows it misses no event, because numbers come in commit order
- * (DESIGN invariant 8). On the last page the cursor stands at the end of the log as it was *before* the events were read, whatever the filters hid.
+ * (DESIGN invariant 8). A page may be empty before the end: it looks at `scanMax` events at most, and its cursor stands behind them. At the end the cursor
+ * stands where the log ended *before* the events were read, whatever the filters hid: it is the one that was sent when nothing was added.
  * @throws SignetError `cursor-invalid`, `cursor-mismatch`
  */
-export async function listAuditViews(db: Db, filters: AuditFilters, page: PageRequest): Promise<{ items: AuditView[]; nextCursor: string }> {
+export async function listAuditViews(db: Db, filters: AuditFilters, page: AuditPageRequest): Promise<{ items: AuditView[]; nextCursor: string }> {
   const { after, serial, since, until, ...equal } = filters;
   const query = { list: 'audit', filters: { ...filters, ...(serial && { serial: buffer(serial).toString('hex') }) }, key: [NUMBER_KEY] };
   const [key] = readCursor(query, page.cursor) ?? [];
   const from = BigInt(key ?? after ?? 0);
   const counter = await db.counter.findUnique({ where: { name: 'audit' } });
-  const end = counter?.value ?? 0n;
-  const rows = await db.auditEvent.findMany({
-    where: {
-      ...equal,
-      n: { gt: from, lte: end },
-      ...(serial && { serial: bytes(serial) }),
-      ...((since ?? until) && { at: { ...(since && { gte: since }), ...(until && { lt: until }) } }),
-    },
-    orderBy: { n: 'asc' },
-    take: page.limit,
-  });
+  const all: Prisma.AuditEventWhereInput = { ...equal, ...(serial && { serial: bytes(serial) }) };
+  const times: Prisma.AuditEventWhereInput = (since ?? until) ? { at: { ...(since && { gte: since }), ...(until && { lt: until }) } } : {};
+  const lead = INDEXED.find((column) => all[column] !== undefined);
+  const led: Prisma.AuditEventWhereInput = { ...times, ...(lead && { [lead]: all[lead] }) };
+  const isLed = Object.entries(all).every(([column, value]) => column === lead || value === undefined);
+  const logEnd = counter?.value ?? 0n;
+  const end = isLed ? logEnd : await scanEnd(db, led, { from, end: logEnd, scanMax: page.scanMax });
+  const rows = await db.auditEvent.findMany({ where: { ...all, ...times, n: { gt: from, lte: end } }, orderBy: { n: 'asc' }, take: page.limit });
   const last = rows.length === page.limit ? rows.at(-1)?.n : undefined;
   const next = last ?? (end > from ? end : from);
   return { items: rows.map(auditView), nextCursor: writeCursor(query, [String(next)]) };
+}
+
+/** The number up to which `scanMax` events of `led` lie behind `from`, or `end` when they are fewer. */
+async function scanEnd(db: Db, led: Prisma.AuditEventWhereInput, { from, end, scanMax }: { from: bigint; end: bigint; scanMax: number }): Promise<bigint> {
+  const last = await db.auditEvent.findFirst({ where: { ...led, n: { gt: from, lte: end } }, orderBy: { n: 'asc' }, skip: scanMax - 1, select: { n: true } });
+  return last?.n ?? end;
 }
 
 interface Row {

@@ -1,4 +1,5 @@
 import { buffer, type Db } from '../client.ts';
+import type { Finding } from '../generated/client.ts';
 import { pageOf, readCursor, ULID_KEY, type Page, type PageRequest } from './cursor.ts';
 
 /** Something a person should look at. */
@@ -21,6 +22,9 @@ export interface FindingFilters {
   open?: boolean;
 }
 
+/** The row of Prisma as a finding. */
+export const findingView = (row: Finding): FindingView => ({ ...row, serial: row.serial && buffer(row.serial), detail: row.detail as Record<string, unknown> });
+
 /** One page of findings, oldest first. @throws SignetError `cursor-invalid`, `cursor-mismatch` */
 export async function listFindingViews(db: Db, filters: FindingFilters, page: PageRequest): Promise<Page<FindingView>> {
   const query = { list: 'findings', filters, key: [ULID_KEY] };
@@ -35,6 +39,5 @@ export async function listFindingViews(db: Db, filters: FindingFilters, page: Pa
     orderBy: { id: 'asc' },
     take: page.limit + 1,
   });
-  const items = rows.map((row) => ({ ...row, serial: row.serial && buffer(row.serial), detail: row.detail as Record<string, unknown> }));
-  return pageOf(query, items, page.limit, (finding) => [finding.id]);
+  return pageOf(query, rows.map(findingView), page.limit, (finding) => [finding.id]);
 }

@@ -29,6 +29,7 @@ export function createSoftwareKeyStore(deps: KekDeps, kek: Kek): ExportingKeySto
   async function load(id: string): Promise<OpenedKey> {
     const row = await findSealedKey(deps.db, id);
     if (row === undefined) throw new SignetError('internal', `no key ${id} in the key store`);
+    if (row.sealedPkcs8 === null) throw new SignetError('internal', `key ${id} was destroyed`);
     const pkcs8 = unseal(kek.key, sealContext(row), row.sealedPkcs8);
     if (pkcs8 === undefined) throw new SignetError('internal', `the seal of key ${id} does not open`);
     const privateKey = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });

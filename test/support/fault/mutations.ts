@@ -51,7 +51,7 @@ export const MUTATIONS: readonly Mutation[] = [
     lock: 'FOR SHARE on the agents in commit_certificates',
     test: { file: 'suspend-issuance.test.ts', name: 'an enrollment in the middle of its commit' },
     failure: /"state": "good"/,
-    sqlFunction: { signature: COMMIT, changes: [{ from: 'ORDER BY a.id FOR SHARE', to: 'ORDER BY a.id' }] },
+    sqlFunction: { signature: COMMIT, changes: [{ from: 'ORDER BY a.id FOR SHARE SKIP LOCKED', to: 'ORDER BY a.id' }] },
   },
   {
     name: 'commit-without-gate',

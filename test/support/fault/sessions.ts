@@ -67,6 +67,14 @@ export async function stuckOrDone(database: TestDatabase, count: number, work: P
   }
 }
 
+/** Enough for several later batches. */
+const HELD_BACK_MS = 400;
+
+/** Gives an enrollment time to be refused or put back: the agent's row is held by somebody, and it waits for a later batch, not for a lock. */
+export async function heldBackOrDone(work: Promise<unknown>): Promise<void> {
+  await Promise.race([work.catch(() => undefined), sleep(HELD_BACK_MS)]);
+}
+
 /** Whether any transaction of Signet is open. */
 export async function anyoneAtWork(database: TestDatabase): Promise<boolean> {
   const rows = await rowsOf(database, `SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'signet%' AND xact_start IS NOT NULL`);

@@ -57,7 +57,7 @@ test.each([
   ['SIGNET_TRUST_DOMAIN', 'Signet.Internal'], ['SIGNET_TRUST_DOMAIN', 'a b'], ['SIGNET_ORGANIZATION', 'a\nb'], ['SIGNET_ORGANIZATION', 'x'.repeat(65)],
   ['SIGNET_PUBLIC_URL', 'ftp://x'], ['SIGNET_PUBLIC_URL', 'http://u:p@x'], ['SIGNET_PUBLIC_URL', 'http://x/?q'], ['SIGNET_PUBLIC_URL', 'http://x/#f'], ['SIGNET_PUBLIC_URL', 'http:x'], ['SIGNET_PUBLIC_URL', 'http://ä'],
   ['SIGNET_API_LISTEN', '8443'], ['SIGNET_API_LISTEN', 'h:70000'], ['SIGNET_API_LISTEN', '::1:80'], ['SIGNET_API_LISTEN', 'h:'],
-  ['SIGNET_IDEMPOTENCY_SECRET_TTL_SECONDS', '601'], ['SIGNET_TLS_MIN_VERSION', 'TLSv1.1'], ['SIGNET_NAME_CONSTRAINTS', 'on'],
+  ['SIGNET_IDEMPOTENCY_SECRET_TTL_SECONDS', '541'], ['SIGNET_TLS_MIN_VERSION', 'TLSv1.1'], ['SIGNET_NAME_CONSTRAINTS', 'on'],
 ])('loadConfig refuses %s=%j', (name, value) => {
   expect(faultsOf({ [name]: value })).toContain(`\n  ${name}: must be `);
 });
@@ -104,7 +104,7 @@ test.each<[string, Environment, string]>([
   ['partition dropped before the last list', { SIGNET_CERTIFICATE_RETENTION_DAYS: '1', SIGNET_CRL_VALIDITY_SECONDS: '86400' }, 'SIGNET_CERTIFICATE_RETENTION_DAYS: '],
   ['batch above the queue', { SIGNET_COMMIT_QUEUE_MAX: '127' }, 'SIGNET_COMMIT_BATCH_MAX: '],
   ['page above its cap', { SIGNET_PAGE_SIZE_MAX: '49' }, 'SIGNET_PAGE_SIZE_DEFAULT: '],
-  ['secret kept longer than the answer', { SIGNET_IDEMPOTENCY_TTL_SECONDS: '599' }, 'SIGNET_IDEMPOTENCY_SECRET_TTL_SECONDS: '],
+  ['secret kept longer than the answer', { SIGNET_IDEMPOTENCY_TTL_SECONDS: '539' }, 'SIGNET_IDEMPOTENCY_SECRET_TTL_SECONDS: '],
 ])('loadConfig refuses contradictions: %s', (_, env, fault) => {
   const message = faultsOf(env);
   expect(message).toContain('1 fault:');

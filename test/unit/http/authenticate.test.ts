@@ -1,7 +1,8 @@
 import { expect, test } from '@jest/globals';
 import type { Context } from '../../../src/context.ts';
 import { SignetError } from '../../../src/core/errors.ts';
-import { makeAdminToken, parseAdminToken } from '../../../src/http/admin-token.ts';
+import { createAdminTokenCache } from '../../../src/admins/token-cache.ts';
+import { makeAdminToken, parseAdminToken } from '../../../src/admins/secret.ts';
 import { bearer, createAuthenticator } from '../../../src/http/authenticate.ts';
 import { NOW, skeletonContext } from './serving.ts';
 
@@ -31,7 +32,8 @@ function authenticator(change: Partial<Row> = {}) {
       updateMany: () => Promise.resolve({ count: ++calls.touches }),
     },
   } as unknown as Context['db'];
-  const ctx = skeletonContext({ db, clock: { now: () => NOW, monotonicMs: () => calls.nowMs } });
+  const clock = { now: () => NOW, monotonicMs: () => calls.nowMs };
+  const ctx = skeletonContext({ db, clock, adminTokens: createAdminTokenCache({ db, clock }) });
   const made = createAuthenticator(ctx);
   return { row, calls, byToken: (authorization: string | undefined) => made.byToken(authorization, NOW) };
 }

@@ -12,7 +12,7 @@ const NOW = new Date('2026-11-21T00:00:00Z');
 function row(n: number): CertificateCommit {
   const bytes = Buffer.alloc(32, n);
   return {
-    kind: 'enroll', agentId: 'agent', instanceId: `instance-${n}`, tokenId: null, source: null, oldSerial: null, keyReuse: false,
+    kind: 'enroll', agentVersion: 1, agentId: 'agent', instanceId: `instance-${n}`, tokenId: null, source: null, oldSerial: null, keyReuse: false,
     serial: makeSerial(NOW, bytes.subarray(0, 16)), issuerId: 'issuer', profile: 'agent', shard: 0, generation: 1, keyHash: bytes, der: bytes,
     notBefore: NOW, notAfter: NOW, issuedAt: NOW, idempotency: null,
     audit: {

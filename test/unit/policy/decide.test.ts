@@ -9,7 +9,7 @@ const profile = (name: string): Profile => {
   if (!found) throw new Error(name);
   return found;
 };
-const registration: Registration = { agentId: AGENT, agentName: 'invoice-reader', dnsNames: ['reader.example.org', 'r2.example.org'], ttlCapSeconds: undefined };
+const registration: Registration = { agentId: AGENT, version: 1, agentName: 'invoice-reader', dnsNames: ['reader.example.org', 'r2.example.org'], ttlCapSeconds: undefined };
 const request: DecisionRequest = {
   trustDomain: 'example.org',
   instanceId: INSTANCE,
