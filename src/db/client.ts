@@ -1,4 +1,5 @@
 import { PrismaPg } from '@prisma/adapter-pg';
+import pg from 'pg';
 import { PrismaClient, Prisma } from './generated/client.ts';
 
 /** A pool of connections. Functions of this folder take `Db | Tx` first and return plain records. */
@@ -17,22 +18,43 @@ export interface ConnectOptions {
 /** How much longer than the server's own limit an answer is waited for. */
 const CONNECTION_SLACK_MS = 2_000;
 
+/** The pool behind each client: hot statements go to it directly, over the same connections. */
+const pools = new WeakMap<Db, pg.Pool>();
+
 export function connect(url: string, options: ConnectOptions): Db {
-  return new PrismaClient({
-    errorFormat: 'minimal',
-    adapter: new PrismaPg({
-      connectionString: url,
-      max: options.maxConnections,
-      connectionTimeoutMillis: 5_000,
-      idleTimeoutMillis: 60_000,
-      application_name: options.applicationName,
-      statement_timeout: options.statementTimeoutMs,
-      // A connection that died without a word must not keep its caller waiting for ever.
-      query_timeout: options.statementTimeoutMs + CONNECTION_SLACK_MS,
-      keepAlive: true,
-      idle_in_transaction_session_timeout: 15_000,
-    }),
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: options.maxConnections,
+    connectionTimeoutMillis: 5_000,
+    idleTimeoutMillis: 60_000,
+    application_name: options.applicationName,
+    statement_timeout: options.statementTimeoutMs,
+    // A connection that died without a word must not keep its caller waiting for ever.
+    query_timeout: options.statementTimeoutMs + CONNECTION_SLACK_MS,
+    keepAlive: true,
+    idle_in_transaction_session_timeout: 15_000,
   });
+  // An idle connection that breaks is replaced when it is needed; unheard, the event would end the process.
+  pool.on('error', () => undefined);
+  const db = new PrismaClient({ errorFormat: 'minimal', adapter: new PrismaPg(pool, { disposeExternalPool: true }) });
+  pools.set(db, pool);
+  return db;
+}
+
+/** A prepared statement of the hot path. `name` is unique in the program. */
+export interface HotStatement {
+  name: string;
+  text: string;
+}
+
+/**
+ * Runs a hot statement past Prisma, whose query compiler copies every parameter through WebAssembly: for a batch of certificates that costs as much as signing them
+ * (ADR 0005). Errors are pg's own; `asServiceError` knows them.
+ */
+export async function runHot<R extends pg.QueryResultRow>(db: Db, statement: HotStatement, values: unknown[]): Promise<R[]> {
+  const pool = pools.get(db);
+  if (!pool) throw new Error('this client was not made by connect()');
+  return (await pool.query<R>({ ...statement, values })).rows;
 }
 
 /** One READ COMMITTED transaction: later statements see what others committed meanwhile (DESIGN §2, kill and suspend). */

@@ -1,4 +1,4 @@
-import { bytes, buffer, type Db, type Tx } from './client.ts';
+import { bytes, buffer, runHot, type Db, type HotStatement, type Tx } from './client.ts';
 import type { AuditRow } from './audit.ts';
 import { bucketOfSerial } from '../x509/serial.ts';
 
@@ -39,6 +39,8 @@ export type CommitVerdict =
   | 'join-token-used' | 'instance-quarantined' | 'instance-revoked' | 'certificate-superseded' | 'client-certificate-revoked' | 'client-certificate-held'
   | 'key-in-use' | 'idempotency-in-progress' | 'agent-busy' | 'registration-changed';
 
+const COMMIT: HotStatement = { name: 'commit-certificates', text: 'SELECT verdict FROM commit_certificates($1::json) ORDER BY i' };
+
 const hex = (value: Uint8Array): string => `\\x${buffer(value).toString('hex')}`;
 
 /** One statement, one transaction for the whole batch. Verdicts come in the order of the rows. */
@@ -72,7 +74,7 @@ export async function commitCertificates(db: Db, rows: readonly CertificateCommi
     ...(row.oldSerial === null ? {} : { old_bucket: bucketOfSerial(row.oldSerial), old_serial: hex(row.oldSerial) }),
     ...(row.idempotency === null ? {} : idempotencyColumns(row.idempotency)),
   }));
-  const verdicts = await db.$queryRaw<{ i: number; verdict: CommitVerdict }[]>`SELECT i, verdict FROM commit_certificates(${JSON.stringify(batch)}::json)`;
+  const verdicts = await runHot<{ verdict: CommitVerdict }>(db, COMMIT, [JSON.stringify(batch)]);
   return verdicts.map((row) => row.verdict);
 }
 

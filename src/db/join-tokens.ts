@@ -1,6 +1,6 @@
 import { agentColumns, type AgentRecord } from './agents.ts';
 import { createBatcher, type Batcher } from './batcher.ts';
-import { buffer, bytes, type Db, type Tx } from './client.ts';
+import { buffer, bytes, runHot, type Db, type HotStatement, type Tx } from './client.ts';
 
 /** A join token as it is stored: never its secret. */
 export interface JoinTokenRecord {
@@ -69,12 +69,16 @@ export interface FoundJoinToken {
   agent: AgentRecord;
 }
 
+const FIND: HotStatement = {
+  name: 'find-join-tokens',
+  text: `SELECT t.id AS "tokenId", t.secret_hash AS "secretHash", t.source_cidrs AS "sourceCidrs", t.bound_key_hash AS "boundKeyHash", t.expires_at AS "expiresAt",
+      t.used_at AS "usedAt", t.used_key_hash AS "usedKeyHash", t.used_serial AS "usedSerial", ${agentColumns.sql}
+    FROM join_tokens t JOIN agents a ON a.id = t.agent_id LEFT JOIN owners o ON o.id = a.owner_id WHERE t.id = ANY ($1::text[])`,
+};
+
 /** Join tokens with their agents, in one statement, in the order of the ids. Whether both still hold is decided again at the commit. */
-export async function findJoinTokens(db: Db | Tx, ids: readonly string[]): Promise<(FoundJoinToken | undefined)[]> {
-  const rows = await db.$queryRaw<EvidenceRow[]>`
-    SELECT t.id AS "tokenId", t.secret_hash AS "secretHash", t.source_cidrs AS "sourceCidrs", t.bound_key_hash AS "boundKeyHash", t.expires_at AS "expiresAt",
-      t.used_at AS "usedAt", t.used_key_hash AS "usedKeyHash", t.used_serial AS "usedSerial", ${agentColumns}
-    FROM join_tokens t JOIN agents a ON a.id = t.agent_id LEFT JOIN owners o ON o.id = a.owner_id WHERE t.id = ANY (${ids})`;
+export async function findJoinTokens(db: Db, ids: readonly string[]): Promise<(FoundJoinToken | undefined)[]> {
+  const rows = await runHot<EvidenceRow>(db, FIND, [ids]);
   const found = new Map(rows.map((row) => [row.tokenId, evidence(row)]));
   return ids.map((id) => found.get(id));
 }

@@ -1,5 +1,5 @@
 import { createBatcher, type Batcher } from './batcher.ts';
-import { buffer, type Db } from './client.ts';
+import { buffer, runHot, type Db, type HotStatement } from './client.ts';
 import { bucketOfSerial } from '../x509/serial.ts';
 
 /** A certificate shown to us in a TLS handshake that proved its key. */
@@ -65,6 +65,8 @@ interface Row {
   held_at: Date | null;
 }
 
+const PRESENT: HotStatement = { name: 'present-certificates', text: 'SELECT * FROM present_certificates($1::json, $2::timestamptz)' };
+
 /**
  * Records the presentations durably (first ones only) and returns what is stored of each, in order; undefined for a certificate that is not
  * byte for byte one of ours. One statement for the batch (SQL function present_certificates).
@@ -77,7 +79,7 @@ export async function presentCertificates(db: Db, presentations: readonly Presen
     fingerprint: `\\x${p.fingerprint.toString('hex')}`,
   }));
   const at = presentations[0]?.at;
-  const rows = await db.$queryRaw<Row[]>`SELECT * FROM present_certificates(${JSON.stringify(batch)}::json, ${at}::timestamptz)`;
+  const rows = await runHot<Row>(db, PRESENT, [JSON.stringify(batch), at]);
   const found = new Array<PresentedCertificate | undefined>(presentations.length).fill(undefined);
   for (const row of rows) found[row.i] = stored(row);
   return found;

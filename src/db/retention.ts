@@ -2,6 +2,8 @@ import type { Db } from './client.ts';
 
 /** Rows one statement deletes at most, so that none takes long and none locks much. */
 const CHUNK = 5_000;
+/** Instances looked at in one statement: each that may be dead is sought in every partition. */
+const INSTANCES_CHUNK = 1_000;
 
 /** Deletes chunk by chunk until a statement finds less than it may take; returns the rows deleted. */
 async function inChunks(deleteChunk: () => Promise<number>): Promise<number> {
@@ -46,12 +48,12 @@ export const deleteFindings = (db: Db, resolvedBefore: Date): Promise<number> =>
  * Instances that have not changed since `unchangedSince`, have no certificate left and no open finding: nothing can be renewed from them, so nothing of
  * theirs comes back. Walks all instances by id, chunk by chunk: an index on what changes at each renewal would cost more than this walk.
  */
-export async function deleteDeadInstances(db: Db, unchangedSince: Date): Promise<number> {
+export async function deleteDeadInstances(db: Db, unchangedSince: Date, chunkSize = INSTANCES_CHUNK): Promise<number> {
   let total = 0;
   for (let after = ''; ; ) {
     const [chunk] = await db.$queryRaw<{ last: string | null; dead: string[] }[]>`
       SELECT max(c.id) AS last, coalesce(array_agg(c.id) FILTER (WHERE c.updated_at < ${unchangedSince}), '{}') AS dead
-      FROM (SELECT id, updated_at FROM instances WHERE id > ${after} ORDER BY id LIMIT ${CHUNK}) c`;
+      FROM (SELECT id, updated_at FROM instances WHERE id > ${after} ORDER BY id LIMIT ${chunkSize}) c`;
     if (!chunk?.last) return total;
     if (chunk.dead.length > 0) {
       total += await db.$executeRaw`
