@@ -72,9 +72,11 @@ test('a certificate whose commit meets a suspension waits for it and is refused'
   await hold.reached;
   const commit = commitCertificates(database.db, [signed]);
   await Promise.race([commit, new Promise((resolve) => setTimeout(resolve, 100))]);
+  // It does not wait for the lock: it is put back, and refused when it comes again.
+  expect(await commit).toEqual(['agent-busy']);
   hold.open();
   await suspension;
-  expect(await commit).toEqual(['agent-suspended']);
+  expect(await commitCertificates(database.db, [await commitOf(agent.id)])).toEqual(['agent-suspended']);
 });
 
 test.each([

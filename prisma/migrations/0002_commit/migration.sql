@@ -76,6 +76,8 @@ BEGIN
       WHEN a.version <> c.agent_version THEN 'registration-changed'
       WHEN x.target IS NOT NULL THEN 'issuance-stopped'
       WHEN i.id IS NULL OR i.revoked_at IS NOT NULL OR i.state NOT IN ('active', 'retiring') THEN 'issuer-unavailable'
+      -- A replica that has not heard of the switch for an hour: retirement counts on nothing being issued after that.
+      WHEN i.state = 'retiring' AND i.retiring_at < c.issued_at - interval '1 hour' THEN 'issuer-unavailable'
       WHEN c.kind = 'enroll' AND c.token_id IS NOT NULL AND (t.id IS NULL OR t.used_at IS NOT NULL) THEN 'join-token-used'
       WHEN c.kind = 'renew' AND s.state = 'quarantined' THEN 'instance-quarantined'
       WHEN c.kind = 'renew' AND s.state = 'revoked' THEN 'instance-revoked'
