@@ -5,7 +5,7 @@ import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { createBatcher, type Batcher } from '../db/batcher.ts';
 import type { Db } from '../db/client.ts';
-import { commitCertificates, storedSerials, type CertificateCommit, type CommitVerdict } from '../db/commit.ts';
+import { commitCertificates as commitToDatabase, storedSerials, type CertificateCommit, type CommitVerdict } from '../db/commit.ts';
 import { asServiceError, isRetryable } from '../db/errors.ts';
 
 /** A verdict, or 'unknown' when the database went away with the answer: the certificate is not handed out, and may be asked for again. */
@@ -25,11 +25,16 @@ interface Needs {
   config: { commitBatchMax: number; commitQueueMax: number };
 }
 
+type Commit = typeof commitToDatabase;
+interface Committing extends Needs {
+  commitCertificates: Commit;
+}
+
 /**
  * Group commit: certificates that arrive while a batch is in flight form the next one, which leaves when the previous has returned; never a
  * timer (performance.md §C, ADR 0005). Rows that share a token, an instance, a key or an idempotency key never share a batch.
  */
-export function createCommitQueue(needs: Needs): CommitQueue {
+export function createCommitQueue(needs: Needs, commitCertificates: Commit = commitToDatabase): CommitQueue {
   const batcher = createBatcher<CertificateCommit, CommitOutcome | RowFault>({
     maxBatch: needs.config.commitBatchMax,
     maxQueue: needs.config.commitQueueMax,
@@ -42,7 +47,7 @@ export function createCommitQueue(needs: Needs): CommitQueue {
     run: (rows) => {
       needs.metrics.commitBatch.observe(rows.length);
       needs.metrics.commitQueue.set(batcher.depth());
-      return commitBatch(needs, rows);
+      return commitBatch({ ...needs, commitCertificates }, rows);
     },
   });
   return {
@@ -66,10 +71,10 @@ class RowFault {
   }
 }
 
-async function commitBatch(needs: Needs, rows: CertificateCommit[]): Promise<(CommitOutcome | RowFault)[]> {
+async function commitBatch(needs: Committing, rows: CertificateCommit[]): Promise<(CommitOutcome | RowFault)[]> {
   await needs.barrier(rows[0]?.kind === 'renew' ? 'renew:before-commit' : 'issue:before-commit');
   try {
-    return await commitCertificates(needs.db, rows);
+    return await needs.commitCertificates(needs.db, rows);
   } catch (error) {
     const fault = asServiceError(error);
     if (isRetryable(error) || fault === undefined) return commitAlone(needs, rows, error);
@@ -80,12 +85,12 @@ async function commitBatch(needs: Needs, rows: CertificateCommit[]): Promise<(Co
 }
 
 /** A batch that the database refused as a whole (deadlock, a poisoned row) is known not to be there: each row is tried once alone, and fails alone. */
-async function commitAlone(needs: Needs, rows: CertificateCommit[], error: unknown): Promise<(CommitOutcome | RowFault)[]> {
+async function commitAlone(needs: Committing, rows: CertificateCommit[], error: unknown): Promise<(CommitOutcome | RowFault)[]> {
   if (rows.length === 1 && !isRetryable(error)) throw error;
   const outcomes: (CommitOutcome | RowFault)[] = [];
   for (const [index, row] of rows.entries()) {
     try {
-      const [verdict] = await commitCertificates(needs.db, [row]);
+      const [verdict] = await needs.commitCertificates(needs.db, [row]);
       outcomes.push(verdict ?? new RowFault(new SignetError('internal', 'the commit gave no verdict')));
     } catch (fault) {
       const known = asServiceError(fault);

@@ -3,7 +3,7 @@ import { createHash, X509Certificate } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { COMMANDS } from '../../src/cli/run.ts';
+import { COMMANDS, runCli } from '../../src/cli/run.ts';
 import { temporaryFolder } from '../support/postgres.ts';
 import { startSignet, type SignetProcess } from '../support/signet-process.ts';
 
@@ -131,11 +131,12 @@ describe('signet', () => {
     expect(run(['trust-bundle']).out).toContain('-----BEGIN CERTIFICATE-----');
   }, LONG);
 
-  test('every command has help with an example, and refuses what it does not know with exit 64', () => {
+  test('every command has help with an example, and refuses what it does not know with exit 64', async () => {
     for (const { name, example } of COMMANDS) {
-      const help = run([...name.split(' '), '--help']);
-      expect([name, help.code]).toEqual([name, 0]);
-      expect(help.out).toContain(example);
+      const said = { out: '', err: '' };
+      const io = { out: { write: (text: string) => (said.out += text) }, err: { write: (text: string) => (said.err += text) }, env: {} };
+      expect([name, await runCli([...name.split(' '), '--help'], io, ''), said.err]).toEqual([name, 0, '']);
+      expect(said.out).toContain(example);
     }
     expect(run(['agent', 'list', '--nonsense']).code).toBe(64);
     expect(run(['agent', 'show']).code).toBe(64);

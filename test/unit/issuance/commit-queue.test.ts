@@ -3,7 +3,7 @@ import { noBarrier } from '../../../src/core/barrier.ts';
 import { createLogger } from '../../../src/core/log.ts';
 import { createMetrics } from '../../../src/core/metrics.ts';
 import type { Db } from '../../../src/db/client.ts';
-import type { CertificateCommit } from '../../../src/db/commit.ts';
+import type { CertificateCommit, commitCertificates } from '../../../src/db/commit.ts';
 import { createCommitQueue } from '../../../src/issuance/commit-queue.ts';
 import { makeSerial } from '../../../src/x509/serial.ts';
 
@@ -25,16 +25,15 @@ function row(n: number): CertificateCommit {
 /** A database that answers each batch as told; `asked` are the instances of every batch it saw. */
 function queueOver(answer: (instances: string[]) => Error | undefined) {
   const asked: string[][] = [];
-  const db = {
-    $queryRaw: (_: unknown, json: string) => {
-      const instances = (JSON.parse(json) as { instance_id: string }[]).map((one) => one.instance_id);
-      asked.push(instances);
-      const fault = answer(instances);
-      return fault ? Promise.reject(fault) : Promise.resolve(instances.map((_instance, i) => ({ i: i + 1, verdict: 'committed' })));
-    },
-    certificate: { findMany: () => Promise.resolve([]) },
-  } as unknown as Db;
-  const queue = createCommitQueue({ db, log: createLogger('silent'), metrics: createMetrics(), barrier: noBarrier, config: { commitBatchMax: 128, commitQueueMax: 128 } });
+  const commit: typeof commitCertificates = (_db, rows) => {
+    const instances = rows.map(({ instanceId }) => instanceId);
+    asked.push(instances);
+    const fault = answer(instances);
+    return fault ? Promise.reject(fault) : Promise.resolve(instances.map(() => 'committed'));
+  };
+  const db = { certificate: { findMany: () => Promise.resolve([]) } } as unknown as Db;
+  const needs = { db, log: createLogger('silent'), metrics: createMetrics(), barrier: noBarrier, config: { commitBatchMax: 128, commitQueueMax: 128 } };
+  const queue = createCommitQueue(needs, commit);
   return { asked, submitAll: (...numbers: number[]) => Promise.allSettled(numbers.map((n) => queue.submit(row(n)))) };
 }
 
