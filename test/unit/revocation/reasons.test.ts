@@ -10,5 +10,5 @@ test('reason codes are those of RFC 5280 §5.3.1', () => {
 });
 
 test.each(['certificateHold', 'removeFromCRL', 'cACompromise', 'aACompromise', '', 'toString', 'KeyCompromise'])('%s is no reason for a leaf', (name) => {
-  expect(() => leafReason(name)).toThrow(expect.objectContaining({ code: 'reason-not-allowed' }) as unknown as Error);
+  expect(() => leafReason(name)).toThrow(/reason must be one of/);
 });
