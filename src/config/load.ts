@@ -97,14 +97,24 @@ const LOOPBACK_HOST = /^(localhost|.*\.localhost|127(\.\d{1,3}){3}|\[::1\])$/i;
 /** Variables that Kubernetes sets for a service named "signet"; they are not meant for us. */
 const SERVICE_LINK = /^SIGNET_(.+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_.+)?)$/;
 
+/** What the command line reads (signet help). */
+const COMMAND_LINE = new Set(['SIGNET_TOKEN_FILE', 'SIGNET_TRUST_BUNDLE', 'SIGNET_FINGERPRINT']);
+
 /** What is allowed but probably not meant, one line each, to be logged at start. */
 export function configWarnings(config: Config, env: Environment = process.env): string[] {
   const known = new Set(CONFIG_KEYS.map(environmentName));
   const warnings = (['publicUrl', 'apiUrl', 'mtlsUrl'] as const)
     .filter((key) => LOOPBACK_HOST.test(new URL(config[key]).hostname))
     .map((key) => `${environmentName(key)} names this machine only (${config[key]}): certificates and documents that carry it are of no use to others`);
+  for (const [url, listen] of [['publicUrl', 'statusListen'], ['apiUrl', 'apiListen'], ['mtlsUrl', 'mtlsListen']] as const) {
+    const { hostname, port } = new URL(config[url]);
+    const { port: listened } = config[listen];
+    if (LOOPBACK_HOST.test(hostname) && listened !== 0 && port !== '' && Number(port) !== listened) {
+      warnings.push(`${environmentName(url)} names port ${port}, but the door listens on ${listened}: set both`);
+    }
+  }
   for (const name of Object.keys(env).toSorted()) {
-    if (name.startsWith('SIGNET_') && !known.has(name) && !SERVICE_LINK.test(name)) warnings.push(`${name} is not a key of the configuration and was ignored`);
+    if (name.startsWith('SIGNET_') && !known.has(name) && !COMMAND_LINE.has(name) && !SERVICE_LINK.test(name)) warnings.push(`${name} is not a key of the configuration and was ignored`);
   }
   if (config.databaseUrl !== undefined && config.ownerDatabaseUrl === undefined) {
     warnings.push(`${environmentName('ownerDatabaseUrl')} is not given: the service works as the owner of its tables and could change its own audit log`);

@@ -43,5 +43,19 @@ export function createLogger(level: LogLevel, destination?: DestinationStream): 
     formatters: { level: (label: string) => ({ level: label }) },
     hooks: { streamWrite: redactSecrets },
   };
-  return destination === undefined ? pino(options) : pino(options, destination);
+  return pino(options, destination ?? standardOutput());
+}
+
+/** Log lines kept while they cannot be written; beyond it they are dropped. */
+const MAX_UNWRITTEN = 1_000_000;
+
+/**
+ * Standard output, written before the call returns. A terminal that was closed or a full disk costs log lines, not the service: pino's own
+ * stream would end the process for it, and then try for ever to write its last line.
+ */
+function standardOutput(): DestinationStream {
+  const stream = pino.destination({ dest: 1, sync: true, maxLength: MAX_UNWRITTEN });
+  stream.on('error', () => undefined);
+  stream.flushSync = () => undefined;
+  return stream;
 }

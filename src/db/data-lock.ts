@@ -8,6 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../core/clock.ts';
 import { StartupError } from '../core/errors.ts';
 
+/** sizeof(sun_path) without the zero in front. */
+const ABSTRACT_NAME_LENGTH = 107;
+
 export interface DataLock {
   release(): Promise<void>;
 }
@@ -18,8 +21,9 @@ export interface DataLock {
  */
 export async function lockFolder(folder: string): Promise<DataLock> {
   const name = `signet-${createHash('sha256').update(fs.realpathSync(folder)).digest('hex').slice(0, 32)}`;
-  // Linux: an abstract name, which the kernel frees. Elsewhere a file, stale when nobody answers.
-  const address = process.platform === 'linux' ? `\0${name}` : path.join(os.tmpdir(), name);
+  // Linux: an abstract name, which the kernel frees; of full length, for Node 20 pads a shorter one with zeros and newer ones do not, and
+  // then two Nodes would hold the same folder. Elsewhere a file, stale when nobody answers.
+  const address = process.platform === 'linux' ? `\0${name.padEnd(ABSTRACT_NAME_LENGTH, '-')}` : path.join(os.tmpdir(), name);
   if (process.platform !== 'linux' && !(await answers(address))) fs.rmSync(address, { force: true });
   const server = net.createServer((socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {

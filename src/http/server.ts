@@ -137,7 +137,7 @@ async function listenAll(servers: Record<Door, http.Server>, config: Config): Pr
 
 function listen(server: http.Server, { host, port }: ListenAddress, door: Door): Promise<void> {
   return new Promise((resolve, reject) => {
-    const onError = (error: Error) => reject(new Error(`the ${door} door cannot listen on ${host}:${port}: ${error.message}`));
+    const onError = (error: Error) => reject(new Error(`the ${door} door cannot listen on ${host}:${port}: ${error.message} (another address: SIGNET_${door.toUpperCase()}_LISTEN)`));
     server.once('error', onError);
     server.listen({ host, port }, () => {
       server.off('error', onError);

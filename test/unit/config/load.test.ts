@@ -142,3 +142,10 @@ test('configSchema: every default is within its own bounds, and every variable n
     if (value !== undefined && typeof value !== 'object') expect([key, configSchema.shape[key].safeParse(value).success]).toEqual([key, true]);
   }
 });
+
+test('a door moved without its address is warned about; what the command line reads is not', () => {
+  const env = { SIGNET_DATA_DIR: '/data', SIGNET_STATUS_LISTEN: '127.0.0.1:18080', SIGNET_FINGERPRINT: 'AA', SIGNET_TOKEN_FILE: '/t' };
+  const warnings = configWarnings(loadConfig(env), env);
+  expect(warnings.filter((warning) => warning.includes('18080'))).toEqual(['SIGNET_PUBLIC_URL names port 8080, but the door listens on 18080: set both']);
+  expect(warnings.join()).not.toContain('SIGNET_FINGERPRINT');
+});

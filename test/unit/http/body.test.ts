@@ -44,7 +44,11 @@ test('octets that are not UTF-8 are malformed', () => {
 });
 
 test('any JSON within the depth is read as it is; any octets give a value or a typed error', () => {
-  fc.assert(fc.property(fc.jsonValue({ maxDepth: 4 }), (value) => expect(parse(JSON.stringify(value), 64)).toEqual(JSON.parse(JSON.stringify(value)))));
+  fc.assert(fc.property(fc.jsonValue({ maxDepth: 4 }), (value) => {
+    // A member of that name is refused: see above.
+    fc.pre(!JSON.stringify(value).includes('__proto__'));
+    expect(parse(JSON.stringify(value), 64)).toEqual(JSON.parse(JSON.stringify(value)));
+  }));
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 64 }), (octets) => {
       expect(['none', 'malformed-json', 'json-too-deep']).toContain(codeOf(() => parseJson(Buffer.from(octets), 4)));
