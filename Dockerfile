@@ -20,4 +20,4 @@ ENV SIGNET_DATA_DIR=/var/lib/signet \
     SIGNET_API_LISTEN=0.0.0.0:8443 SIGNET_MTLS_LISTEN=0.0.0.0:8444 SIGNET_STATUS_LISTEN=0.0.0.0:8080 SIGNET_OPERATIONS_LISTEN=0.0.0.0:9464
 EXPOSE 8443 8444 8080 9464
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["node", "-e", "fetch('http://127.0.0.1:9464/readyz').then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-CMD ["node", "--max-semi-space-size=8", "dist/main.js"]
+CMD ["node", "dist/main.js"]

@@ -12,6 +12,7 @@ import type { Context } from './context.ts';
 import { createAdminTokenCache } from './admins/token-cache.ts';
 import { ensureBootstrapToken } from './admin/bootstrap-token.ts';
 import { fileBarriers } from './admin/fault-barriers.ts';
+import { releaseStartMemory } from './admin/start-memory.ts';
 import { bootstrapAuthority } from './authorities/bootstrap.ts';
 import { openAuthorities } from './authorities/open-authorities.ts';
 import { connect, type Db } from './db/client.ts';
@@ -112,6 +113,7 @@ async function open(config: Config, warnings: readonly string[], log: Logger, cl
   await publisher.kickStale();
   // Lists that cannot be published now are tried again in the background; they do not keep the doors shut.
   await Promise.race([publisher.idle(), sleep(FIRST_LISTS_MS, undefined, { ref: false })]);
+  releaseStartMemory();
   const jobs = startJobs(ctx);
   closers.push(() => jobs.stop());
   const doors = await openDoors(ctx, { tls: await tlsMaterial(ctx), warnings: warned });
