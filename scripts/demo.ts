@@ -8,6 +8,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from './free-port.ts';
 
 const project = path.resolve(import.meta.dirname, '..');
 const folder = mkdtempSync(path.join(os.tmpdir(), 'signet-demo-'));
@@ -25,14 +26,6 @@ const file = (name: string) => path.join(folder, name);
 function check(condition: boolean, what: string, evidence = ''): void {
   if (!condition) throw new DemoFailure(`not seen: ${what}${evidence ? `\n${evidence}` : ''}`);
   seen(what);
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 interface Ran {

@@ -119,6 +119,8 @@ async function open(config: Config, warnings: readonly string[], log: Logger, cl
   const doors = await openDoors(ctx, { tls: await tlsMaterial(ctx), warnings: warned });
   closers.push(() => doors.close());
   authorities.subscribe(() => onAuthorityChange(ctx, doors));
+  // What changed while the doors were being opened.
+  onAuthorityChange(ctx, doors);
 
   return {
     addresses: doors.addresses,

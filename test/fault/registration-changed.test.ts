@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { enroll, ok, renew, startFleet, type Fleet, type Replica } from '../support/fault/fleet.ts';
 import { makeKeyAndCsr } from '../support/fault/keys.ts';
+import { heldBackOrDone } from '../support/fault/sessions.ts';
 import { jsonOf } from '../support/https-client.ts';
 
 const LONG = 60_000;
@@ -57,6 +58,32 @@ test('while one agent’s row is held by a long change, other agents get certifi
     await client.query('UPDATE agents SET updated_at = updated_at WHERE id = $1', [held]);
     let done = false;
     const waiting = enroll(issuing, heldToken, makeKeyAndCsr()).finally(() => (done = true));
+    leafOf(await enroll(issuing, otherToken, makeKeyAndCsr()));
+    expect(done).toBe(false);
+    await client.query('COMMIT');
+    leafOf(await waiting);
+  } finally {
+    await client.end();
+  }
+}, LONG);
+
+test('while an agent and its certificates are held, as by a suspension, its renewal waits alone', async () => {
+  const identity = await fleet.enrolled(issuing);
+  const other = await fleet.register();
+  const otherToken = await fleet.joinToken(other);
+  // Presented before, so that only the commit meets the held rows.
+  await fleet.database.db.certificate.updateMany({ where: { agentId: identity.agentId }, data: { presentedAt: new Date() } });
+  const client = new pg.Client({ connectionString: fleet.database.ownerUrl });
+  await client.connect();
+  try {
+    await client.query('BEGIN');
+    await client.query('UPDATE agents SET updated_at = updated_at WHERE id = $1', [identity.agentId]);
+    await client.query('UPDATE certificates SET generation = generation WHERE agent_id = $1', [identity.agentId]);
+    let done = false;
+    const waiting = renew(issuing, identity, makeKeyAndCsr()).finally(() => (done = true));
+    await heldBackOrDone(waiting);
+    const { rows } = await client.query("SELECT query FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'");
+    expect(rows).toEqual([]);
     leafOf(await enroll(issuing, otherToken, makeKeyAndCsr()));
     expect(done).toBe(false);
     await client.query('COMMIT');

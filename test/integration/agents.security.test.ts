@@ -101,6 +101,19 @@ test.each([
   }
 });
 
+test('two stops that meet in one certificate refuse that one, and shift no verdict of its batch', async () => {
+  const [stopped, other] = await Promise.all([fixture.register(), fixture.register()]);
+  const first = await commitOf(stopped.id);
+  const second = { ...(await commitOf(other.id)), profile: 'service', issuerId: 'another-issuer' };
+  const stops = [{ kind: 'profile', target: first.profile }, { kind: 'issuer', target: first.issuerId }];
+  await database.db.issuanceStop.createMany({ data: stops.map((stop) => ({ ...stop, cause: 'test', createdAt: FIXED_NOW })) });
+  try {
+    expect(await commitCertificates(database.db, [first, second])).toEqual(['issuance-stopped', 'issuer-unavailable']);
+  } finally {
+    await database.db.issuanceStop.deleteMany();
+  }
+});
+
 test('a suspension killed before its commit leaves nothing behind', async () => {
   const agent = await fixture.register();
   const leaf = await fixture.enroll(agent);

@@ -54,16 +54,17 @@ BEGIN
   -- Selector kills hold this exclusively; a batch that got it first is seen whole by the kill's later statements.
   PERFORM pg_advisory_xact_lock_shared(7305, 1);
   -- Suspend and retire update these rows: they wait for us, or we see what they did. An agent that somebody is changing right now is left for a later
-  -- batch, so that its change does not hold up everybody else's certificates.
+  -- batch, and nothing else of it is waited for, so that its change does not hold up everybody else's certificates.
   locked := ARRAY(SELECT a.id FROM agents a WHERE a.id IN (SELECT c.agent_id FROM unnest(cert) c) ORDER BY a.id FOR SHARE SKIP LOCKED);
-  PERFORM 1 FROM instances s WHERE s.id IN (SELECT c.instance_id FROM unnest(cert) c WHERE c.kind = 'renew') ORDER BY s.id FOR UPDATE;
-  PERFORM 1 FROM join_tokens t WHERE t.id IN (SELECT c.token_id FROM unnest(cert) c) ORDER BY t.id FOR UPDATE;
+  PERFORM 1 FROM instances s WHERE s.id IN (SELECT c.instance_id FROM unnest(cert) c WHERE c.kind = 'renew' AND c.agent_id = ANY (locked)) ORDER BY s.id FOR UPDATE;
+  PERFORM 1 FROM join_tokens t WHERE t.id IN (SELECT c.token_id FROM unnest(cert) c WHERE c.agent_id = ANY (locked)) ORDER BY t.id FOR UPDATE;
   -- In the order of serials, as everybody who locks several.
-  PERFORM 1 FROM (SELECT c.old_bucket, c.old_serial FROM unnest(cert) c WHERE c.kind = 'renew' ORDER BY c.old_serial) c, LATERAL (
+  PERFORM 1 FROM (SELECT c.old_bucket, c.old_serial FROM unnest(cert) c WHERE c.kind = 'renew' AND c.agent_id = ANY (locked) ORDER BY c.old_serial) c, LATERAL (
       SELECT 1 FROM certificates o WHERE o.bucket = c.old_bucket AND o.serial = c.old_serial FOR UPDATE) o;
 
   stopped := EXISTS (SELECT 1 FROM issuance_stops WHERE kind = 'everything');
   -- A later statement than the locks, so that it sees what they waited for.
+  -- Every join here meets at most one row: a verdict is found by its place.
   verdicts := ARRAY(
     SELECT CASE
       WHEN stopped THEN 'issuance-stopped'
@@ -74,7 +75,7 @@ BEGIN
       WHEN a.state <> 'active' THEN 'agent-not-active'
       WHEN o.state <> 'active' THEN 'owner-suspended'
       WHEN a.version <> c.agent_version THEN 'registration-changed'
-      WHEN x.target IS NOT NULL THEN 'issuance-stopped'
+      WHEN EXISTS (SELECT 1 FROM issuance_stops x WHERE (x.kind = 'profile' AND x.target = c.profile) OR (x.kind = 'issuer' AND x.target = c.issuer_id)) THEN 'issuance-stopped'
       WHEN i.id IS NULL OR i.revoked_at IS NOT NULL OR i.state NOT IN ('active', 'retiring') THEN 'issuer-unavailable'
       -- A replica that has not heard of the switch for an hour: retirement counts on nothing being issued after that.
       WHEN i.state = 'retiring' AND i.retiring_at < c.issued_at - interval '1 hour' THEN 'issuer-unavailable'
@@ -89,7 +90,6 @@ BEGIN
     LEFT JOIN agents a ON a.id = c.agent_id
     LEFT JOIN owners o ON o.id = a.owner_id
     LEFT JOIN authority_certificates i ON i.id = c.issuer_id
-    LEFT JOIN issuance_stops x ON (x.kind = 'profile' AND x.target = c.profile) OR (x.kind = 'issuer' AND x.target = c.issuer_id)
     LEFT JOIN join_tokens t ON t.id = c.token_id
     LEFT JOIN instances s ON s.id = c.instance_id
     LEFT JOIN LATERAL (SELECT * FROM certificates q WHERE q.bucket = c.old_bucket AND q.serial = c.old_serial) p ON true
@@ -155,7 +155,7 @@ END $$;
 -- Records that certificates were presented and returns what is known of each (DESIGN §1 "Presented", §2 renewal rules).
 -- A fingerprint that does not match the stored one is no presentation of ours: no row comes back.
 CREATE FUNCTION present_certificates(presented json, at timestamptz) RETURNS TABLE (
-  i integer, serial bytea, agent_id text, agent_name text, agent_state text, instance_id text, instance_state text, generation integer, tip_serial bytea, tip_bucket integer,
+  i integer, serial bytea, agent_id text, agent_name text, agent_state text, instance_id text, instance_state text, generation integer, tip_serial bytea,
   profile text, issuer_id text, shard integer, key_hash bytea, not_after timestamptz, issued_at timestamptz, superseded_by bytea, displaced boolean, revoked_at timestamptz,
   revocation_reason integer, held_at timestamptz, owner_id text, owner_state text, dns_names text[], agent_profile text, ttl_cap_seconds integer, agent_version integer
 ) LANGUAGE plpgsql AS $$
@@ -167,7 +167,7 @@ BEGIN
       WHERE c.bucket = one.bucket AND c.serial = one.serial AND c.fingerprint = one.fingerprint AND c.presented_at IS NULL;
   END LOOP;
   RETURN QUERY
-    SELECT p.i, c.serial, c.agent_id, a.name, a.state, c.instance_id, s.state, s.generation, s.tip_serial, get_byte(s.tip_serial, 1) * 65536 + get_byte(s.tip_serial, 2) * 256 + get_byte(s.tip_serial, 3),
+    SELECT p.i, c.serial, c.agent_id, a.name, a.state, c.instance_id, s.state, s.generation, s.tip_serial,
       c.profile, c.issuer_id, c.shard, c.key_hash, c.not_after, c.issued_at, c.superseded_by, c.displaced, c.revoked_at,
       c.revocation_reason, c.held_at, a.owner_id, o.state, a.dns_names, a.profile, a.ttl_cap_seconds, a.version
     FROM json_to_recordset(presented) AS p (i integer, bucket integer, serial bytea, fingerprint bytea)
