@@ -7,6 +7,7 @@ import { StartupError } from './core/errors.ts';
 import type { Logger } from './core/log.ts';
 import { createMetrics } from './core/metrics.ts';
 import { createSystemRandom } from './core/random.ts';
+import { alone } from './core/siblings.ts';
 import type { Config } from './config/schema.ts';
 import type { Context } from './context.ts';
 import { createAdminTokenCache } from './admins/token-cache.ts';
@@ -106,7 +107,7 @@ async function open(config: Config, warnings: readonly string[], log: Logger, cl
     presentations: createPresentationQueue({ db, config }),
     statuses,
     ocsp: createOcspResponder({ authorities, statuses, signals, feed, clock, log, metrics, config }),
-    crls, publisher, clock, random, log, metrics, barrier,
+    crls, publisher, clock, random, log, metrics, barrier, siblings: alone,
   };
 
   await runAtStart(ctx);

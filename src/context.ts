@@ -4,6 +4,7 @@ import type { Clock } from './core/clock.ts';
 import type { Logger } from './core/log.ts';
 import type { Metrics } from './core/metrics.ts';
 import type { Random } from './core/random.ts';
+import type { Siblings } from './core/siblings.ts';
 import type { Config } from './config/schema.ts';
 import type { Db } from './db/client.ts';
 import type { JoinTokenQueue } from './db/join-tokens.ts';
@@ -51,4 +52,5 @@ export interface Context {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly barrier: Barrier;
+  readonly siblings: Siblings;
 }
