@@ -7,7 +7,7 @@ import { StartupError } from './core/errors.ts';
 import type { Logger } from './core/log.ts';
 import { createMetrics } from './core/metrics.ts';
 import { createSystemRandom } from './core/random.ts';
-import { alone } from './core/siblings.ts';
+import { alone, type Siblings } from './core/siblings.ts';
 import type { Config } from './config/schema.ts';
 import type { Context } from './context.ts';
 import { createAdminTokenCache } from './admins/token-cache.ts';
@@ -17,7 +17,7 @@ import { releaseStartMemory } from './admin/start-memory.ts';
 import { bootstrapAuthority } from './authorities/bootstrap.ts';
 import { openAuthorities } from './authorities/open-authorities.ts';
 import { connect, type Db } from './db/client.ts';
-import { SERVICE_ROLE, startEmbedded, type EmbeddedDatabase } from './db/embedded.ts';
+import { failureOf, SERVICE_ROLE, startEmbedded, type EmbeddedAccess } from './db/embedded.ts';
 import { migrate } from './db/migrate.ts';
 import { ensurePartitions } from './db/partitions.ts';
 import { createJoinTokenQueue } from './db/join-tokens.ts';
@@ -27,58 +27,88 @@ import { withStartLock } from './db/start-lock.ts';
 import { openDoors, type Doors, type TlsMaterial } from './http/server.ts';
 import { createCommitQueue } from './issuance/commit-queue.ts';
 import { runAtStart } from './jobs/run-at-start.ts';
-import { startJobs } from './jobs/start-jobs.ts';
+import { startJobs, type RunningJobs } from './jobs/start-jobs.ts';
 import { openKeyStore, resolveKek, type OpenKeyStore } from './keystore/index.ts';
 import { loadProfiles, ProfileError, type Profiles } from './profiles/profile.ts';
 import { createCrlPublisher } from './revocation/crl/publisher.ts';
 import { createCrlStore } from './revocation/crl/crl-store.ts';
 import { followFeed } from './revocation/follower.ts';
 import { createOcspResponder } from './revocation/ocsp/responder.ts';
-import { createRevocationSignals } from './revocation/signals.ts';
+import { createRevocationSignals, type ChangedCertificate } from './revocation/signals.ts';
 import { createStatusReader } from './revocation/status-reader.ts';
 import { bucketOf } from './x509/serial.ts';
 
 /** How long a start waits for lists that were never published. */
 const FIRST_LISTS_MS = 5_000;
 
-/** A running Signet. */
-export interface App {
+/** What is known of a Signet once it serves. */
+export interface Started {
   addresses: Doors['addresses'];
   /** SHA-256 of the first root, colon-separated upper-case hexadecimal, as openssl prints it. */
   rootFingerprint: string;
   database: 'embedded' | 'given';
   /** The first admin token, when this process made it. */
   bootstrap: { file: string | undefined; token: string | undefined };
+}
+
+/** A running replica: one process, or a supervisor with its workers. */
+export interface Replica extends Started {
   /** Resolves with a reason when something it cannot do without has ended by itself. */
   failed: Promise<string>;
   /** Drains: requests under way are answered, jobs end, the database stops last. */
   stop(): Promise<void>;
 }
 
+/** One process that serves. */
+export interface App extends Replica {
+  /** From now on it runs the jobs and publishes the lists. Once is enough. */
+  lead(): Promise<void>;
+}
+
+/** The place of a process in its replica. */
+export interface Place {
+  siblings: Siblings;
+  /** Makes the first start, runs the jobs and publishes the lists: one process of a replica does. */
+  leads: boolean;
+  /** The embedded database, where the supervisor runs it. */
+  embedded: EmbeddedAccess | undefined;
+}
+
+const ALONE: Place = { siblings: alone, leads: true, embedded: undefined };
+
 /** Opens everything. @throws StartupError with what to do; what was opened until then is closed again */
-export async function startApp(config: Config, warnings: readonly string[], log: Logger): Promise<App> {
+export async function startApp(config: Config, warnings: readonly string[], log: Logger, place: Place = ALONE): Promise<App> {
   const closers: (() => Promise<unknown>)[] = [];
   const stop = async () => {
     for (const close of closers.splice(0).toReversed()) await close();
   };
   try {
-    return await open(config, warnings, log, closers, stop);
+    return await open({ config, warnings, log, place }, closers, stop);
   } catch (error) {
     await stop().catch((later: unknown) => log.error({ err: later }, 'could not close after a failed start'));
     throw error;
   }
 }
 
-async function open(config: Config, warnings: readonly string[], log: Logger, closers: (() => Promise<unknown>)[], stop: () => Promise<void>): Promise<App> {
+interface Opening {
+  config: Config;
+  warnings: readonly string[];
+  log: Logger;
+  place: Place;
+}
+
+async function open({ config, warnings, log, place }: Opening, closers: (() => Promise<unknown>)[], stop: () => Promise<void>): Promise<App> {
+  const { siblings } = place;
   const clock = systemClock;
   const random = createSystemRandom();
-  const metrics = createMetrics({ processMetrics: true });
+  const metrics = createMetrics({ processMetrics: true, ...(siblings.workers > 1 ? { worker: siblings.number } : {}) });
   const barrier = fileBarriers(config.faultBarriersDir);
   const profiles = readProfiles(config);
   const warned = [...warnings];
 
-  const embedded = config.databaseUrl === undefined ? await startEmbedded({ dataDir: config.dataDir, log }) : undefined;
-  if (embedded) closers.push(() => embedded.stop());
+  const own = config.databaseUrl === undefined && !place.embedded ? await startEmbedded({ dataDir: config.dataDir, log }) : undefined;
+  if (own) closers.push(() => own.stop());
+  const embedded = own ?? place.embedded;
   const urls = databaseUrls(config, embedded);
   const connection = { statementTimeoutMs: config.statementTimeoutMs };
   const db = connect(urls.service, { ...connection, maxConnections: config.databaseConnections, applicationName: 'signet' });
@@ -86,37 +116,49 @@ async function open(config: Config, warnings: readonly string[], log: Logger, cl
   const ownerDb = urls.owner === urls.service ? db : connect(urls.owner, { ...connection, maxConnections: 2, applicationName: 'signet-owner' });
   if (ownerDb !== db) closers.push(() => ownerDb.$disconnect());
 
-  const first = await withStartLock(urls.owner, () => firstStart({ config, clock, random, log, db, ownerDb, urls, embedded }));
+  const needs = { config, clock, random, log, db, ownerDb, urls, embedded };
+  const first = place.leads ? await withStartLock(urls.owner, () => firstStart(needs)) : await laterStart(needs);
   if (await isSingleRole(db)) warned.push('the database role of the service owns the audit table and could change it: give SIGNET_OWNER_DATABASE_URL and a second role');
-  for (const warning of warned) log.warn(warning);
+  if (place.leads) for (const warning of warned) log.warn(warning);
 
   const authorities = await openAuthorities({ db, keyStore: first.keyStore, clock, log, metrics, listenUrl: urls.listen });
   closers.push(() => authorities.close());
   const signals = createRevocationSignals();
+  siblings.on('certificates-changed', (changed) => signals.changed(changed as ChangedCertificate[]));
   const feed = await followFeed({ db, signals, clock, log, metrics }, urls.listen);
   closers.push(() => feed.stop());
   const statuses = createStatusReader({ db, signals, feed, config });
   const crls = createCrlStore({ db, clock, metrics });
   const publisher = createCrlPublisher({ db, authorities, clock, random, barrier, config, signals, crls, log });
   closers.push(() => publisher.close());
+  const adminTokens = createAdminTokenCache({ db, clock });
+  siblings.on('credential-changed', (id) => adminTokens.forget(id as string));
   const ctx: Context = {
     config, db, ownerDb, keyStore: first.keyStore, sealer: first.sealer, authorities, profiles, signals,
-    adminTokens: createAdminTokenCache({ db, clock }),
+    adminTokens,
     commits: createCommitQueue({ db, log, metrics, barrier, config }),
     joinTokens: createJoinTokenQueue({ db, config }),
     presentations: createPresentationQueue({ db, config }),
     statuses,
     ocsp: createOcspResponder({ authorities, statuses, signals, feed, clock, log, metrics, config }),
-    crls, publisher, clock, random, log, metrics, barrier, siblings: alone,
+    crls, publisher, clock, random, log, metrics, barrier, siblings,
   };
 
-  await runAtStart(ctx);
-  await publisher.kickStale();
-  // Lists that cannot be published now are tried again in the background; they do not keep the doors shut.
-  await Promise.race([publisher.idle(), sleep(FIRST_LISTS_MS, undefined, { ref: false })]);
+  let jobs: RunningJobs | undefined;
+  closers.push(async () => jobs?.stop());
+  const lead = async () => {
+    if (jobs) return;
+    jobs = startJobs(ctx);
+    await publisher.start();
+  };
+  if (place.leads) {
+    await runAtStart(ctx);
+    await publisher.start();
+    // Lists that cannot be published now are tried again in the background; they do not keep the doors shut.
+    await Promise.race([publisher.idle(), sleep(FIRST_LISTS_MS, undefined, { ref: false })]);
+  }
   releaseStartMemory();
-  const jobs = startJobs(ctx);
-  closers.push(() => jobs.stop());
+  if (place.leads) jobs = startJobs(ctx);
   const doors = await openDoors(ctx, { tls: await tlsMaterial(ctx), warnings: warned });
   closers.push(() => doors.close());
   authorities.subscribe(() => onAuthorityChange(ctx, doors));
@@ -128,7 +170,8 @@ async function open(config: Config, warnings: readonly string[], log: Logger, cl
     rootFingerprint: fingerprintOf(ctx),
     database: embedded ? 'embedded' : 'given',
     bootstrap: first.bootstrap,
-    failed: embedded ? embedded.exited.then((end) => `the embedded PostgreSQL ended: ${end}`) : new Promise<string>(() => undefined),
+    failed: failureOf(own),
+    lead,
     async stop() {
       doors.startDraining();
       await stop();
@@ -144,7 +187,7 @@ interface FirstStart {
   db: Db;
   ownerDb: Db;
   urls: { owner: string; service: string };
-  embedded: EmbeddedDatabase | undefined;
+  embedded: EmbeddedAccess | undefined;
 }
 
 /** Under the start lock: the schema, the service's rights, partitions, the key-encryption key, the authority, the first admin token. Each step is idempotent. */
@@ -162,7 +205,13 @@ async function firstStart(needs: FirstStart): Promise<OpenKeyStore & { bootstrap
   return { ...store, bootstrap: { file, token } };
 }
 
-function databaseUrls(config: Config, embedded: EmbeddedDatabase | undefined): { owner: string; service: string; listen: string } {
+/** Where another process of this replica has made the first start. */
+async function laterStart({ config, clock, random, log, db, embedded }: FirstStart): ReturnType<typeof firstStart> {
+  const store = await openKeyStore({ db, random, clock, log }, resolveKek(config, embedded !== undefined));
+  return { ...store, bootstrap: { file: undefined, token: undefined } };
+}
+
+function databaseUrls(config: Config, embedded: EmbeddedAccess | undefined): { owner: string; service: string; listen: string } {
   if (embedded) return { owner: embedded.ownerUrl, service: embedded.serviceUrl, listen: embedded.serviceUrl };
   if (config.databaseUrl === undefined) throw new StartupError('DATABASE_URL is not given');
   return { owner: config.ownerDatabaseUrl ?? config.databaseUrl, service: config.databaseUrl, listen: config.listenDatabaseUrl ?? config.databaseUrl };

@@ -102,7 +102,7 @@ async function main(): Promise<void> {
   const signet = spawn(process.execPath, [path.join(project, 'dist/main.js')], {
     stdio: ['ignore', 'ignore', 'inherit'],
     env: {
-      PATH: process.env['PATH'] ?? '', SIGNET_DATA_DIR: dataDir, SIGNET_LOG_LEVEL: 'error',
+      PATH: process.env['PATH'] ?? '', SIGNET_DATA_DIR: dataDir, SIGNET_LOG_LEVEL: 'error', SIGNET_WORKERS: '1',
       SIGNET_API_LISTEN: `127.0.0.1:${api}`, SIGNET_MTLS_LISTEN: `127.0.0.1:${mtls}`, SIGNET_STATUS_LISTEN: `127.0.0.1:${status}`, SIGNET_OPERATIONS_LISTEN: `127.0.0.1:${operations}`,
     },
   });

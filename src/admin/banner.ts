@@ -1,8 +1,8 @@
-import type { App } from '../app.ts';
+import type { Started } from '../app.ts';
 import { configSchema, environmentName, type Config } from '../config/schema.ts';
 
 /** What a person needs after a start: fingerprint, token file, data, and what to try next. The token itself only on a terminal, and only when it was made now. */
-export function banner(config: Config, app: Pick<App, 'addresses' | 'rootFingerprint' | 'bootstrap' | 'database'>, terminal: boolean): string {
+export function banner(config: Config, app: Started, terminal: boolean): string {
   const { api, mtls, status, operations } = app.addresses;
   const at = ({ host, port }: { host: string; port: number }) => `${host.includes(':') ? `[${host}]` : host}:${port}`;
   const { file, token } = app.bootstrap;
@@ -25,7 +25,7 @@ Try next, in another terminal:
 }
 
 /** The addresses the command line must be told because they are not its defaults; on this machine the port is the one that is really open. */
-function clientAddresses(config: Config, addresses: App['addresses']): string {
+function clientAddresses(config: Config, addresses: Started['addresses']): string {
   const doors = [['apiUrl', addresses.api], ['mtlsUrl', addresses.mtls], ['publicUrl', addresses.status]] as const;
   return doors
     .map(([key, { port }]) => {

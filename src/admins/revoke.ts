@@ -5,14 +5,15 @@ import { SignetError } from '../core/errors.ts';
 import { lockUsableAdmins, markAdminTokenRevoked } from '../db/admin-tokens.ts';
 import { inTransaction } from '../db/client.ts';
 import { findAdminTokenView, type AdminTokenView } from '../db/views/admin-tokens.ts';
+import { announceCredential } from './announce.ts';
 import { callerUnusable } from './caller.ts';
 
 /**
- * Revokes an API token for good: refused at once by this process, within a second by every other. One that is revoked stays as it is. Revocations run one
+ * Revokes an API token for good: refused at once by this replica, within a second by every other. One that is revoked stays as it is. Revocations run one
  * after the other (the usable tokens of role admin are locked first), so that two of them cannot each take the other for the one that remains.
  * @throws SignetError `not-found`, `last-admin-token`, `invalid-credential` when the token of who asks was revoked meanwhile
  */
-export async function revokeAdminToken(ctx: Pick<Context, 'db' | 'random' | 'adminTokens'>, origin: Origin, id: string, now: Date): Promise<AdminTokenView> {
+export async function revokeAdminToken(ctx: Pick<Context, 'db' | 'random' | 'adminTokens' | 'siblings'>, origin: Origin, id: string, now: Date): Promise<AdminTokenView> {
   try {
     return await inTransaction(ctx.db, async (tx) => {
       const admins = await lockUsableAdmins(tx, now);
@@ -26,6 +27,6 @@ export async function revokeAdminToken(ctx: Pick<Context, 'db' | 'random' | 'adm
     });
   } finally {
     // Also when the outcome of the commit is unknown.
-    ctx.adminTokens.forget(id);
+    await announceCredential(ctx, id);
   }
 }

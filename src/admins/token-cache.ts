@@ -3,7 +3,7 @@ import { findAdminToken, type AdminTokenRecord } from '../db/admin-tokens.ts';
 import type { Db } from '../db/client.ts';
 
 /** How long a token found in the database is believed: one that another replica revoked works this much longer at most. */
-const BELIEVED_MS = 1_000;
+export const BELIEVED_MS = 1_000;
 const MAX_ENTRIES = 1_000;
 
 /** API tokens as this process knows them. */

@@ -6,7 +6,7 @@ import type { Tx } from '../db/client.ts';
 export type { AgentRecord, AgentState };
 
 /** What the use cases of this folder need of the context. */
-export type AgentContext = Pick<Context, 'db' | 'config' | 'profiles' | 'random' | 'signals' | 'metrics' | 'barrier'>;
+export type AgentContext = Pick<Context, 'db' | 'config' | 'profiles' | 'random' | 'signals' | 'siblings' | 'metrics' | 'barrier'>;
 
 /** A change of state: `reason` is for people, and kept with the agent and in the audit log. */
 export interface StateChange {

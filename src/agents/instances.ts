@@ -48,7 +48,7 @@ export async function quarantineInstance(ctx: AgentContext, origin: Origin, inst
     if (finding) ctx.metrics.findings.inc({ kind: 'copied-key' });
     return { instance: quarantined, held: newlyHeld };
   });
-  announce(ctx, held);
+  await announce(ctx, held);
   return instance;
 }
 
@@ -75,7 +75,7 @@ export async function releaseInstance(ctx: AgentContext, origin: Origin, instanc
     );
     return { instance: active, released: good };
   });
-  announce(ctx, released);
+  await announce(ctx, released);
   return instance;
 }
 
@@ -102,7 +102,7 @@ export async function revokeInstance(ctx: AgentContext, origin: Origin, instance
     return { instance: ended, revoked: newlyRevoked };
   });
   if (revoked.length > 0) ctx.metrics.revoked.inc({ reason }, revoked.length);
-  announce(ctx, revoked);
+  await announce(ctx, revoked);
   return instance;
 }
 

@@ -32,6 +32,6 @@ export async function resumeAgent(ctx: AgentContext, origin: Origin, agentId: st
     );
     return { agent: active, released: good };
   });
-  announce(ctx, released);
+  await announce(ctx, released);
   return agent;
 }

@@ -38,6 +38,6 @@ export async function retireAgent(ctx: AgentContext, origin: Origin, agentId: st
     return { agent: retired, revoked: newlyRevoked };
   });
   if (revoked.length > 0) ctx.metrics.revoked.inc({ reason }, revoked.length);
-  announce(ctx, revoked);
+  await announce(ctx, revoked);
   return agent;
 }

@@ -34,7 +34,7 @@ export async function suspendAgent(ctx: AgentContext, origin: Origin, agentId: s
     );
     return { agent: suspended, held: newlyHeld };
   });
-  announce(ctx, held);
+  await announce(ctx, held);
   await ctx.barrier('suspend:committed');
   return agent;
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { LOG_LEVELS } from '../core/log.ts';
 import {
-  baseUrl, choice, count, days, displayName, listenAddress, machinePath, milliseconds, octets, optionalDatabaseUrl, optionalPath, seconds, trustDomain, word,
+  baseUrl, choice, count, days, displayName, listenAddress, machinePath, milliseconds, octets, optionalDatabaseUrl, optionalPath, parallelism, seconds, trustDomain, word,
 } from './values.ts';
 
 export type { ListenAddress } from './values.ts';
@@ -12,8 +12,9 @@ export const CHAPTERS = {
     databaseUrl: optionalDatabaseUrl('PostgreSQL 14 or newer, as the service role: one that does not own the tables.', 'unset: Signet runs a PostgreSQL of its own in the data directory'),
     ownerDatabaseUrl: optionalDatabaseUrl('The same database as the role that owns the tables; used for migrations and partitions only.', 'as DATABASE_URL: then the service could change its audit log, and says so loudly'),
     listenDatabaseUrl: optionalDatabaseUrl('A direct connection for LISTEN, where DATABASE_URL leads through a pooler in transaction mode.', 'as DATABASE_URL'),
-    databaseConnections: count(10, [1, 500], 'Connections of one process to the database.'),
+    databaseConnections: count(10, [1, 500], 'Connections of one worker to the database, and two more to listen; the first worker opens three more at times. All that `workers` and replicas open must be less than the server allows.'),
     statementTimeoutMs: milliseconds(10_000, [100, 600_000], 'Longest time one SQL statement may take.'),
+    workers: parallelism(8, [1, 64], 'Processes that serve over the same ports and together are one replica. With more than one, another process supervises them.'),
     dataDir: machinePath('`/var/lib/signet` as root, else `signet` in `$XDG_DATA_HOME` or `~/.local/share`', 'Where the embedded database, its key-encryption key and the bootstrap token are kept.'),
     configFile: optionalPath('A JSON object with keys of this page by their names in the first column. The environment wins over it.'),
   },
@@ -33,7 +34,7 @@ export const CHAPTERS = {
     headersTimeoutMs: milliseconds(10_000, [100, 600_000], 'Time for the head of a request to arrive.'),
     requestTimeoutMs: milliseconds(30_000, [100, 600_000], 'Time for a whole request to arrive.'),
     keepAliveTimeoutMs: milliseconds(65_000, [0, 600_000], 'How long an idle connection is kept.'),
-    maxConnections: count(20_000, [1, 1_000_000], 'Open connections of one door.'),
+    maxConnections: count(20_000, [1, 1_000_000], 'Open connections of one door, divided among the workers.'),
     maxHeaderBytes: octets(16_384, [2_048, 262_144], 'Size of the head of a request.'),
     drainSeconds: seconds(10, [0, 600], 'How long requests under way may take after SIGTERM.'),
   },
@@ -62,7 +63,7 @@ export const CHAPTERS = {
     ocspValiditySeconds: seconds(600, [10, 86_400], 'nextUpdate of an OCSP answer.'),
     ocspMaxAgeSeconds: seconds(60, [0, 86_400], 'How long an HTTP cache may keep an OCSP answer.'),
     ocspMaxCertIds: count(16, [1, 1_000], 'Certificates asked about in one OCSP request.'),
-    ocspCacheEntries: count(50_000, [0, 10_000_000], 'OCSP answers kept in memory.'),
+    ocspCacheEntries: count(50_000, [0, 10_000_000], 'OCSP answers kept in the memory of each worker.'),
     statusBatchMax: count(1_000, [1, 10_000], 'Serials in one request for their status.'),
   },
   'Enrollment and renewal': {
@@ -72,7 +73,7 @@ export const CHAPTERS = {
     csrMaxBytes: octets(16_384, [1_024, 65_536], 'Size of a certificate signing request (DER).'),
     maxNames: count(16, [1, 256], 'Alternative names in a request.'),
     commitBatchMax: count(128, [1, 1_000], 'Certificates in one group commit.'),
-    commitQueueMax: count(4_096, [1, 100_000], 'Issuances that may wait for a commit; beyond it the answer is 503.'),
+    commitQueueMax: count(4_096, [1, 100_000], 'Issuances that may wait for a commit in one worker; beyond it the answer is 503.'),
   },
   'Requests': {
     jsonMaxBytes: octets(65_536, [1_024, 1_048_576], 'Size of a JSON body.'),

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { isTrustDomain } from '../core/spiffe-id.ts';
 
@@ -34,6 +35,14 @@ export const milliseconds = (fallback: number, range: readonly [number, number],
 export const days = (fallback: number, range: readonly [number, number], doc: string) => integer(fallback, range, 'days', doc);
 export const count = (fallback: number, range: readonly [number, number], doc: string) => integer(fallback, range, 'count', doc);
 export const octets = (fallback: number, range: readonly [number, number], doc: string) => integer(fallback, range, 'octets', doc);
+
+/** How many of something run side by side; `auto` is one a core, at most `autoMax`. */
+export function parallelism(autoMax: number, range: readonly [number, number], doc: string) {
+  const [min, max] = range;
+  const fault = `must be \`auto\` or a whole number from ${min} to ${max}`;
+  const schema = z.preprocess((value) => (value === 'auto' ? Math.min(autoMax, availableParallelism()) : numeral(value)), z.int({ error: fault }).min(min, { error: fault }).max(max, { error: fault }));
+  return schema.prefault('auto').meta({ doc, unit: '`auto` or count', range, defaultNote: `\`auto\`: one a core, at most ${autoMax}` } satisfies KeyDoc);
+}
 
 /** One of a few words. */
 export function choice<const T extends readonly [string, ...string[]]>(words: T, fallback: T[number], doc: string) {

@@ -59,11 +59,14 @@ export class SignetError extends Error {
   }
 }
 
-/** A fault that keeps the process from starting: printed whole, then the process ends with `exitCode` (sysexits: 78 config, 69 unavailable, 73 cannot create, 70 software). */
+/** sysexits: 78 config, 69 unavailable, 73 cannot create, 70 software. */
+export type StartupExitCode = 69 | 70 | 73 | 78;
+
+/** A fault that keeps the process from starting: printed whole, then the process ends with `exitCode`. */
 export class StartupError extends Error {
   override readonly name = 'StartupError';
-  readonly exitCode: number;
-  constructor(message: string, exitCode: 69 | 70 | 73 | 78 = 78, cause?: unknown) {
+  readonly exitCode: StartupExitCode;
+  constructor(message: string, exitCode: StartupExitCode = 78, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
     this.exitCode = exitCode;
   }

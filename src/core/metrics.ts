@@ -50,13 +50,15 @@ const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 export interface MetricsOptions {
   /** Also measure the process itself (CPU, memory, event loop). Off in tests: it starts observers. */
   processMetrics: boolean;
+  /** The number of this worker, where there are several: a label of what is measured of the process itself. */
+  worker?: number;
 }
 
 /** Metrics with a registry of their own, so that two services in one process (tests) do not meet. */
 export function createMetrics(options: MetricsOptions = { processMetrics: false }): Metrics {
   const registry = new Registry();
   const registers = [registry];
-  if (options.processMetrics) collectDefaultMetrics({ register: registry });
+  if (options.processMetrics) collectDefaultMetrics({ register: registry, ...(options.worker === undefined ? {} : { labels: { worker: String(options.worker) } }) });
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) => new Counter<L>({ name, help, labelNames, registers });
   const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) => new Gauge<L>({ name, help, labelNames, registers });
   const histogram = <L extends string>(name: string, help: string, buckets: number[], labelNames: readonly L[] = []) =>

@@ -5,29 +5,45 @@
 export interface Siblings {
   /** Workers of this replica that should run, this one included. */
   readonly workers: number;
+  /** The number of this worker, from 1. Whoever takes its place has the same. */
+  readonly number: number;
+  /** Which workers serve now, this one included, as far as is known here. */
+  replica(): ReplicaState;
   /**
-   * Asks every other worker and resolves with the answers of those that gave one: when all have answered or ended, or after `timeoutMs`. Never rejects.
-   * Whoever ended or stays silent is not among the answers.
+   * Asks every other worker that has a handler, and resolves with the answers of those that gave one: when all have answered or ended, or after `timeoutMs`.
+   * Never rejects. Whoever ended or stays silent is not among the answers.
    */
   ask(topic: SiblingTopic, message: unknown, timeoutMs: number): Promise<unknown[]>;
-  /** Tells every other worker, without an answer. */
+  /** Tells every other worker that has a handler, without an answer. */
   tell(topic: SiblingTopic, message: unknown): void;
-  /** What this worker does when it is told or asked. What the handler gives (or resolves to) is the answer. */
+  /** What this worker does when it is told or asked. What the handler gives (or resolves to) is the answer; one that fails gives none. */
   on(topic: SiblingTopic, handler: (message: unknown) => unknown): void;
 }
 
-/** The closed list of what workers say to each other. */
-export type SiblingTopic =
-  /** Certificates whose status changed (revocation/signals.ts): the answer confirms that no memory here calls them good. */
-  | 'certificates-changed'
-  /** A credential that was revoked or changed: forget what is remembered of it. */
-  | 'credential-changed'
-  /** Counts of the rate limiter since the last message. */
-  | 'rates'
-  /** The metrics of a worker, as prom-client's JSON. */
-  | 'metrics'
-  /** The readiness checks of a worker. */
-  | 'readiness';
+export interface ReplicaState {
+  /** Numbers of the workers whose doors are open. */
+  readonly serving: readonly number[];
+  /** Whether all of them have served since the replica was started: one that is missing now has ended and is being replaced. */
+  readonly wasComplete: boolean;
+}
 
+/** The closed list of what workers say to each other. */
+export const SIBLING_TOPICS = [
+  /** Certificates whose status changed (revocation/signals.ts): the answer confirms that no memory here calls them good. */
+  'certificates-changed',
+  /** The id of a credential that was revoked or changed: the answer confirms that what was remembered of it is forgotten. */
+  'credential-changed',
+  /** A list of revoked certificates that was published: the next to ask for it gets it. */
+  'list-published',
+  /** Counts of the rate limiter since the last message. */
+  'rates',
+  /** The metrics of a worker, as prom-client's JSON. */
+  'metrics',
+  /** The readiness checks of a worker. */
+  'readiness',
+] as const;
+export type SiblingTopic = (typeof SIBLING_TOPICS)[number];
+
+const ALONE: ReplicaState = { serving: [1], wasComplete: true };
 /** A replica of one worker. */
-export const alone: Siblings = { workers: 1, ask: () => Promise.resolve([]), tell: () => undefined, on: () => undefined };
+export const alone: Siblings = { workers: 1, number: 1, replica: () => ALONE, ask: () => Promise.resolve([]), tell: () => undefined, on: () => undefined };

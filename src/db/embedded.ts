@@ -29,13 +29,17 @@ export interface EmbeddedOptions {
   binariesDir?: string;
 }
 
-export interface EmbeddedDatabase {
-  port: number;
+/** The ways into an embedded database; secret. */
+export interface EmbeddedAccess {
   /** As the superuser: migrations, roles, partitions. */
   ownerUrl: string;
   /** As SERVICE_ROLE, which `ensureServiceRole` has yet to make. */
   serviceUrl: string;
   servicePassword: string;
+}
+
+export interface EmbeddedDatabase extends EmbeddedAccess {
+  port: number;
   /** Resolves when the server ends, asked or not, with the end of its log. */
   exited: Promise<string>;
   /** Fast shutdown. Idempotent. */
@@ -90,6 +94,10 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedD
     throw error;
   }
 }
+
+/** Resolves with a reason when an embedded database has ended by itself; never, where there is none. */
+export const failureOf = (embedded: Pick<EmbeddedDatabase, 'exited'> | undefined): Promise<string> =>
+  embedded ? embedded.exited.then((end) => `the embedded PostgreSQL ended: ${end}`) : new Promise<string>(() => undefined);
 
 /** As root the server's own user must get through: 0711 lets it pass without listing. */
 function makeFolders(dataDir: string, work: string): void {

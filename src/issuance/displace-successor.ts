@@ -29,6 +29,6 @@ export async function displaceSuccessor(ctx: Context, origin: Origin, client: Cl
   if (!affected) return false;
   ctx.metrics.findings.inc({ kind: 'successor-displaced' });
   ctx.log.warn({ agentId: client.agentId, instanceId: client.instanceId }, 'a renewal displaced a successor that was never presented');
-  announce(ctx, affected);
+  await announce(ctx, affected);
   return true;
 }

@@ -1,10 +1,21 @@
 import type { Context } from '../context.ts';
 import type { ChangedCertificate } from './signals.ts';
+import { MAX_FEED_AGE_MS } from './status-reader.ts';
 
 /**
- * Makes this replica answer with a committed change before the change is acknowledged (DESIGN invariant 13): drops cached OCSP answers and
- * starts publication of the lists. The lists themselves are not waited for.
+ * How long a silent worker is waited for. It is not asked for its word because that would be needed for ever, but for the time until it can no longer be wrong: a
+ * cached good is answered only while the feed was read within the last MAX_FEED_AGE_MS (DESIGN invariant 13), and every reading that began after our commit
+ * finds the change and drops the serial before the reading counts. So from MAX_FEED_AGE_MS after the commit on no worker says good from memory, whether its
+ * messages are late, or it stands still (its monotonic clock does not). The rest is for clocks that tick coarsely.
  */
-export function announce(ctx: Pick<Context, 'signals'>, changed: readonly ChangedCertificate[]): void {
+const CONFIRMED_MS = MAX_FEED_AGE_MS + 250;
+
+/**
+ * Makes this replica answer with a committed change before the change is acknowledged (DESIGN invariant 13): this process drops cached OCSP answers, the other
+ * workers confirm that they have, and publication of the lists is started. The lists themselves are not waited for. Call it right after the commit.
+ */
+export async function announce(ctx: Pick<Context, 'signals' | 'siblings'>, changed: readonly ChangedCertificate[]): Promise<void> {
+  if (changed.length === 0) return;
   ctx.signals.changed(changed);
+  await ctx.siblings.ask('certificates-changed', changed.map(({ serial, issuerId, shard }) => ({ serial, issuerId, shard })), CONFIRMED_MS);
 }

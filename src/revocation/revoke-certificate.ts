@@ -88,7 +88,7 @@ export async function revokeAgentCertificates(ctx: Context, origin: Origin, requ
     return { affected: revoked, total: all };
   });
   ctx.metrics.revoked.inc({ reason: reasonName(reason) }, affected.length);
-  announce(ctx, affected);
+  await announce(ctx, affected);
   await ctx.barrier('revoke:committed');
   return { revoked: total };
 }
@@ -115,7 +115,7 @@ async function change(ctx: Context, origin: Origin, what: Change, apply: (tx: Tx
     await appendAudit(ctx, tx, origin, what.now, ...rows.map((row) => auditOf(what.audit, row, row.flipped ? what.detail : { ...what.detail, status: 'held by other causes' })));
     return flipped;
   });
-  announce(ctx, affected);
+  await announce(ctx, affected);
   await ctx.barrier('revoke:committed');
   return affected.length > 0;
 }
@@ -133,7 +133,7 @@ async function known(ctx: Context, serial: Uint8Array): Promise<StoredCertificat
 async function statusAfter(ctx: Context, serial: Uint8Array, changed: boolean): Promise<CertificateChange> {
   const stored = await known(ctx, serial);
   // Another replica may have made the change: what is acknowledged here must hold here, too (invariant 13).
-  if (!changed) announce(ctx, [stored]);
+  if (!changed) await announce(ctx, [stored]);
   const status = stored.revokedAt ? 'revoked' : stored.heldAt ? 'held' : 'good';
   return {
     serial: stored.serial,

@@ -8,6 +8,7 @@ import type { AdminTokenAnswer } from '../../src/api/admin-tokens.ts';
 import { TOKEN_ROLES, type TokenRole } from '../../src/api/permissions.ts';
 import type { Origin } from '../../src/audit/events.ts';
 import { createSystemRandom } from '../../src/core/random.ts';
+import { alone } from '../../src/core/siblings.ts';
 import { insertAdminToken, lockUsableAdmins, markAdminTokenRevoked } from '../../src/db/admin-tokens.ts';
 import { inTransaction } from '../../src/db/client.ts';
 import { codeOf } from '../support/agents.ts';
@@ -153,7 +154,7 @@ describe('who remains', () => {
 
   const random = createSystemRandom();
   /** A process of its own: its cache stands still, so that only `forget` can clear it. */
-  const replica = () => ({ db: database.db, random, adminTokens: createAdminTokenCache({ db: database.db, clock: { now: () => now, monotonicMs: () => 0 } }) });
+  const replica = () => ({ db: database.db, random, siblings: alone, adminTokens: createAdminTokenCache({ db: database.db, clock: { now: () => now, monotonicMs: () => 0 } }) });
   const by = (id: string): Origin => ({ actor: { kind: 'admin', id }, requestId: null, source: '127.0.0.1' });
   const COMMAND: Origin = { actor: { kind: 'command', id: 'test' }, requestId: null, source: null };
   const make = async (name: string, origin = COMMAND, ttlSeconds?: number) =>

@@ -255,7 +255,7 @@ function openPublisher() {
 test('CrlPublisher: a signalled revocation is on its shard and the complete list without anyone asking', async () => {
   const [serial] = (await leaves(1)) as [Buffer];
   const { signals, crls, publisher } = openPublisher();
-  await publisher.kickStale();
+  await publisher.start();
   await publisher.idle();
   signals.changed([await changeStatus(database.db, { kind: 'revoked', serial, at: FIXED_NOW, reason: 1 })]);
   await publisher.close();
@@ -263,16 +263,16 @@ test('CrlPublisher: a signalled revocation is on its shard and the complete list
   expect((await crls.get({ issuerId, shard: 0 })).number).toBe(1n);
 });
 
-test('CrlPublisher: kickStale publishes what a killed process left behind, and nothing else', async () => {
+test('CrlPublisher: its start publishes what a killed process left behind, and nothing else', async () => {
   const numbers = async () => (await database.db.crl.findMany({ where: { issuerId }, orderBy: { shard: 'asc' } })).map((row) => row.number);
   const start = openPublisher().publisher;
-  await start.kickStale();
+  await start.start();
   await start.idle();
   expect(await numbers()).toEqual([1n, 1n, 1n]);
   const [serial] = (await leaves(1)) as [Buffer];
   await changeStatus(database.db, { kind: 'revoked', serial, at: FIXED_NOW });
   const again = openPublisher().publisher;
-  await again.kickStale();
+  await again.start();
   await again.idle();
   expect(await numbers()).toEqual([2n, 1n, 2n]);
 });
@@ -282,6 +282,10 @@ test('CrlPublisher: two processes told of the same change make one list of it', 
   await publish(1);
   await publish(COMPLETE);
   const [a, b] = [openPublisher(), openPublisher()];
+  for (const { publisher } of [a, b]) {
+    await publisher.start();
+    await publisher.idle();
+  }
   const changed = await changeStatus(database.db, { kind: 'revoked', serial, at: FIXED_NOW });
   for (const { signals } of [a, b]) signals.changed([changed]);
   await Promise.all([a.publisher.idle(), b.publisher.idle()]);

@@ -7,6 +7,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import { noBarrier } from '../../src/core/barrier.ts';
 import { createMetrics } from '../../src/core/metrics.ts';
 import { createSystemRandom, ulid } from '../../src/core/random.ts';
+import { alone } from '../../src/core/siblings.ts';
 import { bytes, inTransaction } from '../../src/db/client.ts';
 import { loadProfiles } from '../../src/profiles/profile.ts';
 import { createRevocationSignals, type ChangedCertificate } from '../../src/revocation/signals.ts';
@@ -58,7 +59,7 @@ export async function agentFixture({ db, ownerDb }: TestDatabase, changes: Parti
   signals.subscribe((certificates) => announced.push(...certificates));
   const random = createSystemRandom();
   const config = loadConfig({ SIGNET_DATA_DIR: '/nonexistent' });
-  const ctx = { joinTokens: createJoinTokenQueue({ db, config }), db, config, profiles: loadProfiles(undefined), random, signals, metrics: createMetrics(), barrier: noBarrier, ...changes };
+  const ctx = { joinTokens: createJoinTokenQueue({ db, config }), db, config, profiles: loadProfiles(undefined), random, signals, siblings: alone, metrics: createMetrics(), barrier: noBarrier, ...changes };
   await ownerDb.cluster.createMany({ data: { id: 'test', trustDomain: config.trustDomain, createdAt: FIXED_NOW }, skipDuplicates: true });
 
   const store: AgentFixture['store'] = async ({ agentId, instanceId }, options = {}) => {

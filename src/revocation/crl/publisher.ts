@@ -9,7 +9,9 @@ import { publishCrl, type PublishNeeds } from './publish-crl.ts';
 
 /** Publishes lists in the background; nobody's answer waits for one. Signalled changes start it. */
 export interface CrlPublisher {
-  /** Kicks every list that lacks a committed change or was never published: after a start, what a killed process left behind. */
+  /** Publishes from now on, at first whatever is stale. Before that nothing is: one process of a replica publishes, and hears of what the others change. */
+  start(): Promise<void>;
+  /** Kicks every list that lacks a committed change or was never published: what a killed process left behind, what a new issuer lacks. */
   kickStale(): Promise<void>;
   /** Resolves when nothing is being published and nothing waits. */
   idle(): Promise<void>;
@@ -39,6 +41,7 @@ export function createCrlPublisher(needs: PublisherNeeds): CrlPublisher {
   const { db, authorities, signals, crls, clock, log } = needs;
   const names = new Map<string, CrlName>();
   const failures = new Map<string, number>();
+  let publishing = false;
 
   const shardCount = (issuerId: string): number => authorities.snapshot().issuerById(issuerId)?.shardCount ?? 1;
   const intervalOf = ({ issuerId, shard }: CrlName): number =>
@@ -64,6 +67,7 @@ export function createCrlPublisher(needs: PublisherNeeds): CrlPublisher {
   const runner = createPacedRunner({ clock, maxParallel: MAX_PARALLEL, run });
 
   function kick(name: CrlName): void {
+    if (!publishing) return;
     const key = `${name.issuerId}/${name.shard}`;
     names.set(key, name);
     runner.want(key);
@@ -76,11 +80,17 @@ export function createCrlPublisher(needs: PublisherNeeds): CrlPublisher {
     }
   });
 
+  async function kickStale(): Promise<void> {
+    if (publishing) for (const name of await staleCrls(db)) kick(name);
+  }
+
   return {
     idle: () => runner.idle(),
     close: () => runner.close(),
-    async kickStale() {
-      for (const name of await staleCrls(db)) kick(name);
+    kickStale,
+    start() {
+      publishing = true;
+      return kickStale();
     },
   };
 }
