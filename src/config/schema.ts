@@ -36,7 +36,8 @@ export const CHAPTERS = {
     keepAliveTimeoutMs: milliseconds(65_000, [0, 600_000], 'How long an idle connection is kept.'),
     maxConnections: count(20_000, [1, 1_000_000], 'Open connections of one door, divided among the workers.'),
     maxHeaderBytes: octets(16_384, [2_048, 262_144], 'Size of the head of a request.'),
-    drainSeconds: seconds(10, [0, 600], 'How long requests under way may take after SIGTERM.'),
+    drainDelaySeconds: seconds(0, [0, 600], 'How long after SIGTERM the doors still take connections, while /readyz already says no: give a load balancer time to notice.'),
+    drainSeconds: seconds(10, [0, 600], 'How long requests under way may take after the doors have closed.'),
   },
   'Key store': {
     kekFile: optionalPath('The key-encryption key: 32 octets as base64 or hex, the same for every replica. Seals the private keys in the database.', 'unset: made in the data directory with the embedded database; required otherwise'),

@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** What this process counts, as Prometheus metrics. States are counted where they change, never by counting rows at a scrape. */
 export interface Metrics {
@@ -39,9 +39,16 @@ export interface Metrics {
   readonly authorityNotAfter: Gauge<'kind' | 'authority'>;
   /** Media type of `text()`. */
   readonly contentType: string;
-  /** The exposition of all metrics for a scrape. */
-  text(): Promise<string>;
+  /** What this worker has counted, for another one to put beside its own. */
+  snapshot(): Promise<MetricsSnapshot>;
+  /** The exposition for a scrape: of this worker, and of the others of its replica. */
+  text(others?: readonly MetricsSnapshot[]): Promise<string>;
 }
+
+/** The metrics of one worker as plain values. */
+export type MetricsSnapshot = object[];
+/** How the values of several workers become one: what each counts itself is summed, what all of them see alike is not. */
+type Aggregation = 'sum' | 'min' | 'max';
 
 /** Seconds. An issuance costs single milliseconds, a slow database seconds. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -50,7 +57,7 @@ const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 export interface MetricsOptions {
   /** Also measure the process itself (CPU, memory, event loop). Off in tests: it starts observers. */
   processMetrics: boolean;
-  /** The number of this worker, where there are several: a label of what is measured of the process itself. */
+  /** The number of this worker, where there are several: a label of what it counts, and of what is measured of the process itself. */
   worker?: number;
 }
 
@@ -60,7 +67,8 @@ export function createMetrics(options: MetricsOptions = { processMetrics: false 
   const registers = [registry];
   if (options.processMetrics) collectDefaultMetrics({ register: registry, ...(options.worker === undefined ? {} : { labels: { worker: String(options.worker) } }) });
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) => new Counter<L>({ name, help, labelNames, registers });
-  const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) => new Gauge<L>({ name, help, labelNames, registers });
+  const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = [], aggregator: Aggregation = 'max') =>
+    new Gauge<L>({ name, help, labelNames, aggregator, registers });
   const histogram = <L extends string>(name: string, help: string, buckets: number[], labelNames: readonly L[] = []) =>
     new Histogram<L>({ name, help, labelNames, buckets, registers });
   return {
@@ -73,7 +81,7 @@ export function createMetrics(options: MetricsOptions = { processMetrics: false 
     httpDuration: histogram('signet_http_request_duration_seconds', 'Time to answer a request.', DURATION_BUCKETS, ['door', 'route']),
     issuanceDuration: histogram('signet_issuance_duration_seconds', 'Time to issue a certificate, commit included.', DURATION_BUCKETS, ['operation']),
     commitBatch: histogram('signet_commit_batch_rows', 'Certificates in one group commit.', BATCH_BUCKETS),
-    commitQueue: gauge('signet_commit_queue_length', 'Issuances waiting for a group commit.'),
+    commitQueue: gauge('signet_commit_queue_length', 'Issuances waiting for a group commit.', [], 'sum'),
     ocspAnswers: counter('signet_ocsp_answers_total', 'OCSP answers.', ['status', 'source']),
     crlNumber: gauge('signet_crl_number', 'Number of the newest list known to this process.', ['issuer', 'shard']),
     crlEntries: gauge('signet_crl_entries', 'Entries of the newest list.', ['issuer', 'shard']),
@@ -81,9 +89,27 @@ export function createMetrics(options: MetricsOptions = { processMetrics: false 
     crlNextUpdate: gauge('signet_crl_next_update_seconds', 'nextUpdate of the newest list, seconds since 1970.', ['issuer', 'shard']),
     jobRuns: counter('signet_job_runs_total', 'Job runs that ended.', ['job', 'outcome']),
     jobLastSuccess: gauge('signet_job_last_success_seconds', 'End of the last successful run, seconds since 1970.', ['job']),
-    feedPosition: gauge('signet_feed_position', 'Number of the last feed row acted on.'),
+    feedPosition: gauge('signet_feed_position', 'Number of the last feed row acted on, by the worker that is farthest behind.', [], 'min'),
     authorityNotAfter: gauge('signet_authority_not_after_seconds', 'notAfter of the authority certificates, seconds since 1970.', ['kind', 'authority']),
     contentType: registry.contentType,
-    text: () => registry.metrics(),
+    snapshot: () => snapshotOf(registry, options.worker),
+    text: async (others = []) => (others.length === 0 && options.worker === undefined ? registry : AggregatorRegistry.aggregate([await snapshotOf(registry, options.worker), ...others])).metrics(),
   };
 }
+
+/**
+ * Counts carry the number of their worker. Summed over workers they would fall when one ends, which Prometheus takes for a restart and counts all
+ * that is left a second time; apart, each series only ever begins anew.
+ */
+async function snapshotOf(registry: Registry, worker: number | undefined): Promise<MetricsSnapshot> {
+  const metrics = await registry.getMetricsAsJSON();
+  if (worker === undefined) return metrics;
+  return metrics.map((metric) => {
+    // What prom-client leaves out of a sum can be told apart here by its label.
+    const aggregator = metric.aggregator === 'omit' ? 'first' : metric.aggregator;
+    if (!COUNTS.has(String(metric.type))) return { ...metric, aggregator };
+    return { ...metric, aggregator, values: metric.values.map((value) => ({ ...value, labels: { ...value.labels, worker: String(worker) } })) };
+  });
+}
+
+const COUNTS: ReadonlySet<string> = new Set(['counter', 'histogram', 'summary']);

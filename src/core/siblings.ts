@@ -28,21 +28,17 @@ export interface ReplicaState {
 }
 
 /** The closed list of what workers say to each other. */
-export const SIBLING_TOPICS = [
+export type SiblingTopic =
   /** Certificates whose status changed (revocation/signals.ts): the answer confirms that no memory here calls them good. */
-  'certificates-changed',
+  | 'certificates-changed'
   /** The id of a credential that was revoked or changed: the answer confirms that what was remembered of it is forgotten. */
-  'credential-changed',
-  /** A list of revoked certificates that was published: the next to ask for it gets it. */
-  'list-published',
+  | 'credential-changed'
   /** Counts of the rate limiter since the last message. */
-  'rates',
+  | 'rates'
   /** The metrics of a worker, as prom-client's JSON. */
-  'metrics',
+  | 'metrics'
   /** The readiness checks of a worker. */
-  'readiness',
-] as const;
-export type SiblingTopic = (typeof SIBLING_TOPICS)[number];
+  | 'readiness';
 
 const ALONE: ReplicaState = { serving: [1], wasComplete: true };
 /** A replica of one worker. */

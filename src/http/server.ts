@@ -2,12 +2,15 @@ import { constants, type KeyObject } from 'node:crypto';
 import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { SecureContextOptions } from 'node:tls';
 import { StartupError } from '../core/errors.ts';
 import type { Config, ListenAddress } from '../config/schema.ts';
 import type { Context } from '../context.ts';
 import { createAuthenticator } from './authenticate.ts';
 import { createDenials, toAuditLog } from './denials.ts';
+import { readinessHere } from './operations.ts';
+import { answerSiblings } from './replica.ts';
 import { createRouter } from './router.ts';
 import { DOORS, type Door } from './route.ts';
 import { ROUTES } from './routes.ts';
@@ -27,7 +30,7 @@ export interface Doors {
   updateTls(material: TlsMaterial): void;
   /** From now on /readyz says no, and answers close their connections. */
   startDraining(): void;
-  /** Stops listening, lets requests under way finish within config `drainSeconds`, then closes what is left. */
+  /** After config `drainDelaySeconds` stops listening, lets requests under way finish within `drainSeconds`, then closes what is left. */
   close(): Promise<void>;
 }
 
@@ -39,6 +42,8 @@ export interface DoorOptions {
 
 /** How often Node looks for requests that are over their time. */
 const TIMEOUT_CHECK_MS = 1_000;
+/** How often a draining door looks for connections that have become idle. */
+const IDLE_CHECK_MS = 50;
 
 /**
  * Opens the four doors of DESIGN §4.
@@ -56,20 +61,24 @@ export async function openDoors(ctx: Context, options: DoorOptions): Promise<Doo
     status: http.createServer(httpOptions(config)),
     operations: http.createServer(httpOptions(config)),
   };
-  for (const door of DOORS) prepare(servers[door], createRouter(door, ROUTES, serve), config);
+  for (const door of DOORS) prepare(servers[door], createRouter(door, ROUTES, serve), Math.ceil(config.maxConnections / ctx.siblings.workers));
+  answerSiblings(ctx, () => readinessHere(ctx, state));
   const addresses = await listenAll(servers, config);
 
   return {
     addresses,
     updateTls(material) {
-      for (const door of ['api', 'mtls'] as const) (servers[door] as https.Server).setSecureContext(tlsOptions(ctx, material));
+      for (const door of ['api', 'mtls'] as const) showCertificate(servers[door] as https.Server, tlsOptions(ctx, material));
     },
     startDraining() {
       state.draining = true;
     },
     async close() {
       state.draining = true;
-      await Promise.all(DOORS.map((door) => drain(servers[door], config.drainSeconds)));
+      await sleep(config.drainDelaySeconds * 1000);
+      // The operations door goes last: until then it says what is going on.
+      await Promise.all(DOORS.filter((door) => door !== 'operations').map((door) => drain(servers[door], config.drainSeconds)));
+      await drain(servers.operations, config.drainSeconds);
       await denials.settled();
     },
   };
@@ -98,8 +107,9 @@ function tlsOptions(ctx: Context, material: TlsMaterial): SecureContextOptions &
   };
 }
 
-function prepare(server: http.Server, listener: http.RequestListener, config: Config): void {
-  server.maxConnections = config.maxConnections;
+function prepare(server: http.Server, listener: http.RequestListener, maxConnections: number): void {
+  // Without `dropMaxConnection` (not in @types/node yet) a full worker gives a connection back to its supervisor, and full ones pass it round for ever.
+  Object.assign(server, { maxConnections, dropMaxConnection: true });
   server.on('request', listener);
   server.on('checkContinue', listener);
   server.on('clientError', refuseUnparsed);
@@ -146,11 +156,21 @@ function listen(server: http.Server, { host, port }: ListenAddress, door: Door):
   });
 }
 
+/** The workers of a replica share the keys of session tickets (node:cluster gives them to each server): another certificate must not part them. */
+function showCertificate(server: https.Server, options: SecureContextOptions): void {
+  const ticketKeys = server.getTicketKeys();
+  server.setSecureContext(options);
+  server.setTicketKeys(ticketKeys);
+}
+
 function drain(server: http.Server, seconds: number): Promise<void> {
   return new Promise((resolve) => {
     const last = setTimeout(() => server.closeAllConnections(), seconds * 1000);
+    // An answer whose head was sent before the draining began leaves its connection open.
+    const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
     server.close(() => {
       clearTimeout(last);
+      clearInterval(idle);
       resolve();
     });
     server.closeIdleConnections();

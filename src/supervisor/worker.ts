@@ -28,7 +28,7 @@ export function work(load: Promise<typeof startApp>): void {
   process.on('message', (message: ToWorker) => {
     switch (message.kind) {
       case 'start':
-        siblings = createSiblings(message.order, post);
+        siblings = createSiblings(message.order, post.send);
         start(message.order, siblings).catch(fail);
         return;
       case 'lead':
@@ -49,7 +49,7 @@ export function work(load: Promise<typeof startApp>): void {
     const app = await (await load)(config, warnings, log, { siblings: place, leads, embedded });
     running = { app, log };
     const { addresses, rootFingerprint, database, bootstrap } = app;
-    post({ kind: 'ready', started: { addresses, rootFingerprint, database, bootstrap } });
+    post.insist({ kind: 'ready', started: { addresses, rootFingerprint, database, bootstrap } });
   }
 }
 

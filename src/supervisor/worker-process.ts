@@ -1,0 +1,81 @@
+import cluster from 'node:cluster';
+import type { Started } from '../app.ts';
+import { systemClock } from '../core/clock.ts';
+import { StartupError } from '../core/errors.ts';
+import type { ToSupervisor, ToWorker } from './messages.ts';
+import { createPost, type Post } from './post.ts';
+import type { SiblingMessage } from './relay.ts';
+
+/** As in main.ts. */
+const EXIT_FAULT = 70;
+
+/** A worker as its supervisor has it. */
+export interface WorkerProcess {
+  readonly number: number;
+  readonly pid: number | undefined;
+  readonly post: Post<ToWorker>;
+  /** Monotonic milliseconds. */
+  readonly startedMs: number;
+  /** Its doors are open. */
+  readonly isServing: () => boolean;
+  /** Resolves when it serves. @throws StartupError when it ends before that, its own if it gave one */
+  readonly ready: Promise<Started>;
+  /** Resolves with how it ended. */
+  readonly ended: Promise<WorkerEnd>;
+  readonly kill: () => void;
+}
+
+export interface WorkerEnd {
+  /** Exit code or signal. */
+  how: string;
+  /** What it said it failed of. */
+  fault: StartupError | undefined;
+}
+
+/** All workers share the doors; connections are handed to them in turn. Call it once, before the first worker. */
+export function prepareCluster(): void {
+  cluster.schedulingPolicy = cluster.SCHED_RR;
+  cluster.setupPrimary({ serialization: 'advanced', stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+}
+
+/** Starts the process of a worker, which waits for its order. `heard` gets what it says to its siblings. */
+export function forkWorker(number: number, heard: (message: SiblingMessage) => void): WorkerProcess {
+  const { process: child } = cluster.fork();
+  const ready = Promise.withResolvers<Started>();
+  const ended = Promise.withResolvers<WorkerEnd>();
+  let serving = false;
+  let fault: StartupError | undefined;
+  ready.promise.catch(() => undefined);
+
+  child.on('message', (message: ToSupervisor) => {
+    switch (message.kind) {
+      case 'ready':
+        serving = true;
+        ready.resolve(message.started);
+        return;
+      case 'failed':
+        fault = new StartupError(message.message, message.exitCode);
+        return;
+      default:
+        heard(message);
+    }
+  });
+  // A channel that breaks is followed by the end of the process; unheard, the event would end this one.
+  child.on('error', () => undefined);
+  child.once('exit', (code, signal) => {
+    const how = signal ?? `exit code ${code}`;
+    serving = false;
+    ready.reject(fault ?? new StartupError(`worker ${number} ended before it was ready (${how})`, EXIT_FAULT));
+    ended.resolve({ how, fault });
+  });
+  return {
+    number,
+    pid: child.pid,
+    post: createPost<ToWorker>(child),
+    startedMs: systemClock.monotonicMs(),
+    isServing: () => serving,
+    ready: ready.promise,
+    ended: ended.promise,
+    kill: () => void child.kill('SIGKILL'),
+  };
+}
