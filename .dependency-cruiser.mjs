@@ -1,7 +1,7 @@
 /** Layers, highest first. A module may import its own layer (without cycles) and any layer below (docs/layout: README). */
 const LAYERS = [
   ['http', 'jobs'], // who calls us
-  ['enrollment', 'issuance', 'revocation', 'agents', 'admins'], // what the CA does
+  ['enrollment', 'issuance', 'revocation', 'agents', 'admins', 'relying-parties'], // what the CA does
   ['authorities', 'audit', 'policy', 'profiles'], // what it decides with
   ['db', 'keystore', 'config'], // what it talks to
   ['verify'], // what anyone can check offline

@@ -10,7 +10,8 @@ import { createSystemRandom } from './core/random.ts';
 import { alone, type Siblings } from './core/siblings.ts';
 import type { Config } from './config/schema.ts';
 import type { Context } from './context.ts';
-import { createAdminTokenCache } from './admins/token-cache.ts';
+import { forgetCredentials } from './admins/announce.ts';
+import { createAdminTokens } from './admins/tokens.ts';
 import { ensureBootstrapToken } from './admin/bootstrap-token.ts';
 import { fileBarriers } from './admin/fault-barriers.ts';
 import { releaseStartMemory } from './admin/start-memory.ts';
@@ -30,6 +31,7 @@ import { runAtStart } from './jobs/run-at-start.ts';
 import { startJobs, type RunningJobs } from './jobs/start-jobs.ts';
 import { openKeyStore, resolveKek, type OpenKeyStore } from './keystore/index.ts';
 import { loadProfiles, ProfileError, type Profiles } from './profiles/profile.ts';
+import { createPinnedCertificates } from './relying-parties/pinned-certificates.ts';
 import { createCrlPublisher } from './revocation/crl/publisher.ts';
 import { createCrlStore } from './revocation/crl/crl-store.ts';
 import { followFeed } from './revocation/follower.ts';
@@ -131,11 +133,12 @@ async function open({ config, warnings, log, place }: Opening, closers: (() => P
   const crls = createCrlStore({ db, clock, metrics });
   const publisher = createCrlPublisher({ db, authorities, clock, random, barrier, config, signals, crls, log });
   closers.push(() => publisher.close());
-  const adminTokens = createAdminTokenCache({ db, clock });
-  siblings.on('credential-changed', (id) => adminTokens.forget(id as string));
+  const adminTokens = createAdminTokens({ db, clock });
+  const pinnedCertificates = createPinnedCertificates({ db, clock });
+  siblings.on('credential-changed', () => forgetCredentials({ adminTokens, pinnedCertificates }));
   const ctx: Context = {
     config, db, ownerDb, keyStore: first.keyStore, sealer: first.sealer, authorities, profiles, signals,
-    adminTokens,
+    adminTokens, pinnedCertificates,
     commits: createCommitQueue({ db, log, metrics, barrier, config }),
     joinTokens: createJoinTokenQueue({ db, config }),
     presentations: createPresentationQueue({ db, config }),
@@ -201,7 +204,7 @@ async function firstStart(needs: FirstStart): Promise<OpenKeyStore & { bootstrap
   await ensurePartitions(ownerDb, today, today + config.partitionDaysAhead);
   const store = await openKeyStore({ db, random, clock, log }, resolveKek(config, embedded !== undefined));
   await bootstrapAuthority({ config, db, keyStore: store.keyStore, clock, random, log });
-  const { file, token } = await ensureBootstrapToken({ db, clock, random, dataDir: config.dataDir });
+  const { file, token } = await ensureBootstrapToken({ db, clock, random, config });
   return { ...store, bootstrap: { file, token } };
 }
 

@@ -1,4 +1,4 @@
-import type { AdminTokenCache } from './admins/token-cache.ts';
+import type { AdminTokens } from './admins/tokens.ts';
 import type { Barrier } from './core/barrier.ts';
 import type { Clock } from './core/clock.ts';
 import type { Logger } from './core/log.ts';
@@ -13,6 +13,7 @@ import type { CommitQueue } from './issuance/commit-queue.ts';
 import type { ExportingKeyStore, SecretSealer } from './keystore/key-store.ts';
 import type { Authorities } from './authorities/authorities.ts';
 import type { Profiles } from './profiles/profile.ts';
+import type { PinnedCertificates } from './relying-parties/pinned-certificates.ts';
 import type { CrlPublisher } from './revocation/crl/publisher.ts';
 import type { CrlStore } from './revocation/crl/crl-store.ts';
 import type { OcspResponder } from './revocation/ocsp/responder.ts';
@@ -35,7 +36,9 @@ export interface Context {
   readonly profiles: Profiles;
   readonly signals: RevocationSignals;
   /** API tokens, kept for a second. */
-  readonly adminTokens: AdminTokenCache;
+  readonly adminTokens: AdminTokens;
+  /** Client certificates of relying parties, kept for a second. */
+  readonly pinnedCertificates: PinnedCertificates;
   /** Group commit of certificates. */
   readonly commits: CommitQueue;
   /** Looks up join tokens, batched. */

@@ -1,4 +1,4 @@
-import { createAdminToken, listAdminTokens, revokeAdminToken } from './admin-tokens.ts';
+import { createAdminToken, getOwnAdminToken, listAdminTokens, revokeAdminToken, rotateAdminToken, rotateOwnAdminToken } from './admin-tokens.ts';
 import { activateAgent, changeAgent, getAgent, listAgents, registerAgent, resumeAgent, retireAgent, suspendAgent } from './agents.ts';
 import { getTrustBundle, listAuthorities, rolloverRoot, rotateAuthority } from './authorities.ts';
 import {
@@ -10,6 +10,10 @@ import {
   getCompleteCrl, getCrlShard, getErrorsDocument, getHealth, getIssuerCertificate, getMetrics, getOcsp, getReadiness, getSpiffeBundle, getTrustBundlePem, postOcsp,
 } from './public.ts';
 import { listAudit, listFindings, listJobs, resolveFinding } from './records.ts';
+import {
+  addRelyingPartyCertificate, changeRelyingParty, createRelyingPartyToken, disableRelyingParty, enableRelyingParty, getRelyingParty, listRelyingParties,
+  listRelyingPartyTokens, registerRelyingParty, removeRelyingPartyCertificate, revokeRelyingPartyToken,
+} from './relying-parties.ts';
 import { getStatus, listStatuses } from './status.ts';
 
 /** The closed list of operations by id: all there is on the wire. http/routes.ts must have a row for each to compile. */
@@ -20,7 +24,9 @@ export const OPERATIONS = {
   issueCertificate, renewCertificate, listCertificates, getCertificate, revokeCertificate, holdCertificate, releaseCertificate, revokeAgentCertificates,
   getStatus, listStatuses,
   listAuthorities, rotateAuthority, rolloverRoot, getTrustBundle,
-  createAdminToken, listAdminTokens, revokeAdminToken,
+  createAdminToken, listAdminTokens, getOwnAdminToken, rotateOwnAdminToken, rotateAdminToken, revokeAdminToken,
+  registerRelyingParty, listRelyingParties, getRelyingParty, changeRelyingParty, disableRelyingParty, enableRelyingParty,
+  addRelyingPartyCertificate, removeRelyingPartyCertificate, createRelyingPartyToken, listRelyingPartyTokens, revokeRelyingPartyToken,
   listAudit, listJobs, listFindings, resolveFinding,
   getCompleteCrl, getCrlShard, getIssuerCertificate, postOcsp, getOcsp, getTrustBundlePem, getSpiffeBundle,
   getErrorsDocument, getHealth, getReadiness, getMetrics,

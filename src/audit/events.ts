@@ -3,9 +3,9 @@
  * `detail` holds nothing personal: personal fields go to `personal` and rest beside the event (audit/append.ts).
  */
 
-/** Who acted. `id`: admin token id, agent id, join token id, job name, or the name of a local command. */
+/** Who acted. `id`: API token id, agent id, join token id, relying party id (with its certificate), job name, or the name of a local command. */
 export interface Actor {
-  kind: 'admin' | 'agent' | 'join-token' | 'job' | 'command' | 'system';
+  kind: 'admin' | 'agent' | 'join-token' | 'relying-party' | 'job' | 'command' | 'system';
   id: string;
 }
 
@@ -19,7 +19,8 @@ export interface Origin {
 
 export type AuditKind =
   | 'authority.created' | 'authority.prepared' | 'authority.activated' | 'authority.retired' | 'authority.cross-signed' | 'authority.responder-renewed' | 'authority.tls-renewed'
-  | 'admin-token.created' | 'admin-token.revoked'
+  | 'admin-token.created' | 'admin-token.rotated' | 'admin-token.revoked'
+  | 'relying-party.registered' | 'relying-party.changed' | 'relying-party.disabled' | 'relying-party.enabled' | 'relying-party.certificate-added' | 'relying-party.certificate-removed'
   | 'agent.registered' | 'agent.changed' | 'agent.activated' | 'agent.suspended' | 'agent.resumed' | 'agent.retired'
   | 'instance.quarantined' | 'instance.released' | 'instance.revoked'
   | 'join-token.created' | 'join-token.cleared'

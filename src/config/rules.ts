@@ -42,6 +42,8 @@ export const RULES: readonly Rule[] = [
     says: 'must cover crlIntervalSeconds + crlValiditySeconds: a revoked certificate stays on one list past its expiry',
   },
   { keys: ['joinTokenTtlSeconds', 'joinTokenMaxTtlSeconds'], holds: (c) => c.joinTokenTtlSeconds <= c.joinTokenMaxTtlSeconds, says: 'must not be longer than joinTokenMaxTtlSeconds' },
+  { keys: ['adminTokenTtlSeconds', 'adminTokenMaxTtlSeconds'], holds: (c) => c.adminTokenTtlSeconds <= c.adminTokenMaxTtlSeconds, says: 'must not be longer than adminTokenMaxTtlSeconds' },
+  { keys: ['adminTokenOverlapSeconds', 'adminTokenOverlapMaxSeconds'], holds: (c) => c.adminTokenOverlapSeconds <= c.adminTokenOverlapMaxSeconds, says: 'must not be longer than adminTokenOverlapMaxSeconds' },
   { keys: ['commitBatchMax', 'commitQueueMax'], holds: (c) => c.commitBatchMax <= c.commitQueueMax, says: 'must not be more than commitQueueMax' },
   { keys: ['pageSizeDefault', 'pageSizeMax'], holds: (c) => c.pageSizeDefault <= c.pageSizeMax, says: 'must not be more than pageSizeMax' },
   { keys: ['idempotencySecretTtlSeconds', 'idempotencyTtlSeconds'], holds: (c) => c.idempotencySecretTtlSeconds <= c.idempotencyTtlSeconds, says: 'must not be longer than idempotencyTtlSeconds' },

@@ -7,8 +7,11 @@ export const ERROR_CODES = [
   'invalid-request', 'malformed-json', 'json-too-deep', 'body-too-large', 'unsupported-media-type', 'not-found', 'method-not-allowed',
   'cursor-invalid', 'cursor-mismatch', 'idempotency-key-invalid', 'idempotency-key-reused', 'idempotency-in-progress',
   // who asks
-  'authentication-required', 'invalid-credential', 'permission-denied', 'last-admin-token',
+  'authentication-required', 'invalid-credential', 'credential-expired', 'credential-revoked', 'permission-denied', 'last-admin-token', 'admin-token-state-conflict',
   'client-certificate-required', 'client-certificate-untrusted', 'client-certificate-expired', 'client-certificate-revoked', 'client-certificate-held',
+  // relying parties
+  'relying-party-not-found', 'relying-party-name-taken', 'relying-party-changed', 'relying-party-disabled', 'relying-party-full',
+  'relying-party-certificate-taken', 'relying-party-certificate-refused',
   // certificate signing requests
   'csr-malformed', 'csr-too-large', 'csr-signature-invalid', 'csr-extension-unsupported', 'csr-attribute-duplicated', 'csr-ca-requested',
   'key-type-not-allowed', 'key-weak', 'key-in-use', 'key-not-fresh', 'key-blocked', 'names-not-granted', 'ttl-not-granted', 'profile-not-found',

@@ -19,6 +19,16 @@ async function inChunks(deleteChunk: () => Promise<number>): Promise<number> {
 export const deleteJoinTokens = (db: Db, expiredBefore: Date): Promise<number> =>
   inChunks(() => db.$executeRaw`DELETE FROM join_tokens WHERE id IN (SELECT id FROM join_tokens WHERE expires_at < ${expiredBefore} ORDER BY expires_at LIMIT ${CHUNK})`);
 
+/**
+ * API tokens that expired or were revoked before. The newest of role admin stays, whatever it is: a cluster without any token is one that never started, and
+ * would make a bootstrap token.
+ */
+export const deleteAdminTokens = (db: Db, endedBefore: Date): Promise<number> =>
+  inChunks(
+    () => db.$executeRaw`DELETE FROM admin_tokens WHERE id IN (
+      SELECT id FROM admin_tokens WHERE least(expires_at, revoked_at) < ${endedBefore} AND id <> (SELECT max(id) FROM admin_tokens WHERE role = 'admin') LIMIT ${CHUNK})`,
+  );
+
 /** Stored answers whose time is over. */
 export const deleteIdempotencyRecords = (db: Db, expiredBefore: Date): Promise<number> =>
   inChunks(

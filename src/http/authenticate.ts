@@ -1,18 +1,20 @@
-import { timingSafeEqual } from 'node:crypto';
-import { parseAdminToken } from '../admins/secret.ts';
+import { narrowing, narrowingOfGrants } from '../api/permissions.ts';
 import { SignetError } from '../core/errors.ts';
 import type { Context } from '../context.ts';
-import { adminTokenState, touchAdminToken } from '../db/admin-tokens.ts';
+import { adminTokenState, touchAdminToken, type PresentedToken } from '../db/admin-tokens.ts';
 import type { Origin } from '../audit/events.ts';
 import { authenticateClient } from '../issuance/client-certificate.ts';
+import { assertEnabled, authenticatePinned } from '../relying-parties/authenticate.ts';
 import type { Caller } from './handler.ts';
 
 /**
  * How a route learns who asks.
  * `enrollment` and `client-certificate` credentials are judged by the use case itself, together with what is asked: here they only must be there.
- * `relying-party-or-admin` is an API token, or on the mutual TLS door a certificate judged here.
+ * `relying-party-or-admin` is an API token, or on the mutual TLS door a certificate judged here: of a relying party, or of an agent. Where config `statusAccess`
+ * is `open`, it is also nothing.
  */
-export type Authentication = 'none' | 'admin' | 'enrollment' | 'client-certificate' | 'relying-party-or-admin';
+export const AUTHENTICATIONS = ['none', 'admin', 'enrollment', 'client-certificate', 'relying-party-or-admin'] as const;
+export type Authentication = (typeof AUTHENTICATIONS)[number];
 
 /** Uses of a token are noted at most this often by one process. */
 const TOUCH_INTERVAL_MS = 60_000;
@@ -22,8 +24,14 @@ export const ANONYMOUS: Caller = { kind: 'anonymous', id: 'anonymous', role: 'an
 /** Somebody with a client certificate that the use case will judge. */
 const UNJUDGED_AGENT: Caller = { kind: 'agent', id: 'unjudged', role: 'agent' };
 
+/** Whoever asks for status without a credential where that is open to all. */
+export const STATUS_READER: Caller = { kind: 'anonymous', id: 'anonymous', role: 'status-reader' };
+
 export interface Authenticator {
-  /** @throws SignetError `authentication-required`, `invalid-credential` */
+  /**
+   * Who holds the secret of a token learns what became of it; to everybody else a token that ended and one that never was are the same, in words and in work.
+   * @throws SignetError `authentication-required`, `invalid-credential`, `credential-expired`, `credential-revoked`, `relying-party-disabled`
+   */
   byToken(authorization: string | undefined, now: Date): Promise<Caller>;
 }
 
@@ -44,16 +52,33 @@ export function createAuthenticator(ctx: Pick<Context, 'db' | 'adminTokens' | 'c
     async byToken(authorization, now) {
       const credential = bearer(authorization);
       if (credential === undefined) throw new SignetError('authentication-required', 'this needs an API token: Authorization: Bearer sga_…');
-      const parsed = parseAdminToken(credential);
-      const record = parsed && (await ctx.adminTokens.find(parsed.id));
-      const known = record !== undefined && timingSafeEqual(record.secretHash, parsed!.secretHash);
-      if (!known || adminTokenState(record, now) !== 'active') {
-        throw new SignetError('invalid-credential', 'the API token is not known, has expired or was revoked');
-      }
-      noteUse(record.id, now);
-      return { kind: 'admin', id: record.id, role: record.role };
+      const token = await ctx.adminTokens.find(credential);
+      if (!token) throw new SignetError('invalid-credential', 'the API token is not known');
+      assertActive(token, now);
+      if (token.relyingParty) assertEnabled(token.relyingParty);
+      noteUse(token.id, now);
+      return callerOf(token);
     },
   };
+}
+
+function assertActive(token: PresentedToken, now: Date): void {
+  const which = `the API token ${token.name} (${token.id})`;
+  switch (adminTokenState(token, now)) {
+    case 'active':
+      return;
+    case 'expired':
+      throw new SignetError('credential-expired', `${which} ended at ${token.expiresAt?.toISOString() ?? ''}${token.successorId === null ? '' : `: it was rotated to ${token.successorId}`}`);
+    case 'revoked':
+      throw new SignetError('credential-revoked', `${which} was revoked at ${token.revokedAt?.toISOString() ?? ''}`);
+  }
+}
+
+function callerOf({ id, role, scopes, relyingParty }: PresentedToken): Caller {
+  const caller = { kind: 'admin', id, role } as const;
+  if (relyingParty) return { ...caller, relyingParty, narrowedTo: narrowingOfGrants(relyingParty.mayAsk) };
+  const narrowedTo = narrowing(scopes);
+  return narrowedTo ? { ...caller, narrowedTo } : caller;
 }
 
 /** The token of `Authorization: Bearer` (RFC 6750 §2.1). */
@@ -82,20 +107,29 @@ export function unjudgedClient(peerCertificate: Buffer | undefined): Caller {
   return UNJUDGED_AGENT;
 }
 
-/** A caller of the mutual TLS door, judged now, on this very request (DESIGN §4). @throws SignetError client-certificate-*, agent-*, instance-* */
+/**
+ * A caller of the mutual TLS door, judged now, on this very request (DESIGN §4): a relying party whose certificate is pinned, else an agent.
+ * @throws SignetError client-certificate-*, agent-*, instance-*, `relying-party-disabled`
+ */
 export async function judgedClient(ctx: Context, origin: Omit<Origin, 'actor'>, peerCertificate: Buffer | undefined, now: Date): Promise<Caller> {
   if (peerCertificate === undefined) throw certificateRequired();
+  const holder = await authenticatePinned(ctx, peerCertificate, now);
+  if (holder) {
+    const { relyingPartyId: id, mayAsk } = holder;
+    return { kind: 'relying-party', id, role: 'relying-party', relyingParty: { id, mayAsk }, narrowedTo: narrowingOfGrants(mayAsk) };
+  }
   const client = await authenticateClient(ctx, { ...origin, actor: actorOf(UNJUDGED_AGENT) }, peerCertificate, now, 'request');
   return { kind: 'agent', id: client.agentId, role: 'agent', client };
 }
 
-const certificateRequired = () => new SignetError('client-certificate-required', 'this door needs the certificate of an enrolled instance');
+const certificateRequired = () => new SignetError('client-certificate-required', 'this door needs the certificate of an enrolled instance, or of a relying party');
 
 /** The actor that audit events of this caller name. */
 export function actorOf(caller: Caller): Origin['actor'] {
   switch (caller.kind) {
     case 'admin':
     case 'agent':
+    case 'relying-party':
       return { kind: caller.kind, id: caller.id };
     case 'enrollment':
       return { kind: 'join-token', id: caller.id };

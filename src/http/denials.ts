@@ -5,6 +5,8 @@ import type { AuditEvent, Origin } from '../audit/events.ts';
 import type { Context } from '../context.ts';
 import type { SignetError } from '../core/errors.ts';
 import { inTransaction } from '../db/client.ts';
+import { whoHolds, type ShownBy } from '../db/views/shown-certificates.ts';
+import { parseCertificate } from '../x509/certificate.ts';
 
 /** Refusals recorded in one minute by one process: what comes above is counted, and told by the next one recorded. Bounds what a stranger can write. */
 const RECORDED_PER_MINUTE = 600;
@@ -20,15 +22,28 @@ export interface Denials {
 /** Codes of requests without any credential: whoever knocks without one is not worth a record. */
 const UNCREDENTIALED: readonly string[] = ['authentication-required', 'client-certificate-required'];
 
-type Write = (origin: Origin, at: Date, event: AuditEvent) => Promise<void>;
+/** Where refusals go, and what is known of whoever showed a certificate. */
+export interface DenialsLog {
+  write(origin: Origin, at: Date, event: AuditEvent): Promise<void>;
+  whoHolds(der: Buffer): Promise<ShownBy | undefined>;
+}
 
 /** Each event in a transaction of its own. */
-export const toAuditLog =
-  (ctx: Pick<Context, 'db' | 'random'>): Write =>
-  (origin, at, event) =>
-    inTransaction(ctx.db, (tx) => appendAudit(ctx, tx, origin, at, event));
+export const toAuditLog = (ctx: Pick<Context, 'db' | 'random'>): DenialsLog => ({
+  write: (origin, at, event) => inTransaction(ctx.db, (tx) => appendAudit(ctx, tx, origin, at, event)),
+  whoHolds: (der) => whoHolds(ctx.db, { serial: serialOf(der), fingerprint: createHash('sha256').update(der).digest() }),
+});
 
-export function createDenials(ctx: Pick<Context, 'clock' | 'log'>, write: Write): Denials {
+/** The serial of a certificate, empty when it is not strict DER: then it is none of ours. */
+function serialOf(der: Buffer): Uint8Array {
+  try {
+    return parseCertificate(der).serial;
+  } catch {
+    return new Uint8Array();
+  }
+}
+
+export function createDenials(ctx: Pick<Context, 'clock' | 'log'>, to: DenialsLog): Denials {
   const writing = new Set<Promise<void>>();
   let minuteStartMs = -Infinity;
   let recorded = 0;
@@ -44,12 +59,16 @@ export function createDenials(ctx: Pick<Context, 'clock' | 'log'>, write: Write)
   }
 
   async function record(error: SignetError, origin: Origin, operation: string, now: Date, shown?: Buffer): Promise<void> {
-    // Whose it says it is was not believed: what was shown is told by its hash, as issuance events tell it.
     const certificate = shown === undefined ? {} : { certificateSha256: createHash('sha256').update(shown).digest('hex') };
     const detail = { code: error.code, operation, ...certificate, ...(suppressed > 0 ? { suppressed } : {}) };
     suppressed = 0;
     try {
-      await write(origin, now, { kind: 'request.denied', outcome: 'failure', target: operation, detail });
+      // The handshake proved the key, and whose certificate it is, byte for byte, our records say: good or not, that is who asked.
+      const holder = shown && (await to.whoHolds(shown));
+      const event = { kind: 'request.denied', outcome: 'failure', target: operation, detail } as const;
+      if (!holder) await to.write(origin, now, event);
+      else if ('relyingPartyId' in holder) await to.write({ ...origin, actor: { kind: 'relying-party', id: holder.relyingPartyId } }, now, event);
+      else await to.write({ ...origin, actor: { kind: 'agent', id: holder.agentId } }, now, { ...event, ...holder });
     } catch (fault) {
       ctx.log.error({ err: fault, ...detail, requestId: origin.requestId }, 'could not record a refused request');
     }

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Operation } from '../api/operation.ts';
-import type { Role } from '../api/permissions.ts';
+import type { Permission, RelyingPartyGrant, Role } from '../api/permissions.ts';
 import type { Origin } from '../audit/events.ts';
 import type { Context } from '../context.ts';
 import type { Tx } from '../db/client.ts';
@@ -8,10 +8,14 @@ import type { ClientIdentity } from '../issuance/client-certificate.ts';
 
 /** Who asks, as judged by http/authenticate.ts. */
 export interface Caller {
-  kind: 'admin' | 'agent' | 'enrollment' | 'anonymous';
-  /** Admin token id, agent id, join token id, or `anonymous`. Scope of idempotency keys together with `kind`. */
+  kind: 'admin' | 'agent' | 'enrollment' | 'relying-party' | 'anonymous';
+  /** API token id, agent id, join token id, id of a relying party that shows a certificate, or `anonymous`. Scope of idempotency keys together with `kind`. */
   id: string;
   role: Role;
+  /** What scopes or a registration leave of the role; absent: all of it. */
+  narrowedTo?: ReadonlySet<Permission>;
+  /** The relying party it belongs to, by token or by certificate. */
+  relyingParty?: { id: string; mayAsk: readonly RelyingPartyGrant[] };
   /** The certificate of a mutual TLS caller, already judged. */
   client?: ClientIdentity;
   /** The join token of an enrollment, not yet judged: that is the use case's. */

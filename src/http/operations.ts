@@ -1,3 +1,4 @@
+import { endingAdmins } from '../admins/ending.ts';
 import { documentErrors } from '../api/error-codes.ts';
 import type * as api from '../api/public.ts';
 import type { Readiness } from '../api/public.ts';
@@ -22,10 +23,12 @@ export async function readinessHere(ctx: Context, process: ProcessState): Promis
 }
 
 /** GET /readyz: the replica can serve. */
-export const getReadiness: HandlerOf<typeof api.getReadiness> = async (ctx, { process }) => {
+export const getReadiness: HandlerOf<typeof api.getReadiness> = async (ctx, { process, now }) => {
   const { checks, warnings } = await replicaReadiness(ctx, readinessHere(ctx, process));
   const isReady = Object.values(checks).every((check) => check === 'ok');
-  const answer: Readiness = { status: isReady ? 'ready' : 'not-ready', checks, warnings };
+  // Of the cluster, not of a worker; a database that does not answer has its own check.
+  const ending = await endingAdmins(ctx, now).catch(() => undefined);
+  const answer: Readiness = { status: isReady ? 'ready' : 'not-ready', checks, warnings: [...warnings, ...(ending === undefined ? [] : [ending])] };
   return { status: isReady ? 200 : 503, json: answer };
 };
 

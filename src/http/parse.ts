@@ -60,6 +60,6 @@ export function parseIdempotencyKey(header: string | string[] | undefined): stri
 export function parseIfMatch(header: string | undefined): number | undefined {
   if (header === undefined) return undefined;
   const [, version] = /^"([0-9]{1,9})"$/.exec(header.trim()) ?? [];
-  if (version === undefined) throw new SignetError('invalid-request', 'If-Match must be one entity tag as the ETag of the agent showed it, for instance "3"');
+  if (version === undefined) throw new SignetError('invalid-request', 'If-Match must be one entity tag as the ETag header showed it, for instance "3"');
   return Number(version);
 }

@@ -10,6 +10,7 @@ import * as joinTokens from './join-tokens.ts';
 import * as ocsp from './ocsp.ts';
 import * as operations from './operations.ts';
 import * as records from './records.ts';
+import * as relyingParties from './relying-parties.ts';
 import * as revocations from './revocations.ts';
 import { route, type Columns, type Door, type Route } from './route.ts';
 import * as status from './status.ts';
@@ -61,7 +62,22 @@ const TABLE: { readonly [Id in OperationId]: Columns<(typeof OPERATIONS)[Id]> } 
 
   createAdminToken: { on: api, as: 'admin', rate: 'change', body: 'json', handler: { creating: adminTokens.create } },
   listAdminTokens: { on: api, as: 'admin', rate: 'read', body: 'none', handler: adminTokens.list },
+  getOwnAdminToken: { on: api, as: 'admin', rate: 'read', body: 'none', handler: adminTokens.getOwn },
+  rotateOwnAdminToken: { on: api, as: 'admin', rate: 'change', body: 'json', handler: { creating: adminTokens.rotateOwn, afterwards: adminTokens.forgetRotated } },
+  rotateAdminToken: { on: api, as: 'admin', rate: 'change', body: 'json', handler: { creating: adminTokens.rotate, afterwards: adminTokens.forgetRotated } },
   revokeAdminToken: { on: api, as: 'admin', rate: 'change', body: 'json', handler: adminTokens.revoke },
+
+  registerRelyingParty: { on: api, as: 'admin', rate: 'change', body: 'json', handler: { creating: relyingParties.register } },
+  listRelyingParties: { on: api, as: 'admin', rate: 'read', body: 'none', handler: relyingParties.list },
+  getRelyingParty: { on: api, as: 'admin', rate: 'read', body: 'none', handler: relyingParties.get },
+  changeRelyingParty: { on: api, as: 'admin', rate: 'change', body: 'json', handler: relyingParties.change },
+  disableRelyingParty: { on: api, as: 'admin', rate: 'change', body: 'json', handler: relyingParties.disable },
+  enableRelyingParty: { on: api, as: 'admin', rate: 'change', body: 'json', handler: relyingParties.enable },
+  addRelyingPartyCertificate: { on: api, as: 'admin', rate: 'change', body: 'json', handler: { creating: relyingParties.addCertificate } },
+  removeRelyingPartyCertificate: { on: api, as: 'admin', rate: 'change', body: 'json', handler: relyingParties.removeCertificate },
+  createRelyingPartyToken: { on: api, as: 'admin', rate: 'change', body: 'json', handler: { creating: relyingParties.createToken } },
+  listRelyingPartyTokens: { on: api, as: 'admin', rate: 'read', body: 'none', handler: relyingParties.listTokens },
+  revokeRelyingPartyToken: { on: api, as: 'admin', rate: 'change', body: 'json', handler: relyingParties.revokeToken },
 
   listAudit: { on: api, as: 'admin', rate: 'read', body: 'none', handler: records.audit },
   listJobs: { on: api, as: 'admin', rate: 'read', body: 'none', handler: records.jobs },

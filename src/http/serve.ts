@@ -5,7 +5,7 @@ import { SignetError } from '../core/errors.ts';
 import { ulid } from '../core/random.ts';
 import type { Origin } from '../audit/events.ts';
 import type { Context } from '../context.ts';
-import { actorOf, ANONYMOUS, enrollmentCaller, judgedClient, unjudgedClient, type Authenticator } from './authenticate.ts';
+import { actorOf, ANONYMOUS, enrollmentCaller, judgedClient, STATUS_READER, unjudgedClient, type Authenticator } from './authenticate.ts';
 import { authorize } from './authorize.ts';
 import { ClientGone, parseJson, readBody } from './body.ts';
 import type { Denials } from './denials.ts';
@@ -90,7 +90,12 @@ async function answer(ctx: Context, parts: ServeParts, x: Exchange): Promise<Ans
   };
   const { handler } = x.route;
   if (typeof handler === 'function') return handler(ctx, request);
-  return createOnce(ctx, request, operation.id, (tx) => handler.creating(ctx, request, tx));
+  try {
+    return await createOnce(ctx, request, operation.id, (tx) => handler.creating(ctx, request, tx));
+  } finally {
+    // Also when the outcome of the commit is unknown.
+    await handler.afterwards?.(ctx, request);
+  }
 }
 
 function authenticate(ctx: Context, parts: ServeParts, x: Exchange, peerCertificate: Buffer | undefined): Caller | Promise<Caller> {
@@ -104,6 +109,7 @@ function authenticate(ctx: Context, parts: ServeParts, x: Exchange, peerCertific
     case 'client-certificate':
       return unjudgedClient(peerCertificate);
     case 'relying-party-or-admin':
+      if (ctx.config.statusAccess === 'open' && authorization === undefined && peerCertificate === undefined) return STATUS_READER;
       return x.door === 'mtls' ? judgedClient(ctx, { requestId: x.requestId, source: x.source }, peerCertificate, x.now) : parts.authenticator.byToken(authorization, x.now);
   }
 }

@@ -1,3 +1,4 @@
+import { clearAdminTokens } from './clear-admin-tokens.ts';
 import { clearAuthorityKeys } from './clear-authority-keys.ts';
 import { clearFeed } from './clear-feed.ts';
 import { clearFindings } from './clear-findings.ts';
@@ -12,6 +13,7 @@ import { publishCrls } from './publish-crls.ts';
 import { rotateIssuers } from './rotate-issuers.ts';
 import { rotateResponders } from './rotate-responders.ts';
 import { rotateTls } from './rotate-tls.ts';
+import { warnOfLastAdmin } from './warn-of-last-admin.ts';
 
 /** THE schedule (UTC): name · cron · handler. GET /v1/jobs shows it with last and next runs. */
 export const JOBS: readonly Job[] = [
@@ -22,6 +24,8 @@ export const JOBS: readonly Job[] = [
   { name: 'partitions', cron: '17 */2 * * *', backfill: 2, run: partitions },
   { name: 'clear-idempotency-records', cron: '*/30 * * * * *', backfill: 0, ...clearIdempotencyRecords },
   { name: 'clear-join-tokens', cron: '23 * * * *', backfill: 1, run: clearJoinTokens },
+  { name: 'clear-admin-tokens', cron: '33 3 * * *', backfill: 1, run: clearAdminTokens },
+  { name: 'warn-of-last-admin', cron: '11 * * * *', backfill: 0, run: warnOfLastAdmin },
   { name: 'clear-feed', cron: '37 * * * *', backfill: 1, run: clearFeed },
   { name: 'clear-public-keys', cron: '43 2 * * *', backfill: 1, run: clearPublicKeys },
   { name: 'clear-findings', cron: '7 3 * * *', backfill: 1, run: clearFindings },
