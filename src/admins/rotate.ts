@@ -20,7 +20,7 @@ export interface Rotation extends RotateAdminTokenBody {
  * Runs in the caller's transaction (http/idempotency.ts), audit event last. Both rows are locked at once, so that of two rotations one is refused.
  * @throws SignetError `not-found`, `admin-token-state-conflict`, `invalid-credential`, `permission-denied`, `ttl-not-granted`, `invalid-request`
  */
-export async function rotateAdminToken(ctx: Pick<Context, 'random' | 'config'>, tx: Tx, origin: Origin, request: Rotation, now: Date): Promise<CreatedAdminToken> {
+export async function rotateAdminToken(ctx: Pick<Context, 'random' | 'config' | 'barrier'>, tx: Tx, origin: Origin, request: Rotation, now: Date): Promise<CreatedAdminToken> {
   const { tokenId, overlapSeconds = ctx.config.adminTokenOverlapSeconds } = request;
   assertOverlap(ctx, overlapSeconds);
   const callerId = origin.actor.kind === 'admin' ? origin.actor.id : undefined;
@@ -43,6 +43,7 @@ export async function rotateAdminToken(ctx: Pick<Context, 'random' | 'config'>, 
     kind: 'admin-token.rotated', outcome: 'success', target: old.id,
     detail: { name, role, successor: id, endsAt: endsAt.toISOString(), expiresAt: expiresAt.toISOString(), ...(relyingPartyId !== null && { relyingParty: relyingPartyId }) },
   });
+  await ctx.barrier('rotate-token:before-commit');
   return { id, name, role, scopes, token, expiresAt, predecessor: { id: old.id, endsAt }, relyingPartyId };
 }
 

@@ -70,9 +70,9 @@ export const SCOPES = PERMISSIONS.filter((permission) => !UNNARROWED.includes(pe
 /** What scopes leave; undefined when there are none: all of the role. */
 export const narrowing = (scopes: readonly Permission[] | null): ReadonlySet<Permission> | undefined => (scopes === null ? undefined : new Set([...UNNARROWED, ...scopes]));
 
-/** What a role with scopes is permitted: both must have it. */
+/** What a role with scopes is permitted, in the order of the list: both must have it. */
 export function permissionsOf(role: Role, narrowedTo: ReadonlySet<Permission> | undefined): Set<Permission> {
-  return new Set([...ROLE_PERMISSIONS[role]].filter((permission) => narrowedTo?.has(permission) ?? true));
+  return new Set(PERMISSIONS.filter((permission) => ROLE_PERMISSIONS[role].has(permission) && (narrowedTo?.has(permission) ?? true)));
 }
 
 /** What a relying party may ask: the status of certificates, and beside it which agent and instance a certificate belongs to. */

@@ -5,9 +5,10 @@ import { fetchTrustBundle, FingerprintMismatch } from '../client/first-contact.t
 import { ADMIN_COMMANDS } from './commands-admin.ts';
 import { AGENT_COMMANDS } from './commands-agents.ts';
 import { CERTIFICATE_COMMANDS } from './commands-certificates.ts';
+import { RELYING_PARTY_COMMANDS } from './commands-relying-parties.ts';
 import { UsageError, type CliContext, type CliIo, type Command, type Options } from './command.ts';
 
-export const COMMANDS: readonly Command[] = [...AGENT_COMMANDS, ...CERTIFICATE_COMMANDS, ...ADMIN_COMMANDS];
+export const COMMANDS: readonly Command[] = [...AGENT_COMMANDS, ...CERTIFICATE_COMMANDS, ...ADMIN_COMMANDS, ...RELYING_PARTY_COMMANDS];
 
 /** Exit codes, documented in `signet help`. */
 const EXIT = { ok: 0, refused: 1, usage: 64, unavailable: 69 } as const;

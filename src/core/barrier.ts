@@ -7,6 +7,7 @@ export const BARRIERS = [
   'renew:authenticated', 'renew:prepared', 'renew:signed', 'renew:before-commit', 'renew:committed',
   'revoke:before-commit', 'revoke:committed',
   'suspend:state-changed', 'suspend:before-commit', 'suspend:committed',
+  'rotate-token:before-commit', 'rotate-token:committed',
   'crl:numbered', 'crl:before-commit', 'crl:committed',
 ] as const;
 

@@ -26,7 +26,8 @@ export const deleteJoinTokens = (db: Db, expiredBefore: Date): Promise<number> =
 export const deleteAdminTokens = (db: Db, endedBefore: Date): Promise<number> =>
   inChunks(
     () => db.$executeRaw`DELETE FROM admin_tokens WHERE id IN (
-      SELECT id FROM admin_tokens WHERE least(expires_at, revoked_at) < ${endedBefore} AND id <> (SELECT max(id) FROM admin_tokens WHERE role = 'admin') LIMIT ${CHUNK})`,
+      SELECT id FROM admin_tokens WHERE least(expires_at, revoked_at) < ${endedBefore}
+        AND id <> (SELECT id FROM admin_tokens WHERE role = 'admin' ORDER BY created_at DESC, id DESC LIMIT 1) LIMIT ${CHUNK})`,
   );
 
 /** Stored answers whose time is over. */

@@ -37,8 +37,10 @@ export const rotate: CreatingHandlerOf<typeof api.rotateAdminToken> = async (ctx
   shownOnce(await rotateAdminToken(ctx, tx, origin, { ...body, tokenId: params.tokenId }, now));
 
 /** Once a rotation is committed: the old token may end at once. */
-export const forgetRotated = (ctx: Context, { caller, params }: Pick<ApiRequest, 'caller' | 'params'>): Promise<void> =>
-  announceCredential(ctx, (params as { tokenId?: string }).tokenId ?? caller.id);
+export async function forgetRotated(ctx: Context, { caller, params }: Pick<ApiRequest, 'caller' | 'params'>): Promise<void> {
+  await ctx.barrier('rotate-token:committed');
+  await announceCredential(ctx, (params as { tokenId?: string }).tokenId ?? caller.id);
+}
 
 /** POST /v1/admin-tokens/{tokenId}/revoke */
 export const revoke: HandlerOf<typeof api.revokeAdminToken> = async (ctx, { origin, params, body, now }) => ok(renderToken(await revokeAdminToken(ctx, origin, { ...params, ...body, now })));

@@ -103,7 +103,7 @@ describe('addresses:', () => {
 
 describe('credentials:', () => {
   const required: Refusal = { status: 401, code: 'authentication-required', says: /Authorization: Bearer sga_/ };
-  const refused: Refusal = { status: 401, code: 'invalid-credential', says: /not known, has expired or was revoked/ };
+  const refused: Refusal = { status: 401, code: 'invalid-credential', says: /^the API token is not known$/ };
   const read = (headers: Record<string, string>) => () => service.open.send('GET', '/v1/agents', { headers });
   const makeToken = async (role: TokenRole, change: { expiresAt?: Date; revokedAt?: Date } = {}): Promise<string> => {
     const now = new Date();
@@ -122,9 +122,12 @@ describe('credentials:', () => {
   test('tokens that are not ours, or not any more', async () => {
     const { adminToken } = service.signet;
     const past = new Date(Date.now() - 1000);
-    const stale = [await makeToken('admin', { expiresAt: past }), await makeToken('admin', { revokedAt: past })];
+    const [expired, revoked] = [await makeToken('admin', { expiresAt: past }), await makeToken('admin', { revokedAt: past })];
     const joinToken = await service.joinToken(await service.register());
-    for (const token of ['x', adminToken.slice(0, -1), `${adminToken}A`, adminToken.toLowerCase(), `${adminToken.slice(0, -4)}AAAA`, joinToken, ...stale]) await refuse(refused, read({ authorization: `Bearer ${token}` }));
+    for (const token of ['x', adminToken.slice(0, -1), `${adminToken}A`, adminToken.toLowerCase(), `${adminToken.slice(0, -4)}AAAA`, joinToken, `${expired.slice(0, -4)}AAAA`, `${revoked.slice(0, -4)}AAAA`]) await refuse(refused, read({ authorization: `Bearer ${token}` }));
+    // Who holds the secret may know what became of it.
+    await refuse({ status: 401, code: 'credential-expired', says: /ended at 2/ }, read({ authorization: `Bearer ${expired}` }));
+    await refuse({ status: 401, code: 'credential-revoked', says: /was revoked at 2/ }, read({ authorization: `Bearer ${revoked}` }));
   });
 
   test('a role that does not permit it is told which permission is missing', async () => {

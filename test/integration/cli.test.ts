@@ -5,6 +5,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { COMMANDS, runCli } from '../../src/cli/run.ts';
 import { temporaryFolder } from '../support/postgres.ts';
+import { selfSigned } from '../support/self-signed.ts';
 import { startSignet, type SignetProcess } from '../support/signet-process.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
@@ -35,6 +36,21 @@ function run(args: string[], change: Record<string, string> = {}) {
 
 function json(args: string[]): Record<string, never> {
   const { code, out, err } = run([...args, '--json']);
+  expect([args.join(' '), code, err]).toEqual([args.join(' '), 0, '']);
+  return JSON.parse(out) as Record<string, never>;
+}
+
+/** The same in this process, which costs no start: for commands that are one request. */
+async function quick(args: string[], change: Record<string, string> = {}) {
+  const said = { out: '', err: '' };
+  const io = { out: { write: (text: string) => (said.out += text) }, err: { write: (text: string) => (said.err += text) }, env: { ...env, ...change } };
+  return { code: await runCli(args, io, ''), ...said };
+}
+
+const file = (name: string): string => path.join(folder, name);
+
+async function quickJson(args: string[], change: Record<string, string> = {}): Promise<Record<string, never>> {
+  const { code, out, err } = await quick([...args, '--json'], change);
   expect([args.join(' '), code, err]).toEqual([args.join(' '), 0, '']);
   return JSON.parse(out) as Record<string, never>;
 }
@@ -120,6 +136,46 @@ describe('signet', () => {
     const [first] = json(['admin-token', 'list'])['items'] as unknown as { id: string; name: string }[];
     expect(first?.name).toBe('bootstrap');
     expect(run(['admin-token', 'revoke', String(first?.id)])).toMatchObject({ code: 1, err: expect.stringContaining('next: Make another API token') as unknown as string });
+  }, LONG);
+
+  test('a token is replaced: by id and by itself into its own file; a lost answer is had again; who am I', async () => {
+    const made = await quickJson(['admin-token', 'create', '--name', 'rotated', '--role', 'operator', '--scope', 'agents:read', '--scope', 'own-token:rotate', '--out', file('rotated-token')]);
+    const mine = { SIGNET_TOKEN_FILE: file('rotated-token') };
+    expect(await quickJson(['admin-token', 'self'], mine)).toMatchObject({ id: made['id'], scopes: ['agents:read', 'own-token:rotate'], permissions: ['agents:read', 'own-token:read', 'own-token:rotate'] });
+    expect(await quick(['admin-token', 'rotate', '--out', file('x')], mine)).toMatchObject({ code: 64, err: expect.stringContaining('--self') as unknown as string });
+    const before = fs.readFileSync(file('rotated-token'), 'utf8');
+    // An answer that was lost on its way into the file: the same command has it again.
+    const lost = await quickJson(['admin-token', 'rotate', '--self', '--out', file('lost-token')], mine);
+    const next = await quickJson(['admin-token', 'rotate', '--self', '--out', file('rotated-token')], mine);
+    expect([next['id'], next['predecessorId'], next]).toEqual([lost['id'], made['id'], expect.not.objectContaining({ token: expect.anything() as unknown })]);
+    expect(fs.readFileSync(file('rotated-token'), 'utf8')).not.toBe(before);
+    expect(fs.statSync(file('rotated-token')).mode & 0o777).toBe(0o600);
+    expect(await quickJson(['admin-token', 'self'], mine)).toMatchObject({ id: next['id'], state: 'active' });
+    const third = await quickJson(['admin-token', 'rotate', '--id', String(next['id']), '--overlap', '0', '--out', file('third-token')]);
+    expect(await quick(['admin-token', 'self'], mine)).toMatchObject({ code: 1, err: expect.stringContaining('it was rotated to') as unknown as string });
+    expect((await quick(['admin-token', 'list', '--name', 'rotated', '--state', 'active'])).out).toMatch(new RegExp(`^${String(third['id'])} `, 'm'));
+    expect(await quickJson(['admin-token', 'revoke', String(made['id']), '--with-successors'])).toMatchObject({ state: 'revoked' });
+    expect((await quick(['admin-token', 'self'], { SIGNET_TOKEN_FILE: file('third-token') })).code).toBe(1);
+    expect(await quick(['admin-token', 'create', '--name', 'x', '--role', 'relying-party', '--out', file('x')])).toMatchObject({ code: 1, err: expect.stringContaining('/v1/relying-parties') as unknown as string });
+  }, LONG);
+
+  test('a relying party: registered, equipped, cut off', async () => {
+    const id = String((await quickJson(['relying-party', 'register', '--name', 'gateway', '--owner', 'bob@example.org', '--may-ask', 'status', '--may-ask', 'identity']))['id']);
+    expect((await quick(['relying-party', 'list', '--state', 'active'])).out).toMatch(new RegExp(`^${id} +gateway +active`, 'm'));
+    fs.writeFileSync(file('gateway.pem'), selfSigned('gateway').certificate);
+    const pinned = await quickJson(['relying-party', 'add-certificate', id, '--certificate', file('gateway.pem')]);
+    expect(await quickJson(['relying-party', 'change', id, '--may-ask', 'status'])).toMatchObject({ mayAsk: ['status'] });
+    expect((await quickJson(['relying-party', 'show', id]))['certificates']).toEqual([pinned]);
+    await quickJson(['relying-party', 'remove-certificate', id, String(pinned['id'])]);
+    const token = await quickJson(['relying-party', 'create-token', id, '--name', 'gateway-1', '--ttl', '600', '--out', file('gateway-token')]);
+    expect((await quick(['relying-party', 'list-tokens', id])).out).toContain(String(token['id']));
+    const asGateway = { SIGNET_TOKEN_FILE: file('gateway-token') };
+    expect(await quickJson(['status', '01'.repeat(20)], asGateway)).toEqual({ serial: '01'.repeat(20), status: 'unknown' });
+    await quickJson(['relying-party', 'disable', id, '--reason', 'moved out']);
+    expect(await quick(['status', '01'.repeat(20)], asGateway)).toMatchObject({ code: 1, err: expect.stringContaining('is disabled') as unknown as string });
+    await quickJson(['relying-party', 'enable', id]);
+    expect(await quickJson(['relying-party', 'revoke-token', id, String(token['id'])])).toMatchObject({ state: 'revoked' });
+    expect((await quick(['status', '01'.repeat(20)], asGateway)).code).toBe(1);
   }, LONG);
 
   test('lists and records for people and for programs', () => {

@@ -5,6 +5,7 @@ import { issuedCertificate } from '../../src/api/certificates.ts';
 import type { Operation } from '../../src/api/operation.ts';
 import { OPERATIONS, type OperationId } from '../../src/api/operations.ts';
 import { makeKeyAndCsr } from '../support/fault/keys.ts';
+import { selfSigned } from '../support/self-signed.ts';
 import { createClient, jsonOf, type Client, type Reply } from '../support/https-client.ts';
 import { startSignet, type SignetProcess } from '../support/signet-process.ts';
 
@@ -117,12 +118,36 @@ test('what operators read and do', async () => {
   const wanted = { json: { name: 'contract', role: 'auditor', ttlSeconds: 60 }, headers: { 'idempotency-key': 'api-token' } };
   const { id: tokenId, token } = jsonOf<{ id: string; token: string }>(await ask(admin, 'createAdminToken', {}, wanted));
   expect((await ask(admin, 'listAdminTokens')).body.includes(token.slice(-43))).toBe(false);
-  await ask(admin, 'revokeAdminToken', { tokenId });
+  await ask(admin, 'getOwnAdminToken');
+  const rotated1 = await ask(admin, 'rotateAdminToken', { tokenId }, { json: {}, headers: { 'idempotency-key': 'rotation' } });
+  expect((await ask(admin, 'rotateAdminToken', { tokenId }, { json: {}, headers: { 'idempotency-key': 'rotation' } })).body).toEqual(rotated1.body);
+  const auditor = createClient({ url: signet.urls.api, ca: signet.rootPem, token: jsonOf<{ token: string }>(rotated1).token });
+  await ask(auditor, 'rotateOwnAdminToken', {}, { json: { overlapSeconds: 0 } });
+  await ask(admin, 'revokeAdminToken', { tokenId }, { json: { withSuccessors: true } });
   await ask(admin, 'rolloverRoot');
   // The rollover has prepared an issuer: there is nothing to prepare, and its lists may not be published yet.
   const rotated = await admin.send('POST', '/v1/authorities/rotate', { json: { step: 'prepare' } });
   expect([rotated.status, jsonOf<{ code: string }>(rotated).code]).toEqual([409, 'authority-state-conflict']);
   asked.add('rotateAuthority');
+});
+
+test('relying parties, from registration to the end of each credential', async () => {
+  const wanted = { json: { name: 'gateway', ownerEmail: 'Bob@example.com', mayAsk: ['identity', 'status'] }, headers: { 'idempotency-key': 'relying-party' } };
+  const registered = await ask(admin, 'registerRelyingParty', {}, wanted);
+  const { id: relyingPartyId } = jsonOf<{ id: string }>(registered);
+  expect([registered.headers.location, registered.headers.etag]).toEqual([`/v1/relying-parties/${relyingPartyId}`, '"1"']);
+  expect((await ask(admin, 'registerRelyingParty', {}, wanted)).body).toEqual(registered.body);
+  expect(jsonOf<{ items: unknown[] }>(await ask(admin, 'listRelyingParties', {}, {}, '?ownerEmail=bob@example.com&state=active&mayAsk=identity')).items).toHaveLength(1);
+  const { certificate } = selfSigned('gateway');
+  const pinned = jsonOf<{ id: string }>(await ask(admin, 'addRelyingPartyCertificate', { relyingPartyId }, { json: { certificate } }));
+  expect((await ask(admin, 'getRelyingParty', { relyingPartyId })).headers.etag).toBe('"2"');
+  await ask(admin, 'changeRelyingParty', { relyingPartyId }, { json: { mayAsk: ['status'] }, headers: { 'if-match': '"2"' } });
+  await ask(admin, 'disableRelyingParty', { relyingPartyId }, { json: { reason: 'to be looked at' } });
+  await ask(admin, 'enableRelyingParty', { relyingPartyId });
+  await ask(admin, 'removeRelyingPartyCertificate', { relyingPartyId, certificateId: pinned.id });
+  const { id: tokenId, token } = jsonOf<{ id: string; token: string }>(await ask(admin, 'createRelyingPartyToken', { relyingPartyId }, { json: { name: 'gateway-1' } }));
+  expect((await ask(admin, 'listRelyingPartyTokens', { relyingPartyId })).body.includes(token.slice(-43))).toBe(false);
+  await ask(admin, 'revokeRelyingPartyToken', { relyingPartyId, tokenId });
 });
 
 test('what anyone may have', async () => {

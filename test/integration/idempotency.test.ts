@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
-import { createAdminTokenCache } from '../../src/admins/token-cache.ts';
+import { createAdminTokens } from '../../src/admins/tokens.ts';
 import { makeAdminToken } from '../../src/admins/secret.ts';
 import { createAuthenticator } from '../../src/http/authenticate.ts';
 import { createDenials, toAuditLog } from '../../src/http/denials.ts';
@@ -21,7 +21,7 @@ beforeAll(async () => {
   const clock = { now: () => FIXED_NOW, monotonicMs: () => 0 };
   ctx = {
     db: database.db,
-    adminTokens: createAdminTokenCache({ db: database.db, clock }),
+    adminTokens: createAdminTokens({ db: database.db, clock }),
     config: { idempotencyTtlSeconds: 86_400, idempotencySecretTtlSeconds: 600 },
     clock,
     random: createSystemRandom(),

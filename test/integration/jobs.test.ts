@@ -283,6 +283,28 @@ describe('jobs', () => {
     expect(await cleared(ctx)).toEqual([{ target: 'join_tokens', actorId: 'clear-join-tokens' }]);
   });
 
+  test('clear-admin-tokens: what ended long enough ago; warn-of-last-admin: nothing while there is time', async () => {
+    const ctx = await replica();
+    const token = (id: string, expiresAt: Date) => ctx.db.adminToken.create({ data: { id, name: id, role: 'admin', secretHash: new Uint8Array(32), createdAt: FIXED_NOW, expiresAt } });
+    const days = (count: number) => new Date(FIXED_NOW.getTime() + count * 86_400_000);
+    await token('old', days(1));
+    await token('young', days(60));
+    await token('usable', days(120));
+    const said: unknown[] = [];
+    const speaking = { ...ctx, log: { ...ctx.log, warn: (text: unknown) => void said.push(text) } } as unknown as typeof ctx;
+    ctx.clock.advance(92);
+    await run(ctx, 'clear-admin-tokens');
+    expect((await ctx.db.adminToken.findMany({ orderBy: { expiresAt: 'asc' } })).map(({ id }) => id)).toEqual(['young', 'usable']);
+    expect(await cleared(ctx)).toEqual([{ target: 'admin_tokens', actorId: 'clear-admin-tokens' }]);
+    await run(speaking, 'warn-of-last-admin');
+    expect(said).toEqual([]);
+    ctx.clock.advance(15);
+    await run(speaking, 'warn-of-last-admin');
+    ctx.clock.advance(15);
+    await run(speaking, 'warn-of-last-admin');
+    expect(said).toEqual([expect.stringContaining(`the last API token of role admin ends at ${days(120).toISOString()}`), expect.stringContaining('no API token of role admin is usable')]);
+  });
+
   test('clear-idempotency-records, clear-public-keys, clear-feed: only what is over', async () => {
     const ctx = await replica();
     const late = new Date(FIXED_NOW.getTime() + 500 * 86_400_000);

@@ -11,10 +11,13 @@ function recorder() {
   const events: AuditEvent[] = [];
   const clock = { nowMs: 0 };
   const ctx = skeletonContext({ clock: { now: () => NOW, monotonicMs: () => clock.nowMs } });
-  const denials = createDenials(ctx, (by, at, event) => {
-    expect([by, at]).toEqual([origin, NOW]);
-    events.push(event);
-    return Promise.resolve();
+  const denials = createDenials(ctx, {
+    write: (by, at, event) => {
+      expect([by, at]).toEqual([origin, NOW]);
+      events.push(event);
+      return Promise.resolve();
+    },
+    whoHolds: () => Promise.resolve(undefined),
   });
   const note = (code: ErrorCode) => denials.note(new SignetError(code, ''), origin, 'getAgent', NOW);
   return { events, clock, note, settled: () => denials.settled() };
@@ -39,10 +42,19 @@ test('what a stranger can write is bounded; what was left out is told by the nex
   expect(events[600]).toEqual({ kind: 'request.denied', outcome: 'failure', target: 'getAgent', detail: { code: 'invalid-credential', operation: 'getAgent', suppressed: 400 } });
 });
 
-test('a refused client certificate is told by its hash', async () => {
-  const events: AuditEvent[] = [];
-  const denials = createDenials(skeletonContext(), (_by, _at, event) => Promise.resolve(void events.push(event)));
-  denials.note(new SignetError('client-certificate-revoked', ''), origin, 'renewCertificate', NOW, Buffer.from('a certificate'));
+test.each([
+  ['nobody known', undefined, origin.actor, {}],
+  ['an agent', { agentId: 'AGENT', instanceId: 'INSTANCE' }, { kind: 'agent', id: 'AGENT' }, { agentId: 'AGENT', instanceId: 'INSTANCE' }],
+  ['a relying party', { relyingPartyId: 'PARTY' }, { kind: 'relying-party', id: 'PARTY' }, {}],
+])('a refused client certificate is told by its hash, and under its holder: %s', async (_, holder, actor, members) => {
+  const written: unknown[] = [];
+  const der = Buffer.from('a certificate');
+  const denials = createDenials(skeletonContext(), {
+    write: (by, _at, event) => Promise.resolve(void written.push([by, event])),
+    whoHolds: (shown) => Promise.resolve(shown.equals(der) ? holder : undefined),
+  });
+  denials.note(new SignetError('client-certificate-revoked', ''), origin, 'renewCertificate', NOW, der);
   await denials.settled();
-  expect(events[0]?.detail).toEqual({ code: 'client-certificate-revoked', operation: 'renewCertificate', certificateSha256: createHash('sha256').update('a certificate').digest('hex') });
+  const detail = { code: 'client-certificate-revoked', operation: 'renewCertificate', certificateSha256: createHash('sha256').update(der).digest('hex') };
+  expect(written).toEqual([[{ ...origin, actor }, { kind: 'request.denied', outcome: 'failure', target: 'renewCertificate', detail, ...members }]]);
 });

@@ -1,7 +1,9 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { OPERATIONS } from '../../../src/api/operations.ts';
 import { ROLE_PERMISSIONS } from '../../../src/api/permissions.ts';
-import { DOORS } from '../../../src/http/route.ts';
+import { operation, type Operation } from '../../../src/api/operation.ts';
+import { nothing } from '../../../src/api/values.ts';
+import { DOORS, route, type Columns } from '../../../src/http/route.ts';
 import { ROUTES } from '../../../src/http/routes.ts';
 
 const rows = ROUTES.map((row) => [row.operation.id, row] as const);
@@ -25,6 +27,30 @@ test.each(rows)('%s has every column', (_, row) => {
   expect(['read', 'change', 'issue', 'status', 'health']).toContain(row.rate);
   expect(row.operation.permission).toMatch(/^(public|[a-z-]+:[a-z]+)$/);
   expect(typeof (typeof row.handler === 'function' ? row.handler : row.handler.creating)).toBe('function');
+});
+
+describe('a row without one of these is not served', () => {
+  const base = { id: 'bad', method: 'post', path: '/bad', tag: 't', summary: 's', permission: 'agents:read', params: nothing, query: nothing, body: nothing, consumes: ['application/json'], responses: {}, errors: [], creates: false } as const;
+  const good: Columns<Operation> = { on: ['api'], as: 'admin', rate: 'read', body: 'json', handler: () => ({ status: 204 }) };
+  const row = (contract: object, columns: object) => () => route(operation({ ...base, ...contract }), { ...good, ...columns });
+
+  test('as it should be', () => expect(row({}, {})).not.toThrow());
+  test.each([
+    ['permission', { permission: undefined }, {}],
+    ['permission', { permission: 'agents:everything' }, {}],
+    ['rate class', {}, { rate: undefined }],
+    ['rate class', {}, { rate: 'unlimited' }],
+    ['body limit', {}, { body: undefined }],
+    ['body limit', {}, { body: 'toString' }],
+    ['body limit', {}, { body: 'none' }],
+    ['body limit', { consumes: [] }, {}],
+    ['authentication', {}, { as: undefined }],
+    ['authentication', {}, { as: 'none' }],
+    ['authentication', { permission: 'public' }, {}],
+    ['handler', {}, { handler: undefined }],
+  ])('%s: %j %j', (column, contract, columns) => {
+    expect(row(contract, columns)).toThrow(new RegExp(`^the route of bad lacks (.*, )?${column}`));
+  });
 });
 
 test.each(rows)('%s: a body is read exactly where one is taken', (_, row) => {
