@@ -39,6 +39,9 @@ const IMPATIENT = `((queue) => ({
     setInterval(() => stands() && resolve('committed'), 5).unref();
   })]),
 }))`;
+const UNCONFIRMED: NonNullable<Mutation['program']> = {
+  'revocation/announce.js': [{ from: `await ctx.siblings.ask('certificates-changed', `, to: 'void ((...unsaid) => unsaid)(' }],
+};
 const RENEWAL_LOCKS: Change[] = [
   { from: 'ORDER BY s.id FOR UPDATE', to: 'ORDER BY s.id' },
   { from: 'o.serial = c.old_serial FOR UPDATE) o', to: 'o.serial = c.old_serial) o' },
@@ -159,6 +162,30 @@ export const MUTATIONS: readonly Mutation[] = [
     test: { file: 'first-start.test.ts', name: 'two replicas meet at the first admin token' },
     failure: /before it was ready|\+\s+"admin token": 2/,
     program: { 'db/start-lock.js': [{ from: `'SELECT pg_advisory_lock($1, $2)'`, to: `'SELECT $1::int, $2::int'` }] },
+  },
+  {
+    name: 'revoke-unconfirmed',
+    race: 'a revocation acknowledged by one worker against an answer of the other',
+    lock: 'the confirmation of the other workers (revocation/announce.ts)',
+    test: { file: 'sibling-confirmation.test.ts', name: 'a revocation acknowledged by one worker' },
+    failure: /\+\s+"said": "good"/,
+    program: UNCONFIRMED,
+  },
+  {
+    name: 'revoke-beside-a-standing-worker',
+    race: 'a revocation against a worker that stands still',
+    lock: 'the time that the confirmation of a silent worker is waited for (revocation/announce.ts)',
+    test: { file: 'sibling-confirmation.test.ts', name: 'a worker that stands still' },
+    failure: /\+\s+"said": "good"/,
+    program: UNCONFIRMED,
+  },
+  {
+    name: 'revoke-token-unconfirmed',
+    race: 'a token revoked through one worker against its use at the other',
+    lock: 'the confirmation of the other workers (admins/announce.ts)',
+    test: { file: 'sibling-confirmation.test.ts', name: 'a token revoked through one worker' },
+    failure: /-\s+401,\n\s*\+\s+200,/,
+    program: { 'admins/announce.js': [{ from: `await ctx.siblings.ask('credential-changed', `, to: 'void ((...unsaid) => unsaid)(' }] },
   },
 ];
 
