@@ -44,7 +44,7 @@ const UNCONFIRMED: NonNullable<Mutation['program']> = {
 };
 const RENEWAL_LOCKS: Change[] = [
   { from: 'ORDER BY s.id FOR UPDATE', to: 'ORDER BY s.id' },
-  { from: 'o.serial = c.old_serial FOR UPDATE) o', to: 'o.serial = c.old_serial) o' },
+  { from: 'ORDER BY o.serial FOR UPDATE', to: 'ORDER BY o.serial' },
 ];
 
 export const MUTATIONS: readonly Mutation[] = [

@@ -1,0 +1,94 @@
+/** What the bench does in the database itself: rows whose making is not what is measured, and the count afterwards. */
+import { createHash, randomBytes } from 'node:crypto';
+import pg from 'pg';
+
+export interface Database {
+  /** Active agents, registered under one owner. Returns their ids. */
+  insertAgents(count: number): Promise<string[]>;
+  /** A join token each, over the agents in turn. Returns the tokens as an agent shows them. */
+  insertJoinTokens(agentIds: readonly string[], count: number): Promise<string[]>;
+  /** Good certificates over the partitions of the coming days, as large as `like`, the DER of a real one. Returns their serials. */
+  insertCertificates(count: number, like: { issuerId: string; agentId: string; der: Buffer }): Promise<Buffer[]>;
+  /** What was stored by the service itself. */
+  stored(): Promise<Stored>;
+  /** Tidies up after bulk inserts, so that it is not done while something is measured. */
+  settle(): Promise<void>;
+  query<R extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<R[]>;
+  close(): Promise<void>;
+}
+
+export interface Stored {
+  serials: number;
+  keys: number;
+  audits: number;
+  /** As a session of the service's role has them. */
+  durability: Record<'fsync' | 'synchronous_commit' | 'full_page_writes', string>;
+}
+
+const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+const makeUlid = (): string => `01M${[...randomBytes(23)].map((octet) => ALPHABET[octet & 31]).join('')}`;
+const INSERT_ROWS = 10_000;
+/** Marks rows that no request made. */
+const SEEDED = 'seeded by bench';
+
+export async function openDatabase(urls: { owner: string; service: string }): Promise<Database> {
+  const owner = new pg.Client({ connectionString: urls.owner });
+  await owner.connect();
+  const query = async <R extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<R[]> => (await owner.query<R>(text, values)).rows;
+
+  return {
+    query,
+    async insertAgents(count) {
+      const ids = Array.from({ length: count }, makeUlid);
+      await query(`INSERT INTO owners (id, email, created_at) VALUES ('bench', 'bench@example.org', now()) ON CONFLICT DO NOTHING`);
+      await query(
+        `INSERT INTO agents (id, name, state, owner_id, purpose, risk_class, environment, profile, created_at, updated_at)
+         SELECT id, 'bench-' || lower(id), 'active', 'bench', 'bench', 'limited', 'bench', 'agent', now(), now() FROM unnest($1::text[]) AS id`,
+        [ids],
+      );
+      return ids;
+    },
+    async insertJoinTokens(agentIds, count) {
+      const tokens = Array.from({ length: count }, (_, i) => ({ id: makeUlid(), secret: randomBytes(32).toString('base64url'), agentId: agentIds[i % agentIds.length] }));
+      await query(
+        `INSERT INTO join_tokens (id, secret_hash, agent_id, created_by, created_at, expires_at)
+         SELECT id, decode(hash, 'hex'), agent, 'bench', now(), now() + interval '1 hour' FROM unnest($1::text[], $2::text[], $3::text[]) AS t (id, hash, agent)`,
+        [tokens.map(({ id }) => id), tokens.map(({ secret }) => createHash('sha256').update(secret).digest('hex')), tokens.map(({ agentId }) => agentId)],
+      );
+      return tokens.map(({ id, secret }) => `sgj_${id}_${secret}`);
+    },
+    async insertCertificates(count, { issuerId, agentId, der }) {
+      const serials: Buffer[] = [];
+      while (serials.length < count) {
+        const rows = await query<{ serial: Buffer }>(
+          `WITH days AS (SELECT array_agg(substr(relname, 15)::int ORDER BY relname) AS day FROM pg_class WHERE relkind = 'r' AND relname ~ '^certificates_d[0-9]+$'),
+           made AS (SELECT day[2 + i % (cardinality(day) - 1)] AS bucket, uuid_send(gen_random_uuid()) AS entropy FROM days, generate_series(1, $1::int) AS i)
+           INSERT INTO certificates (bucket, serial, issuer_id, agent_id, instance_id, profile, shard, generation, fingerprint, key_hash, der, not_before, not_after, issued_at)
+           SELECT bucket, serial, $2, $3, '${SEEDED}', 'agent', 0, 1, sha256(serial), sha256(entropy), $4, now(), to_timestamp(bucket * 86400.0 + 86399), now()
+           FROM made, LATERAL (SELECT '\\x01'::bytea || substr(int4send(bucket), 2) || entropy AS serial) AS s
+           RETURNING serial`,
+          [Math.min(INSERT_ROWS, count - serials.length), issuerId, agentId, der],
+        );
+        serials.push(...rows.map(({ serial }) => serial));
+      }
+      return serials;
+    },
+    async stored() {
+      const [counts] = await query<Omit<Stored, 'durability'>>(
+        `SELECT count(DISTINCT serial)::int AS serials, count(DISTINCT key_hash)::int AS keys,
+           (SELECT count(*)::int FROM audit_events WHERE kind IN ('certificate.issued', 'certificate.renewed')) AS audits
+         FROM certificates WHERE instance_id <> '${SEEDED}'`,
+      );
+      const service = new pg.Client({ connectionString: urls.service });
+      await service.connect();
+      const { rows } = await service.query<Stored['durability']>(`SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit, current_setting('full_page_writes') AS full_page_writes`);
+      await service.end();
+      return { ...(counts as Omit<Stored, 'durability'>), durability: rows[0] as Stored['durability'] };
+    },
+    async settle() {
+      await query('VACUUM ANALYZE');
+      await query('CHECKPOINT');
+    },
+    close: () => owner.end(),
+  };
+}

@@ -1,0 +1,40 @@
+/** The table people read. */
+import type { Figures } from './measure.ts';
+import { STATUS_BATCH } from './status.ts';
+import type { Run } from './run.ts';
+
+const COLUMNS = ['', 'n', 'op/s', 'p50 ms', 'p99 ms', 'service µs', 'postgres µs', 'load µs', 'floor µs', 'service ÷ floor', '+ postgres'] as const;
+
+const rounded = (value: number, digits: number): string => value.toFixed(digits);
+
+function row(name: string, { operations, perSecond, p50Ms, p99Ms, cpu, floor, timesFloor }: Figures): string[] {
+  const micros = [cpu.service, cpu.postgres, cpu.load, floor].map((value) => rounded(value, 0));
+  return [name, String(operations), rounded(perSecond, 0), rounded(p50Ms, 1), rounded(p99Ms, 1), ...micros, rounded(timesFloor.service, 1), rounded(timesFloor.serviceAndPostgres, 1)];
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  const all = [COLUMNS, ...rows];
+  const widths = COLUMNS.map((_, column) => Math.max(...all.map((cells) => (cells[column] ?? '').length)));
+  return all.map((cells) => cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  ')).join('\n');
+}
+
+/** Figures of one start of the service. */
+export function describeRun(run: Run): string {
+  const { issuance, renewal, ocsp, status } = run;
+  const rows = [
+    row('issuance, full rate', issuance.full),
+    row('issuance, half rate', issuance.half),
+    ...(renewal ? [row('renewal, new connection each', renewal.renewal), row('trivial, new connection each', renewal.connection), row('trivial, keep-alive', renewal.trivial)] : []),
+    ...Object.entries(ocsp ?? {}).map(([name, figures]) => row(`OCSP ${name}`, figures)),
+    ...Object.entries(status ?? {}).map(([name, figures]) => row(`status ${name}${name.startsWith('batch') ? ` of ${STATUS_BATCH}` : ''}`, figures)),
+  ];
+  const shares = Object.entries(issuance.full.shares).map(([pid, share]) => `${pid} ${rounded(share * 100, 0)} %`);
+  const lines = [
+    `${run.workers} worker${run.workers === 1 ? '' : 's'} (pids ${run.workerPids.join(', ')}), ready in ${rounded(run.readyMs, 0)} ms, idle RSS of a worker ${run.idleRssMb.map((mb) => rounded(mb, 0)).join(' and ')} MB`,
+    table(rows),
+    `issuance: CPU by process of the service ${shares.join(', ')}; certificates by worker ${Object.entries(issuance.served).map(([pid, count]) => `${pid} ${count}`).join(', ')}`,
+    ...(renewal ? [`renewal: handshake ${rounded(renewal.handshake, 0)} µs, after it ${rounded(renewal.afterHandshake, 0)} µs = ${rounded(renewal.afterHandshakeTimesFloor, 1)} × floor`] : []),
+    ...(ocsp ? [`OCSP: answers that came from where they should ${Object.entries(ocsp).map(([name, { ofSource }]) => `${name} ${rounded(ofSource * 100, 1)} %`).join(', ')}`] : []),
+  ];
+  return lines.join('\n');
+}

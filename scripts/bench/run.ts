@@ -1,0 +1,107 @@
+/** One start of the service, measured from end to end. */
+import { X509Certificate } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CryptoFloor, CsrSupply } from './csrs.ts';
+import { openDatabase, type Stored } from './database.ts';
+import { issuance, type IssuanceFigures } from './issuance.ts';
+import { ocsp, type OcspFigures } from './ocsp.ts';
+import { residentMb } from './processes.ts';
+import { renewal, type RenewalFigures } from './renewal.ts';
+import { startService } from './service.ts';
+import type { Sizes, Stage } from './stage.ts';
+import { status, STATUS_BATCH, type StatusFigures } from './status.ts';
+
+/** How long a started service is left alone before its memory is read. */
+const IDLE_MS = 4_000;
+
+export const SCENARIOS = ['renewal', 'ocsp', 'status'] as const;
+export type Scenario = (typeof SCENARIOS)[number];
+
+export interface RunOptions {
+  dataDir: string;
+  workers: number;
+  sizes: Sizes;
+  scenarios: readonly Scenario[];
+  profileDir: string | undefined;
+  csrs: CsrSupply;
+  floor: CryptoFloor;
+  /** Distinct serials that earlier runs over the same data folder were answered. */
+  answered: Set<string>;
+}
+
+export interface Run {
+  workers: number;
+  workerPids: number[];
+  readyMs: number;
+  idleRssMb: number[];
+  issuance: IssuanceFigures;
+  renewal: RenewalFigures | undefined;
+  ocsp: OcspFigures | undefined;
+  status: StatusFigures | undefined;
+  stored: Stored;
+  /** Distinct serials in 2xx answers, of this run and those before it. */
+  answered: number;
+}
+
+/** Starts, measures, counts, stops. The serials it was answered are added to `answered`. */
+export async function measureRun(options: RunOptions): Promise<Run> {
+  const { csrs, floor, sizes, scenarios, answered } = options;
+  const service = await startService(options);
+  try {
+    const database = await openDatabase(service.databaseUrls);
+    const stage: Stage = { service, database, csrs, floor, sizes };
+    await sleep(IDLE_MS);
+    const idleRssMb = service.workers.map(residentMb);
+    const agents = await database.insertAgents(sizes.agents);
+    const issued = await issuance(stage, agents);
+    for (const { serial } of issued.enrolled) answered.add(serial);
+    const renewed = scenarios.includes('renewal') ? await renewal(stage, issued.enrolled) : undefined;
+    for (const serial of renewed?.serials ?? []) answered.add(serial);
+    const asked = scenarios.includes('ocsp') || scenarios.includes('status') ? await seed(stage, issued.enrolled[0]?.chain ?? '') : undefined;
+    const statusSerials = sizes.status + sizes.statusBatches * STATUS_BATCH;
+    const run: Run = {
+      workers: options.workers,
+      workerPids: service.workers,
+      readyMs: service.readyMs,
+      idleRssMb,
+      issuance: issued.figures,
+      renewal: renewed?.figures,
+      ocsp: asked && scenarios.includes('ocsp') ? await ocsp(stage, { issuer: asked.issuer, serials: asked.serials.slice(statusSerials) }) : undefined,
+      status: asked && scenarios.includes('status') ? await status(stage, asked.serials.slice(0, statusSerials)) : undefined,
+      stored: await database.stored(),
+      answered: answered.size,
+    };
+    await database.close();
+    return run;
+  } finally {
+    await service.stop();
+  }
+}
+
+/** Certificates to ask about, put in by SQL: they look like the first one that was issued. `chain`: leaf and issuer, PEM. */
+async function seed({ database, sizes }: Stage, chain: string): Promise<{ issuer: X509Certificate; serials: Buffer[] }> {
+  const [leaf, issuer] = chain.split(/(?=-----BEGIN)/).map((pem) => new X509Certificate(pem));
+  if (!leaf || !issuer) throw new Error('an answer came without its chain');
+  const [like] = await database.query<{ issuerId: string; agentId: string; der: Buffer }>(
+    'SELECT issuer_id AS "issuerId", agent_id AS "agentId", der FROM certificates WHERE fingerprint = decode($1, \'hex\')',
+    [leaf.fingerprint256.replaceAll(':', '')],
+  );
+  if (!like) throw new Error('an answered certificate is not stored');
+  const serials = await database.insertCertificates(sizes.certificates + sizes.status + sizes.statusBatches * STATUS_BATCH, like);
+  await database.settle();
+  return { issuer, serials };
+}
+
+/** What makes the figures worthless; empty when nothing does. `keysUsed`: distinct keys that the load has sent. */
+export function faultsOf(run: Run, keysUsed: number): string[] {
+  const { stored, answered, issuance, workers, workerPids } = run;
+  const served = Object.entries(issuance.served);
+  return [
+    ...(stored.serials === answered && stored.audits === answered ? [] : [`answers ${answered}, distinct serials ${stored.serials}, audit rows ${stored.audits}: not the same`]),
+    ...(stored.keys === answered && keysUsed === answered ? [] : [`answers ${answered}, keys stored ${stored.keys}, keys sent ${keysUsed}: not each used once`]),
+    ...Object.entries(stored.durability).flatMap(([setting, value]) => (value === 'on' ? [] : [`${setting} is ${value}`])),
+    ...(new Set(workerPids).size === workers ? [] : [`${workers} workers were asked for, ${new Set(workerPids).size} processes are there`]),
+    ...(workerPids.every((pid) => (issuance.served[String(pid)] ?? 0) > 0) && served.length === workers ? [] : [`not every worker has served: ${JSON.stringify(issuance.served)}`]),
+    ...Object.entries(run.ocsp ?? {}).flatMap(([name, { ofSource }]) => (ofSource >= 0.95 ? [] : [`OCSP ${name}: only ${(ofSource * 100).toFixed(1)} % of the answers came from there`])),
+  ];
+}

@@ -1,0 +1,81 @@
+/** The built service with its embedded PostgreSQL, as `npm start` runs it. */
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import tls from 'node:tls';
+import { freePort } from '../free-port.ts';
+import type { Door } from './connection.ts';
+import { workersOf } from './processes.ts';
+
+const PROGRAM = path.resolve(import.meta.dirname, '../../dist/main.js');
+const READY_MS = 60_000;
+
+export interface ServiceOptions {
+  dataDir: string;
+  workers: number;
+  /** Folder for a V8 CPU profile of each process; none when undefined. */
+  profileDir: string | undefined;
+}
+
+export interface Service {
+  pid: number;
+  postmaster: number;
+  workers: number[];
+  readyMs: number;
+  doors: { api: Door; mtls: Door; status: Door };
+  /** PEM. */
+  rootPem: string;
+  /** Bootstrap admin token. */
+  adminToken: string;
+  /** As superuser, and as the role the service has. */
+  databaseUrls: { owner: string; service: string };
+  /** The metrics page, all workers together. */
+  metrics(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+export async function startService({ dataDir, workers, profileDir }: ServiceOptions): Promise<Service> {
+  const ports = { api: await freePort(), mtls: await freePort(), status: await freePort(), operations: await freePort() };
+  const started = performance.now();
+  const env = {
+    PATH: process.env.PATH, SIGNET_DATA_DIR: dataDir, SIGNET_LOG_LEVEL: 'error', ...(workers > 1 ? { SIGNET_WORKERS: String(workers) } : {}),
+    ...Object.fromEntries(Object.entries(ports).map(([door, port]) => [`SIGNET_${door.toUpperCase()}_LISTEN`, `127.0.0.1:${port}`])),
+    ...(profileDir === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profileDir}` }),
+  };
+  const child = spawn(process.execPath, [PROGRAM], { env, stdio: ['ignore', 'ignore', 'inherit'] });
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const stop = async () => {
+    child.kill('SIGTERM');
+    await exited;
+  };
+  const operations = `http://127.0.0.1:${ports.operations}`;
+  try {
+    while (!(await fetch(`${operations}/readyz`).then((answer) => answer.ok, () => false))) {
+      if (child.exitCode !== null || performance.now() - started > READY_MS) throw new Error('Signet did not get ready');
+      await sleep(10);
+    }
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const pid = child.pid ?? 0;
+  const [postmasterPid, , , databasePort = ''] = readFileSync(path.join(dataDir, 'postgres/data/postmaster.pid'), 'utf8').split('\n');
+  const password = (file: string) => readFileSync(path.join(dataDir, 'postgres', file), 'utf8').trim();
+  const databaseUrl = (user: string, file: string) => `postgresql://${user}:${password(file)}@127.0.0.1:${databasePort.trim()}/signet`;
+  const readyMs = performance.now() - started;
+  const rootPem = await (await fetch(`http://127.0.0.1:${ports.status}/trust-bundle.pem`)).text();
+  const secure = tls.createSecureContext({ ca: rootPem });
+  return {
+    pid,
+    postmaster: Number(postmasterPid),
+    workers: workersOf(pid, Number(postmasterPid)),
+    readyMs,
+    doors: { api: { port: ports.api, secure }, mtls: { port: ports.mtls, secure }, status: { port: ports.status } },
+    rootPem,
+    adminToken: readFileSync(path.join(dataDir, 'bootstrap-admin-token'), 'utf8').trim(),
+    databaseUrls: { owner: databaseUrl('postgres', 'password'), service: databaseUrl('signet_service', 'service-password') },
+    metrics: async () => (await fetch(`${operations}/metrics`)).text(),
+    stop,
+  };
+}
