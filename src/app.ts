@@ -24,7 +24,8 @@ import { createJoinTokenQueue } from './db/join-tokens.ts';
 import { createPresentationQueue } from './db/presented.ts';
 import { ensureServiceRole, isSingleRole, roleOf } from './db/roles.ts';
 import { withStartLock } from './db/start-lock.ts';
-import { openDoors, type Doors, type TlsMaterial } from './http/server.ts';
+import { openDoors, type Doors } from './http/server.ts';
+import type { TlsMaterial } from './http/tls.ts';
 import { createCommitQueue } from './issuance/commit-queue.ts';
 import { runAtStart } from './jobs/run-at-start.ts';
 import { startJobs, type RunningJobs } from './jobs/start-jobs.ts';
@@ -174,6 +175,7 @@ async function open({ config, warnings, log, place }: Opening, closers: (() => P
     lead,
     async stop() {
       doors.startDraining();
+      await sleep(config.drainDelaySeconds * 1000);
       await stop();
     },
   };

@@ -32,6 +32,8 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorMeaning>> = {
   'client-certificate-expired': { status: 401, title: 'The client certificate has expired', next: 'Enroll again with a new join token; renew earlier next time (see `renewal` of the certificate answer).' },
   'client-certificate-revoked': { status: 403, title: 'The client certificate is revoked', next: 'Ask the owner why; enroll again with a new join token when it is allowed.' },
   'client-certificate-held': { status: 403, title: 'The client certificate is on hold', next: 'Ask an operator to resume the agent or release the instance.' },
+  'proxy-not-trusted': { status: 403, title: 'A certificate in a header is not believed from this address', next: 'Show the certificate in the TLS handshake. If this is your proxy, have an operator name its address in SIGNET_TRUSTED_PROXIES (docs/proxies.md).' },
+  'proxy-header-invalid': { status: 400, title: 'A header of the proxy cannot be read', next: 'Correct the configuration of the proxy: docs/proxies.md shows what it must send.' },
   // certificate signing requests
   'csr-malformed': { status: 400, title: 'The certificate signing request cannot be read', next: 'Send one PKCS#10 request (RFC 2986) in DER or PEM, made for instance by `openssl req -new`.' },
   'csr-too-large': { status: 413, title: 'The certificate signing request is too large', next: 'Leave out what is not needed: a key, a signature and the names are enough.' },

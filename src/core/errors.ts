@@ -9,6 +9,7 @@ export const ERROR_CODES = [
   // who asks
   'authentication-required', 'invalid-credential', 'permission-denied', 'last-admin-token',
   'client-certificate-required', 'client-certificate-untrusted', 'client-certificate-expired', 'client-certificate-revoked', 'client-certificate-held',
+  'proxy-not-trusted', 'proxy-header-invalid',
   // certificate signing requests
   'csr-malformed', 'csr-too-large', 'csr-signature-invalid', 'csr-extension-unsupported', 'csr-attribute-duplicated', 'csr-ca-requested',
   'key-type-not-allowed', 'key-weak', 'key-in-use', 'key-not-fresh', 'key-blocked', 'names-not-granted', 'ttl-not-granted', 'profile-not-found',

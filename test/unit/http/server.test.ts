@@ -10,7 +10,8 @@ import path from 'node:path';
 import { connect as tlsConnect, type TLSSocket } from 'node:tls';
 import type { Context } from '../../../src/context.ts';
 import { StartupError } from '../../../src/core/errors.ts';
-import { openDoors, type Doors, type TlsMaterial } from '../../../src/http/server.ts';
+import { openDoors, type Doors } from '../../../src/http/server.ts';
+import type { TlsMaterial } from '../../../src/http/tls.ts';
 import { request, skeletonContext } from './serving.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'signet-doors-'));
@@ -24,7 +25,7 @@ function selfSigned(name: string): TlsMaterial & { keyPem: string } {
 const [first, second, stranger] = [selfSigned('first'), selfSigned('second'), selfSigned('stranger')];
 const anyPort = { host: '127.0.0.1', port: 0 };
 const config = {
-  apiUrl: 'https://signet.example', apiListen: anyPort, mtlsListen: anyPort, statusListen: anyPort, operationsListen: anyPort, tlsMinVersion: 'TLSv1.3',
+  apiUrl: 'https://signet.example', publicUrl: 'http://status.example', hstsSeconds: 60, trustedProxies: [], apiListen: anyPort, mtlsListen: anyPort, statusListen: anyPort, operationsListen: anyPort, tlsMinVersion: 'TLSv1.3',
   headersTimeoutMs: 1000, requestTimeoutMs: 2000, keepAliveTimeoutMs: 5000, maxConnections: 100, maxHeaderBytes: 4096, drainSeconds: 1,
   jsonMaxBytes: 1024, csrMaxBytes: 512, jsonMaxDepth: 8, trustDomain: 'signet.test',
 };
