@@ -175,7 +175,6 @@ async function open({ config, warnings, log, place }: Opening, closers: (() => P
     lead,
     async stop() {
       doors.startDraining();
-      await sleep(config.drainDelaySeconds * 1000);
       await stop();
     },
   };

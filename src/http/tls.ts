@@ -28,6 +28,9 @@ const SIGNATURES = [
   'rsa_pss_rsae_sha256', 'rsa_pss_rsae_sha384', 'rsa_pss_rsae_sha512', 'rsa_pkcs1_sha256', 'rsa_pkcs1_sha384', 'rsa_pkcs1_sha512',
 ].join(':');
 
+/** Where TLS 1.2 is spoken: whoever gets the key of its tickets can read the sessions it sealed (RFC 5077 §5.5). Those of TLS 1.3 make new secrets. */
+const NO_TICKETS = constants.SSL_OP_NO_TICKET;
+
 /** How both https doors speak TLS. */
 export function tlsOptions({ config, profiles }: Pick<Context, 'config' | 'profiles'>, material: TlsMaterial): TlsOptions {
   return {
@@ -40,18 +43,13 @@ export function tlsOptions({ config, profiles }: Pick<Context, 'config' | 'profi
     honorCipherOrder: true,
     ecdhCurve: GROUPS,
     sigalgs: SIGNATURES,
-    secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_COMPRESSION,
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_COMPRESSION | (config.tlsMinVersion === 'TLSv1.2' ? NO_TICKETS : 0),
     ALPNProtocols: ['http/1.1'],
     handshakeTimeout: config.headersTimeoutMs,
     // A resumed session carries the certificate of its first handshake (DESIGN §4): no ticket outlives the shortest-lived certificate.
     sessionTimeout: profiles.shortestTtlSeconds,
   };
 }
-
-/** How long one key seals session tickets: with TLS 1.2, whoever gets the key can read the sessions it sealed (RFC 5077 §5.5). */
-export const TICKET_KEY_MS = 3_600_000;
-/** Name, HMAC key and AES key. */
-export const TICKET_KEY_OCTETS = 48;
 
 /**
  * Strict-Transport-Security of the API door (RFC 6797), the one door that browsers see. A browser keeps to https with the host on *every* port (§8.3): where
