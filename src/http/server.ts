@@ -69,7 +69,7 @@ export async function openDoors(ctx: Context, options: DoorOptions): Promise<Doo
     },
     async close() {
       state.draining = true;
-      await sleep(config.drainDelaySeconds * 1000);
+      if (config.drainDelaySeconds > 0) await sleep(config.drainDelaySeconds * 1000);
       // The operations door goes last: until then it says what is going on.
       await Promise.all(DOORS.filter((door) => door !== 'operations').map((door) => drain(servers[door], config.drainSeconds)));
       await drain(servers.operations, config.drainSeconds);

@@ -2,6 +2,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createLogger } from '../../../src/core/log.ts';
 import { createMetrics } from '../../../src/core/metrics.ts';
+import { alone } from '../../../src/core/siblings.ts';
 import { SignetError } from '../../../src/core/errors.ts';
 import type { Context } from '../../../src/context.ts';
 import type { Origin } from '../../../src/audit/events.ts';
@@ -22,6 +23,7 @@ export function skeletonContext(overrides: Partial<Context> = {}): Context {
     random: { bytes: (length: number) => new Uint8Array(length).fill(octet++ % 256) },
     log: createLogger('silent'),
     metrics: createMetrics(),
+    siblings: alone,
     ...overrides,
   } as unknown as Context;
 }
