@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { formatAddress } from '../config/document.ts';
+import { formatValue } from '../config/document.ts';
 import { configWarnings, loadConfig, type Environment } from '../config/load.ts';
-import { CONFIG_KEYS, configSchema, environmentName, type Config, type ConfigKey, type ListenAddress } from '../config/schema.ts';
+import { CONFIG_KEYS, configSchema, environmentName, type Config } from '../config/schema.ts';
 import { StartupError } from '../core/errors.ts';
 import { redactSecrets } from '../core/log.ts';
 import { resolveKek } from '../keystore/index.ts';
@@ -56,10 +56,9 @@ function checkProfiles({ profilesFile }: Config): void {
 
 /** One line for each key whose value is not the default, passwords replaced. */
 function differences(config: Config): string[] {
-  const text = (value: Config[ConfigKey]): string => (typeof value === 'object' ? formatAddress(value satisfies ListenAddress) : String(value));
   return CONFIG_KEYS.flatMap((key) => {
     const byDefault = configSchema.shape[key].safeParse(undefined);
-    const value = text(config[key]);
-    return byDefault.success && text(byDefault.data) === value ? [] : [`${environmentName(key)}=${redactSecrets(value)}`];
+    const value = formatValue(config[key]);
+    return byDefault.success && formatValue(byDefault.data) === value ? [] : [`${environmentName(key)}=${redactSecrets(value)}`];
   });
 }

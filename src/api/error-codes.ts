@@ -35,6 +35,8 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorMeaning>> = {
   'client-certificate-expired': { status: 401, title: 'The client certificate has expired', next: 'Enroll again with a new join token; renew earlier next time (see `renewal` of the certificate answer).' },
   'client-certificate-revoked': { status: 403, title: 'The client certificate is revoked', next: 'Ask the owner why; enroll again with a new join token when it is allowed.' },
   'client-certificate-held': { status: 403, title: 'The client certificate is on hold', next: 'Ask an operator to resume the agent or release the instance.' },
+  'proxy-not-trusted': { status: 403, title: 'A certificate in a header is not believed from this address', next: 'Show the certificate in the TLS handshake. If this is your proxy, have an operator name its address in SIGNET_TRUSTED_PROXIES (docs/proxies.md).' },
+  'proxy-header-invalid': { status: 400, title: 'A header of the proxy cannot be read', next: 'Correct the configuration of the proxy: docs/proxies.md shows what it must send.' },
   // relying parties
   'relying-party-not-found': { status: 404, title: 'There is no such relying party', next: 'Check the id of the relying party, and of its certificate.' },
   'relying-party-name-taken': { status: 409, title: 'The name of the relying party is taken', next: 'Choose another name; a disabled relying party keeps its name.' },

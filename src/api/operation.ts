@@ -44,6 +44,7 @@ export const COMMON_ERRORS = [
   'invalid-request',
   'not-found',
   'method-not-allowed',
+  'proxy-header-invalid',
   'internal',
   'database-unavailable',
   'storage-full',

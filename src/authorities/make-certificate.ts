@@ -3,7 +3,7 @@ import { SignetError } from '../core/errors.ts';
 import { ulid, type Random } from '../core/random.ts';
 import type { AuthorityKind, AuthorityRecord, StoredState } from '../db/authorities.ts';
 import type { KeyPurpose, KeyStore, SigningKey } from '../keystore/key-store.ts';
-import { ALGORITHMS } from '../x509/algorithms.ts';
+import { ALGORITHMS, type KeyAlgorithm } from '../x509/algorithms.ts';
 import { parseCertificate } from '../x509/certificate.ts';
 import type { Extension } from '../x509/extensions/extension.ts';
 import type { LintSubject } from '../x509/lint/index.ts';
@@ -100,7 +100,7 @@ export async function makeResponder(maker: Maker, issuer: Authority, now: Date):
 
 /** A TLS server certificate for Signet's own doors. */
 export async function makeTls(maker: Maker, issuer: Authority, names: TlsNames, now: Date): Promise<AuthorityRecord> {
-  const { id, key, keyIdentifier } = await newKey(maker, 'tls', now);
+  const { id, key, keyIdentifier } = await newKey(maker, 'tls', now, tlsKeyAlgorithm(maker.config.authorityKeyAlgorithm));
   return makeSigned(maker, issuer, now, {
     id, kind: 'tls', state: 'active', key, keyIdentifier,
     subject: authorityName(maker.config.organization, 'TLS', id),
@@ -110,8 +110,11 @@ export async function makeTls(maker: Maker, issuer: Authority, names: TlsNames, 
   });
 }
 
-async function newKey(maker: Maker, purpose: KeyPurpose, now: Date) {
-  const key = await maker.keyStore.generate(maker.config.authorityKeyAlgorithm, purpose);
+/** The doors show an ECDSA key whatever their issuer signs with: browsers and other TLS stacks know no Ed25519 handshake signatures. */
+const tlsKeyAlgorithm = (authority: KeyAlgorithm): KeyAlgorithm => (authority === 'ed25519' ? 'ecdsa-p256' : authority);
+
+async function newKey(maker: Maker, purpose: KeyPurpose, now: Date, algorithm = maker.config.authorityKeyAlgorithm) {
+  const key = await maker.keyStore.generate(algorithm, purpose);
   return { id: ulid(now, maker.random), key, keyIdentifier: parsePublicKey(key.spki).keyIdentifier };
 }
 

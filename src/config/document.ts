@@ -1,5 +1,5 @@
 import { RULES } from './rules.ts';
-import { CHAPTERS, configSchema, environmentName, type ConfigKey } from './schema.ts';
+import { CHAPTERS, configSchema, environmentName, type Config, type ConfigKey } from './schema.ts';
 import type { KeyDoc, ListenAddress } from './values.ts';
 
 const HEAD = `# Configuration
@@ -27,11 +27,14 @@ function defaultOf(key: ConfigKey, doc: KeyDoc): string {
   const parsed = configSchema.shape[key].safeParse(undefined);
   const value = parsed.success ? parsed.data : undefined;
   if (value === undefined) return 'unset';
-  return `\`${typeof value === 'object' ? formatAddress(value) : String(value)}\``;
+  return `\`${formatValue(value)}\``;
 }
 
 /** `host:port`, an IPv6 host in brackets. */
 export const formatAddress = ({ host, port }: ListenAddress): string => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
+
+/** A value as it is given in the environment. */
+export const formatValue = (value: Config[ConfigKey]): string => (typeof value === 'object' && 'host' in value ? formatAddress(value) : String(value));
 
 function row(key: ConfigKey): string {
   const doc = configSchema.shape[key].meta() as KeyDoc | undefined;

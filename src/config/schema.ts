@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { LOG_LEVELS } from '../core/log.ts';
 import {
-  baseUrl, choice, count, days, displayName, listenAddress, machinePath, milliseconds, octets, optionalDatabaseUrl, optionalPath, parallelism, seconds, trustDomain, word,
+  addressBlocks, baseUrl, choice, count, days, displayName, listenAddress, machinePath, milliseconds, octets, optionalDatabaseUrl, optionalPath, parallelism, seconds, trustDomain, word,
 } from './values.ts';
 
 export type { ListenAddress } from './values.ts';
@@ -30,7 +30,12 @@ export const CHAPTERS = {
     mtlsListen: listenAddress({ host: '127.0.0.1', port: 8444 }, 'Mutual TLS door (https, client certificate required).'),
     statusListen: listenAddress({ host: '127.0.0.1', port: 8080 }, 'Public status door (http): CRL, OCSP, issuers, trust bundle.'),
     operationsListen: listenAddress({ host: '127.0.0.1', port: 9464 }, 'Operations door (http): metrics and health. Not for the public.'),
-    tlsMinVersion: choice(['TLSv1.3', 'TLSv1.2'], 'TLSv1.3', 'Lowest TLS version accepted.'),
+    tlsMinVersion: choice(['TLSv1.3', 'TLSv1.2'], 'TLSv1.3', 'Lowest TLS version accepted. With 1.2 only ECDHE key exchange and AEAD ciphers.'),
+    hstsSeconds: seconds(31_536_000, [0, 63_072_000], 'How long a browser keeps to https with the host of `apiUrl` (Strict-Transport-Security). Not sent when `publicUrl` is http at the same host: it would bind every port. 0: never sent.'),
+    trustedProxies: addressBlocks(
+      'Proxies that end TLS or HTTP in front of the API, mutual TLS and status doors: from these addresses `X-Forwarded-For` names the source and `Client-Cert` (RFC 9440) the client certificate. **Everything** that can send from them can speak as anybody: never the address of a proxy that passes TCP through (docs/proxies.md).',
+      'unset: no header of a proxy is believed',
+    ),
     headersTimeoutMs: milliseconds(10_000, [100, 600_000], 'Time for the head of a request to arrive.'),
     requestTimeoutMs: milliseconds(30_000, [100, 600_000], 'Time for a whole request to arrive.'),
     keepAliveTimeoutMs: milliseconds(65_000, [0, 600_000], 'How long an idle connection is kept.'),

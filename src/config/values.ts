@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
+import { parseBlock } from '../core/addresses.ts';
 import { isTrustDomain } from '../core/spiffe-id.ts';
 
 /** What docs/config.md says of a key. */
@@ -103,6 +104,17 @@ export function listenAddress(fallback: ListenAddress, doc: string) {
     })
     .default(fallback)
     .meta({ doc, unit: 'host:port' } satisfies KeyDoc);
+}
+
+/** Blocks of addresses: a list, or text with commas. A block that holds every address is refused: it says nothing. */
+export function addressBlocks(doc: string, defaultNote: string) {
+  const fault = 'must be addresses or blocks of them, such as 10.1.2.3 or 10.1.0.0/24, with commas between; a block of every address is refused';
+  const isBlock = (text: string): boolean => (parseBlock(text)?.prefix ?? 0) > 0;
+  const listed = (value: unknown): unknown => (typeof value === 'string' ? value.split(',').map((block) => block.trim()) : value);
+  return z
+    .preprocess(listed, z.array(z.string({ error: fault }).refine(isBlock, { error: fault }), { error: fault }).max(256, { error: fault }))
+    .default([])
+    .meta({ doc, unit: 'addresses', defaultNote } satisfies KeyDoc);
 }
 
 /** A SPIFFE trust domain. */

@@ -9,6 +9,7 @@ export const ERROR_CODES = [
   // who asks
   'authentication-required', 'invalid-credential', 'credential-expired', 'credential-revoked', 'permission-denied', 'last-admin-token', 'admin-token-state-conflict',
   'client-certificate-required', 'client-certificate-untrusted', 'client-certificate-expired', 'client-certificate-revoked', 'client-certificate-held',
+  'proxy-not-trusted', 'proxy-header-invalid',
   // relying parties
   'relying-party-not-found', 'relying-party-name-taken', 'relying-party-changed', 'relying-party-disabled', 'relying-party-full',
   'relying-party-certificate-taken', 'relying-party-certificate-refused',

@@ -4,9 +4,18 @@ import type { Answer } from './handler.ts';
 /** Answers are of one moment and one caller unless a handler says otherwise; nothing of ours is a document to be sniffed or framed. */
 const BASE_HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', 'content-security-policy': "default-src 'none'; frame-ancestors 'none'" } as const;
 
+/** What is answered, and what every answer to it carries. */
+export interface Answered {
+  req: IncomingMessage;
+  res: ServerResponse;
+  requestId: string;
+  hsts: string | undefined;
+}
+
 /** Writes an answer: one head, one write, no framework. */
-export function send(req: IncomingMessage, res: ServerResponse, answer: Answer, requestId: string, closing: boolean): void {
+export function send({ req, res, requestId, hsts }: Answered, answer: Answer, closing: boolean): void {
   const headers: Record<string, string | number> = { ...BASE_HEADERS, 'request-id': requestId, ...answer.headers };
+  if (hsts !== undefined) headers['strict-transport-security'] = hsts;
   if (closing) headers.connection = 'close';
   if (isUnchanged(req, answer)) {
     res.writeHead(304, headers).end();

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { TLSSocket } from 'node:tls';
 import { SignetError } from '../core/errors.ts';
 import { ulid } from '../core/random.ts';
 import type { Origin } from '../audit/events.ts';
@@ -12,9 +11,11 @@ import type { Denials } from './denials.ts';
 import type { Answer, ApiRequest, Caller, ProcessState } from './handler.ts';
 import { createOnce } from './idempotency.ts';
 import { mediaType, parseIdempotencyKey, parseIfMatch, parsePart, parseQuery } from './parse.ts';
+import { createPeerReader, type Peer } from './peer.ts';
 import { asSignetError, problemAnswer } from './problem.ts';
 import { BODY_LIMITS, type Door, type Route } from './route.ts';
 import { send } from './send.ts';
+import { strictTransportSecurity } from './tls.ts';
 
 /** What serving needs besides the context; made once for all doors. */
 export interface ServeParts {
@@ -24,16 +25,17 @@ export interface ServeParts {
 }
 
 /** One exchange under way. */
-interface Exchange {
+interface Exchange extends Peer {
   door: Door;
   route: Route;
   /** Path parameters, decoded. */
   params: Record<string, unknown>;
   req: IncomingMessage;
   res: ServerResponse;
+  /** Strict-Transport-Security of the answer. */
+  hsts: string | undefined;
   requestId: string;
   now: Date;
-  source: string;
   /** ANONYMOUS until the credential was looked at: what a refusal is recorded under. */
   caller: Caller;
 }
@@ -42,12 +44,14 @@ export type Serve = (door: Door, route: Route, params: Record<string, unknown>, 
 
 /** The one way of a request through the house, whichever door and router it came by. Always answers, unless the client has gone. */
 export function createServe(ctx: Context, parts: ServeParts): Serve {
+  const peerOf = createPeerReader(ctx.config);
+  const hsts = strictTransportSecurity(ctx.config);
   return async (door, route, params, req, res) => {
     const startedMs = ctx.clock.monotonicMs();
     const now = ctx.clock.now();
-    const x: Exchange = { door, route, params, req, res, requestId: ulid(now, ctx.random), now, source: sourceOf(req), caller: ANONYMOUS };
+    const x: Exchange = { door, route, params, req, res, requestId: ulid(now, ctx.random), now, hsts: door === 'api' ? hsts : undefined, caller: ANONYMOUS, ...peerOf(door, req) };
     try {
-      send(req, res, await answer(ctx, parts, x), x.requestId, parts.process.draining);
+      send(x, await answer(ctx, parts, x), parts.process.draining);
     } catch (error) {
       if (error instanceof ClientGone) return;
       refuse(ctx, parts, x, error);
@@ -61,9 +65,9 @@ export function createServe(ctx: Context, parts: ServeParts): Serve {
 /** Parse, authenticate, authorise, call. The credential is judged before the body is read, except where it may stand in the body. */
 async function answer(ctx: Context, parts: ServeParts, x: Exchange): Promise<Answer> {
   const { operation } = x.route;
-  const peerCertificate = x.door === 'mtls' ? peerCertificateOf(x.req.socket as TLSSocket) : undefined;
+  if (x.peerFault) throw x.peerFault;
   if (x.route.as !== 'enrollment') {
-    x.caller = await authenticate(ctx, parts, x, peerCertificate);
+    x.caller = await authenticate(ctx, parts, x);
     authorize(x.caller, operation);
   }
   const params = parsePart(operation.params, x.params, '/path');
@@ -77,7 +81,8 @@ async function answer(ctx: Context, parts: ServeParts, x: Exchange): Promise<Ans
   }
   const idempotencyKey = operation.creates ? parseIdempotencyKey(x.req.headers['idempotency-key']) : undefined;
   const request: ApiRequest = {
-    params, query, body, rawBody, contentType, peerCertificate, idempotencyKey,
+    params, query, body, rawBody, contentType, idempotencyKey,
+    peerCertificate: x.peerCertificate,
     accept: x.req.headers.accept,
     ifMatch: parseIfMatch(x.req.headers['if-match']),
     caller: x.caller,
@@ -98,7 +103,7 @@ async function answer(ctx: Context, parts: ServeParts, x: Exchange): Promise<Ans
   }
 }
 
-function authenticate(ctx: Context, parts: ServeParts, x: Exchange, peerCertificate: Buffer | undefined): Caller | Promise<Caller> {
+function authenticate(ctx: Context, parts: ServeParts, x: Exchange): Caller | Promise<Caller> {
   const authorization = x.req.headers.authorization;
   switch (x.route.as) {
     case 'none':
@@ -107,10 +112,10 @@ function authenticate(ctx: Context, parts: ServeParts, x: Exchange, peerCertific
     case 'admin':
       return parts.authenticator.byToken(authorization, x.now);
     case 'client-certificate':
-      return unjudgedClient(peerCertificate);
+      return unjudgedClient(x.peerCertificate);
     case 'relying-party-or-admin':
-      if (ctx.config.statusAccess === 'open' && authorization === undefined && peerCertificate === undefined) return STATUS_READER;
-      return x.door === 'mtls' ? judgedClient(ctx, { requestId: x.requestId, source: x.source }, peerCertificate, x.now) : parts.authenticator.byToken(authorization, x.now);
+      if (ctx.config.statusAccess === 'open' && authorization === undefined && x.peerCertificate === undefined) return STATUS_READER;
+      return x.door === 'mtls' ? judgedClient(ctx, { requestId: x.requestId, source: x.source }, x.peerCertificate, x.now) : parts.authenticator.byToken(authorization, x.now);
   }
 }
 
@@ -138,31 +143,12 @@ function refuse(ctx: Context, parts: ServeParts, x: Exchange, error: unknown): v
   if (fault.code === 'internal') ctx.log.error({ err: fault.cause ?? fault, requestId: x.requestId, operation: x.route.operation.id }, 'request failed');
   else if (ctx.log.isLevelEnabled('debug')) ctx.log.debug({ code: fault.code, detail: fault.message, requestId: x.requestId, operation: x.route.operation.id }, 'request refused');
   ctx.metrics.refused.inc({ code: fault.code });
-  const shown = x.door === 'mtls' ? peerCertificateOf(x.req.socket as TLSSocket) : undefined;
-  parts.denials.note(fault, originOf(x), x.route.operation.id, x.now, shown);
+  parts.denials.note(fault, originOf(x), x.route.operation.id, x.now, x.peerCertificate);
   if (x.res.headersSent) x.res.destroy();
-  else send(x.req, x.res, problemAnswer(fault, x.requestId, ctx.config.apiUrl), x.requestId, parts.process.draining);
+  else send(x, problemAnswer(fault, x.requestId, ctx.config.apiUrl), parts.process.draining);
 }
 
 const originOf = (x: Exchange): Origin => ({ actor: actorOf(x.caller), requestId: x.requestId, source: x.source });
 
-/** Address of the connection: headers of proxies are not believed. */
-function sourceOf(req: IncomingMessage): string {
-  const address = req.socket.remoteAddress ?? '';
-  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
-}
-
 const hashRequest = (req: IncomingMessage, contentType: string | undefined, body: Buffer): Buffer =>
   createHash('sha256').update(`${req.method} ${req.url}\n${contentType ?? ''}\n`).update(body).digest();
-
-/** The certificate belongs to the connection (renegotiation is off): it is fetched once for all requests on it, and judged on each. */
-const peerCertificates = new WeakMap<TLSSocket, Buffer | null>();
-
-function peerCertificateOf(socket: TLSSocket): Buffer | undefined {
-  let der = peerCertificates.get(socket);
-  if (der === undefined) {
-    der = socket.getPeerX509Certificate()?.raw ?? null;
-    peerCertificates.set(socket, der);
-  }
-  return der ?? undefined;
-}

@@ -1,4 +1,3 @@
-import { constants, type KeyObject } from 'node:crypto';
 import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
@@ -15,12 +14,7 @@ import { createRouter } from './router.ts';
 import { DOORS, type Door } from './route.ts';
 import { ROUTES } from './routes.ts';
 import { createServe } from './serve.ts';
-
-/** Signet's own TLS certificate: leaf first, then the chain without the root. */
-export interface TlsMaterial {
-  key: KeyObject;
-  chainPem: string;
-}
+import { tlsOptions, type TlsMaterial } from './tls.ts';
 
 /** The open listeners. */
 export interface Doors {
@@ -75,7 +69,7 @@ export async function openDoors(ctx: Context, options: DoorOptions): Promise<Doo
     },
     async close() {
       state.draining = true;
-      await sleep(config.drainDelaySeconds * 1000);
+      if (config.drainDelaySeconds > 0) await sleep(config.drainDelaySeconds * 1000);
       // The operations door goes last: until then it says what is going on.
       await Promise.all(DOORS.filter((door) => door !== 'operations').map((door) => drain(servers[door], config.drainSeconds)));
       await drain(servers.operations, config.drainSeconds);
@@ -94,19 +88,6 @@ function httpOptions(config: Config): http.ServerOptions {
   };
 }
 
-function tlsOptions(ctx: Context, material: TlsMaterial): SecureContextOptions & { handshakeTimeout: number } {
-  return {
-    // Node takes a PEM here: the key leaves the store for this process's memory only.
-    key: material.key.export({ type: 'pkcs8', format: 'pem' }),
-    cert: material.chainPem,
-    minVersion: ctx.config.tlsMinVersion,
-    handshakeTimeout: ctx.config.headersTimeoutMs,
-    // A resumed session carries the certificate of its first handshake (DESIGN §4): no ticket outlives the shortest-lived certificate.
-    sessionTimeout: ctx.profiles.shortestTtlSeconds,
-    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
-  };
-}
-
 function prepare(server: http.Server, listener: http.RequestListener, maxConnections: number): void {
   // Without `dropMaxConnection` (not in @types/node yet) a full worker gives a connection back to its supervisor, and full ones pass it round for ever.
   Object.assign(server, { maxConnections, dropMaxConnection: true });
@@ -117,11 +98,18 @@ function prepare(server: http.Server, listener: http.RequestListener, maxConnect
 
 /** What never became a request: broken, too long or too slow. The answer is as small as the trust. */
 function refuseUnparsed(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  // What broke as TLS hears no answer any more, and one would wait for ever to be sent.
+  const isGone = error.code === 'ECONNRESET' || error.code?.startsWith('ERR_SSL_') === true;
+  if (isGone || !socket.writable) return void socket.destroy();
   const [status, title] = UNPARSED[error.code ?? ''] ?? [400, 'Bad Request'];
   const body = JSON.stringify({ type: 'about:blank', title, status });
   socket.end(`HTTP/1.1 ${status} ${title}\r\ncontent-type: application/problem+json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`);
+  // Time to read it, not to stay: no timeout of the server's looks at this connection any more.
+  const last = setTimeout(() => socket.destroy(), REFUSED_LINGER_MS);
+  socket.resume().once('close', () => clearTimeout(last));
 }
+
+const REFUSED_LINGER_MS = 2_000;
 
 const UNPARSED: Readonly<Record<string, readonly [number, string]>> = {
   HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large'],

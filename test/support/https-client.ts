@@ -25,7 +25,7 @@ export interface ClientOptions {
 
 /** One caller of one door: a thin layer on node's own client, so that a test sees what came over the wire. */
 export interface Client {
-  send(method: string, path: string, request?: { json?: unknown; bytes?: Buffer; headers?: Record<string, string> }): Promise<Reply>;
+  send(method: string, path: string, request?: { json?: unknown; bytes?: Buffer; headers?: Record<string, string | string[]> }): Promise<Reply>;
   close(): void;
 }
 

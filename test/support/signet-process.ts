@@ -205,14 +205,15 @@ function get(url: string): Promise<{ status: number; body: string }> {
 /** Ports below the range the kernel hands out by itself, and apart for each Jest worker: nobody takes one between this and the listening. */
 let nextPort = 20_000 + (Number(process.env.JEST_WORKER_ID ?? 0) % 10) * 1_000 + ((process.pid * 8) % 900);
 
-async function freePorts(): Promise<Ports> {
-  const found: number[] = [];
-  while (found.length < 4) {
+export async function freePort(): Promise<number> {
+  for (;;) {
     const port = nextPort++;
-    if (await isFree(port)) found.push(port);
+    if (await isFree(port)) return port;
   }
-  const [api = 0, mtls = 0, status = 0, operations = 0] = found;
-  return { api, mtls, status, operations };
+}
+
+async function freePorts(): Promise<Ports> {
+  return { api: await freePort(), mtls: await freePort(), status: await freePort(), operations: await freePort() };
 }
 
 function isFree(port: number): Promise<boolean> {

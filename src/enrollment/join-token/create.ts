@@ -2,12 +2,12 @@ import { assertActive, agentNotFound, type AgentContext } from '../../agents/age
 import type { CreateJoinTokenBody } from '../../api/join-tokens.ts';
 import { appendAudit } from '../../audit/append.ts';
 import type { Origin } from '../../audit/events.ts';
+import { parseBlock } from '../../core/addresses.ts';
 import { SignetError } from '../../core/errors.ts';
 import { lockAgent } from '../../db/agents.ts';
 import type { Tx } from '../../db/client.ts';
 import { insertJoinToken } from '../../db/join-tokens.ts';
 import { makeJoinToken } from './secret.ts';
-import { parseBlock } from './source.ts';
 
 /** A new join token with its secret: the one time it is seen. */
 export interface CreatedJoinToken {

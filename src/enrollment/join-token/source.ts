@@ -1,27 +1,4 @@
-import { BlockList, isIP } from 'node:net';
+import { addressMatcher } from '../../core/addresses.ts';
 
-const familyOf = (address: string): 'ipv4' | 'ipv6' => (isIP(address) === 4 ? 'ipv4' : 'ipv6');
-
-/** An address or block as a block: `10.0.0.1` is `10.0.0.1/32`. Undefined for what is neither. */
-export function parseBlock(block: string): { network: string; prefix: number; family: 'ipv4' | 'ipv6' } | undefined {
-  const [network = '', length, ...more] = block.split('/');
-  if (isIP(network) === 0 || network.includes('%') || more.length > 0) return undefined;
-  const family = familyOf(network);
-  const bits = family === 'ipv4' ? 32 : 128;
-  if (length === undefined) return { network, prefix: bits, family };
-  const prefix = /^(0|[1-9][0-9]{0,2})$/.test(length) ? Number(length) : Infinity;
-  return prefix <= bits ? { network, prefix, family } : undefined;
-}
-
-/** Whether an address lies in one of the blocks; no block means anywhere. An IPv4-mapped IPv6 address is its IPv4 address (RFC 4291 §2.5.5.2). */
-export function sourceAllowed(source: string, blocks: readonly string[]): boolean {
-  if (blocks.length === 0) return true;
-  const [address = ''] = source.split('%');
-  if (isIP(address) === 0) return false;
-  const list = new BlockList();
-  for (const block of blocks) {
-    const parsed = parseBlock(block);
-    if (parsed) list.addSubnet(parsed.network, parsed.prefix, parsed.family);
-  }
-  return list.check(address, familyOf(address));
-}
+/** Whether an address lies in one of the blocks; no block means anywhere. */
+export const sourceAllowed = (source: string, blocks: readonly string[]): boolean => blocks.length === 0 || addressMatcher(blocks)(source);

@@ -42,7 +42,7 @@ test('every error code can be answered by some operation or by the skeleton itse
     ...COMMON_ERRORS, 'malformed-json', 'json-too-deep', 'body-too-large', 'unsupported-media-type', 'authentication-required', 'invalid-credential', 'permission-denied',
     'credential-expired', 'credential-revoked', 'relying-party-disabled',
     'idempotency-key-invalid', 'idempotency-key-reused', 'idempotency-in-progress',
-    'client-certificate-required', 'client-certificate-untrusted', 'client-certificate-expired', 'client-certificate-revoked', 'client-certificate-held',
+    'client-certificate-required', 'client-certificate-untrusted', 'client-certificate-expired', 'client-certificate-revoked', 'client-certificate-held', 'proxy-not-trusted',
   ];
   const answered = new Set([...skeleton, ...OPERATIONS.flatMap((operation) => operation.errors)]);
   // Jobs are run by name on the command line only.

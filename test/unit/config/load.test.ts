@@ -58,6 +58,7 @@ test.each([
   ['SIGNET_PUBLIC_URL', 'ftp://x'], ['SIGNET_PUBLIC_URL', 'http://u:p@x'], ['SIGNET_PUBLIC_URL', 'http://x/?q'], ['SIGNET_PUBLIC_URL', 'http://x/#f'], ['SIGNET_PUBLIC_URL', 'http:x'], ['SIGNET_PUBLIC_URL', 'http://ä'],
   ['SIGNET_API_LISTEN', '8443'], ['SIGNET_API_LISTEN', 'h:70000'], ['SIGNET_API_LISTEN', '::1:80'], ['SIGNET_API_LISTEN', 'h:'],
   ['SIGNET_IDEMPOTENCY_SECRET_TTL_SECONDS', '541'], ['SIGNET_TLS_MIN_VERSION', 'TLSv1.1'], ['SIGNET_NAME_CONSTRAINTS', 'on'],
+  ['SIGNET_TRUSTED_PROXIES', 'proxy.example'], ['SIGNET_TRUSTED_PROXIES', '10.0.0.0/8,'], ['SIGNET_TRUSTED_PROXIES', '10.0.0.0/33'], ['SIGNET_TRUSTED_PROXIES', '0.0.0.0/0'], ['SIGNET_TRUSTED_PROXIES', '10.0.0.1,::/0'],
 ])('loadConfig refuses %s=%j', (name, value) => {
   expect(faultsOf({ [name]: value })).toContain(`\n  ${name}: must be `);
 });
@@ -114,6 +115,12 @@ test.each<[string, Environment, string]>([
 test('loadConfig: doors on free ports may share a host', () => {
   const free = { SIGNET_API_LISTEN: '127.0.0.1:0', SIGNET_MTLS_LISTEN: '127.0.0.1:0' };
   expect(loadConfig({ ...BASE, ...free }, noFile).mtlsListen.port).toBe(0);
+});
+
+test('loadConfig: trusted proxies as text with commas, or as a list in the file; none by default', () => {
+  expect(loadConfig(BASE, noFile).trustedProxies).toEqual([]);
+  expect(loadConfig({ ...BASE, SIGNET_TRUSTED_PROXIES: '10.0.0.0/8, 2001:db8::1' }, noFile).trustedProxies).toEqual(['10.0.0.0/8', '2001:db8::1']);
+  expect(loadConfig({ ...BASE, SIGNET_CONFIG_FILE: '/c.json' }, () => '{"trustedProxies": ["192.0.2.7"]}').trustedProxies).toEqual(['192.0.2.7']);
 });
 
 test('defaultDataDir: system folder as root, else the data folder of the user', () => {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { makeJoinToken, parseJoinToken } from '../../../src/enrollment/join-token/secret.ts';
-import { parseBlock, sourceAllowed } from '../../../src/enrollment/join-token/source.ts';
+import { sourceAllowed } from '../../../src/enrollment/join-token/source.ts';
 
 const now = new Date('2026-11-21T00:00:00Z');
 const random = { bytes: (length: number) => Uint8Array.from({ length }, (_, i) => 255 - i) };
@@ -41,10 +41,4 @@ test.each([
   ['10.1.2.3', ['nonsense'], false],
 ])('source %s in %j: %s', (source, blocks, allowed) => {
   expect(sourceAllowed(source, blocks)).toBe(allowed);
-});
-
-test('blocks are read strictly', () => {
-  expect(parseBlock('10.0.0.0/8')).toEqual({ network: '10.0.0.0', prefix: 8, family: 'ipv4' });
-  expect(parseBlock('::1')).toEqual({ network: '::1', prefix: 128, family: 'ipv6' });
-  for (const block of ['', '/', '10.0.0.0/', '10.0.0.0/33', '::/129', '10.0.0.0/08', '10.0.0.0/-1', '10.0.0.0/1e1', '10.0.0/8', '10.0.0.0/8/8', 'fe80::1%eth0/64']) expect(parseBlock(block)).toBeUndefined();
 });

@@ -10,7 +10,8 @@ import path from 'node:path';
 import { connect as tlsConnect, type TLSSocket } from 'node:tls';
 import type { Context } from '../../../src/context.ts';
 import { StartupError } from '../../../src/core/errors.ts';
-import { openDoors, type Doors, type TlsMaterial } from '../../../src/http/server.ts';
+import { openDoors, type Doors } from '../../../src/http/server.ts';
+import type { TlsMaterial } from '../../../src/http/tls.ts';
 import { request, skeletonContext } from './serving.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'signet-doors-'));
@@ -24,8 +25,8 @@ function selfSigned(name: string): TlsMaterial & { keyPem: string } {
 const [first, second, stranger] = [selfSigned('first'), selfSigned('second'), selfSigned('stranger')];
 const anyPort = { host: '127.0.0.1', port: 0 };
 const config = {
-  apiUrl: 'https://signet.example', apiListen: anyPort, mtlsListen: anyPort, statusListen: anyPort, operationsListen: anyPort, tlsMinVersion: 'TLSv1.3',
-  headersTimeoutMs: 1000, requestTimeoutMs: 2000, keepAliveTimeoutMs: 5000, maxConnections: 100, maxHeaderBytes: 4096, drainSeconds: 1,
+  apiUrl: 'https://signet.example', publicUrl: 'http://status.example', hstsSeconds: 60, trustedProxies: [], apiListen: anyPort, mtlsListen: anyPort, statusListen: anyPort, operationsListen: anyPort, tlsMinVersion: 'TLSv1.3',
+  headersTimeoutMs: 1000, requestTimeoutMs: 2000, keepAliveTimeoutMs: 5000, maxConnections: 100, maxHeaderBytes: 4096, drainDelaySeconds: 0, drainSeconds: 1,
   jsonMaxBytes: 1024, csrMaxBytes: 512, jsonMaxDepth: 8, trustDomain: 'signet.test',
 };
 /** Answers when the test says so. */
@@ -134,6 +135,23 @@ test('what is not HTTP, has too long a head, or is too slow is refused', async (
   expect(await rawAnswer(port, 'garbage\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/);
   expect(await rawAnswer(port, `GET / HTTP/1.1\r\nhost: x\r\nx: ${'a'.repeat(5000)}\r\n\r\n`)).toMatch(/^HTTP\/1\.1 431 /);
   expect(await rawAnswer(port, 'GET / HTTP/1.1\r\nhost: x\r\n')).toMatch(/^HTTP\/1\.1 408 /);
+});
+
+test.each([
+  ['what is not HTTP', 'status', 'garbage\r\n\r\n'],
+  ['a TLS handshake that does not begin', 'api', ''],
+  ['a TLS handshake that is none', 'mtls', 'GET / HTTP/1.1\r\n\r\n'],
+] as const)('the connection of %s is closed by us, even if the other end stays', async (_, door, text) => {
+  const socket = connect({ port: doors.addresses[door].port, host: '127.0.0.1', allowHalfOpen: true }, () => socket.write(text));
+  sockets.push(socket);
+  const ended = new Promise((resolve) => socket.once('end', resolve).once('error', resolve).resume());
+  await ended;
+  // Half of it is closed now. Writing goes on until nobody is there to read.
+  const reset = new Promise((resolve) => socket.once('error', resolve).once('close', resolve));
+  const writing = setInterval(() => socket.write('x'), 50);
+  await reset;
+  clearInterval(writing);
+  expect(socket.destroyed).toBe(true);
 });
 
 test('OCSP by GET takes the rest of the path, by POST its own content type', async () => {

@@ -2,6 +2,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createLogger } from '../../../src/core/log.ts';
 import { createMetrics } from '../../../src/core/metrics.ts';
+import { alone } from '../../../src/core/siblings.ts';
 import { SignetError } from '../../../src/core/errors.ts';
 import type { Context } from '../../../src/context.ts';
 import type { Origin } from '../../../src/audit/events.ts';
@@ -17,11 +18,12 @@ export const API_URL = 'https://signet.example:8443';
 export function skeletonContext(overrides: Partial<Context> = {}): Context {
   let octet = 0;
   return {
-    config: { apiUrl: API_URL, jsonMaxBytes: 1024, csrMaxBytes: 512, jsonMaxDepth: 8, idempotencyTtlSeconds: 86_400, idempotencySecretTtlSeconds: 600 },
+    config: { apiUrl: API_URL, publicUrl: 'http://status.example', hstsSeconds: 60, trustedProxies: [], jsonMaxBytes: 1024, csrMaxBytes: 512, jsonMaxDepth: 8, idempotencyTtlSeconds: 86_400, idempotencySecretTtlSeconds: 600 },
     clock: { now: () => NOW, monotonicMs: () => 0 },
     random: { bytes: (length: number) => new Uint8Array(length).fill(octet++ % 256) },
     log: createLogger('silent'),
     metrics: createMetrics(),
+    siblings: alone,
     ...overrides,
   } as unknown as Context;
 }

@@ -1,0 +1,89 @@
+/** How the https doors speak TLS, graded from outside. A grader that finds fault with nothing would be found out here. */
+import { afterAll, expect, test } from '@jest/globals';
+import { X509Certificate } from 'node:crypto';
+import fs from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import tls from 'node:tls';
+import { openssl } from '../support/openssl.ts';
+import { temporaryFolder } from '../support/postgres.ts';
+import { startService, type Service } from '../support/service.ts';
+import type { SignetOptions } from '../support/signet-process.ts';
+import { gradeTls } from '../support/tls-grade.ts';
+
+const folders: string[] = [];
+afterAll(() => folders.forEach((folder) => fs.rmSync(folder, { recursive: true })));
+const newFolder = (): string => {
+  const folder = temporaryFolder('signet-tls-');
+  folders.push(folder);
+  return folder;
+};
+
+async function withService(env: NonNullable<SignetOptions['env']>, work: (service: Service, folder: string) => Promise<void>): Promise<void> {
+  const service = await startService({ env });
+  const folder = newFolder();
+  fs.writeFileSync(path.join(folder, 'root.pem'), service.signet.rootPem);
+  try {
+    await work(service, folder);
+  } finally {
+    await service.close();
+  }
+}
+
+/** The leaf a door shows. */
+const shownBy = ({ signet }: Service): Promise<X509Certificate | undefined> =>
+  new Promise((resolve, reject) => {
+    const socket = tls.connect({ port: signet.ports.api, host: '127.0.0.1', ca: signet.rootPem }, () => {
+      resolve(socket.getPeerX509Certificate());
+      socket.destroy();
+    });
+    socket.once('error', reject);
+  });
+
+test('by default: TLS 1.3 only, nothing to complain of at either door', () =>
+  withService({}, async ({ signet }, folder) => {
+    for (const port of [signet.ports.api, signet.ports.mtls]) expect(await gradeTls({ port, folder, lowest: 'TLSv1.3' })).toEqual([]);
+  }));
+
+test('with TLS 1.2 by config, and an Ed25519 authority: still nothing, and the key of the doors is ECDSA', () =>
+  withService({ SIGNET_TLS_MIN_VERSION: 'TLSv1.2', SIGNET_AUTHORITY_KEY_ALGORITHM: 'ed25519' }, async (service, folder) => {
+    expect(await gradeTls({ port: service.signet.ports.api, folder, lowest: 'TLSv1.2' })).toEqual([]);
+    const certificate = await shownBy(service);
+    expect([certificate?.publicKey.asymmetricKeyType, certificate?.publicKey.asymmetricKeyDetails?.namedCurve, certificate?.signatureAlgorithm]).toEqual(['ec', 'prime256v1', 'ED25519']);
+  }));
+
+/** A server as one should not be: old versions, every cipher, a short RSA key, a root in the middle of its chain, another certificate for another name. */
+async function startWeakServer(folder: string): Promise<tls.Server> {
+  const make = async (...args: string[]) => {
+    const { code, stderr } = await openssl(folder, ...args);
+    if (code !== 0) throw new Error(stderr);
+  };
+  const read = (name: string) => fs.readFileSync(path.join(folder, name), 'utf8');
+  await make('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', 'root.key', '-out', 'root.pem', '-subj', '/CN=Weak Root', '-days', '1');
+  await make('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', 'other.key', '-out', 'other.pem', '-subj', '/CN=other.example', '-days', '1');
+  await make('req', '-newkey', 'rsa:1024', '-nodes', '-keyout', 'leaf.key', '-out', 'leaf.csr', '-subj', '/CN=localhost');
+  await make('x509', '-req', '-in', 'leaf.csr', '-CA', 'root.pem', '-CAkey', 'root.key', '-CAcreateserial', '-out', 'leaf.pem', '-days', '1');
+  const server = tls.createServer(
+    {
+      key: read('leaf.key'), cert: read('leaf.pem') + read('other.pem') + read('root.pem'),
+      minVersion: 'TLSv1', maxVersion: 'TLSv1.2', ciphers: 'ALL:COMPLEMENTOFALL:@SECLEVEL=0', ecdhCurve: 'secp224r1:P-256',
+    },
+    (socket) => socket.on('error', () => undefined).resume(),
+  );
+  server.addContext('other.example', { key: read('other.key'), cert: read('other.pem') });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return server;
+}
+
+test('the grader finds what is wrong with a server that is wrong in every way', async () => {
+  const folder = newFolder();
+  const server = await startWeakServer(folder);
+  const faults = await gradeTls({ port: (server.address() as AddressInfo).port, folder, lowest: 'TLSv1.3' });
+  server.close();
+  for (const fault of [
+    /^protocol: TLSv1 is spoken/, /^protocol: TLSv1\.1 is spoken/, /^protocol: TLSv1\.2 is spoken/, /^protocol: TLSv1\.3 is not spoken/,
+    /^cipher: \S+ is accepted, which is not one/, /^group: X25519 is not known/, /^group: one of less than 128 bits/,
+    /^renegotiation: a client may ask/, /^ALPN: http\/1\.1 is not chosen/, /^ALPN: a client that speaks something else/, /^names: /,
+    /^chain: certificate 0 is not issued by the next one/, /^chain: certificate 2 is its own issuer/, /^key: certificate 0 has a weak one/, /^key: the server shows rsa/,
+  ]) expect(faults).toContainEqual(expect.stringMatching(fault));
+});

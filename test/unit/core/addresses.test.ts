@@ -1,0 +1,16 @@
+import { expect, test } from '@jest/globals';
+import { addressMatcher, parseBlock, plainAddress } from '../../../src/core/addresses.ts';
+
+test('blocks are read strictly', () => {
+  expect(parseBlock('10.0.0.0/8')).toEqual({ network: '10.0.0.0', prefix: 8, family: 'ipv4' });
+  expect(parseBlock('::1')).toEqual({ network: '::1', prefix: 128, family: 'ipv6' });
+  for (const block of ['', '/', '10.0.0.0/', '10.0.0.0/33', '::/129', '10.0.0.0/08', '10.0.0.0/-1', '10.0.0.0/1e1', '10.0.0/8', '10.0.0.0/8/8', 'fe80::1%eth0/64']) expect(parseBlock(block)).toBeUndefined();
+});
+
+test('no block matches nothing', () => {
+  expect(addressMatcher([])('127.0.0.1')).toBe(false);
+});
+
+test('an address is shown in one form', () => {
+  expect(['127.0.0.1', '::ffff:10.1.2.3', '::FFFF:10.1.2.3', '2001:DB8::1', '::1', ''].map(plainAddress)).toEqual(['127.0.0.1', '10.1.2.3', '10.1.2.3', '2001:db8::1', '::1', '']);
+});
