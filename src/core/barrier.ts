@@ -8,6 +8,7 @@ export const BARRIERS = [
   'revoke:before-commit', 'revoke:committed',
   'suspend:state-changed', 'suspend:before-commit', 'suspend:committed',
   'crl:numbered', 'crl:before-commit', 'crl:committed',
+  'restore:begun', 'restore:loaded', 'recover:before-commit',
 ] as const;
 
 export type BarrierName = (typeof BARRIERS)[number];
