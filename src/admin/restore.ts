@@ -64,7 +64,7 @@ async function restore(database: LocalDatabase, backup: OpenBackup, barrier: Bar
     await withOwner(database, async (ownerDb) => {
       for (const day of backup.header.partitions) await ensurePartitions(ownerDb, day, day);
     });
-    await loadTables(ownerUrl, backup.tables());
+    await loadTables(ownerUrl, backup.sha256, backup.tables());
   }
   await barrier('restore:loaded');
   await migrate(ownerUrl, { restoring: true });

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import pg from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { StartupError } from '../core/errors.ts';
-import { RESTORATION_TABLE, type AppliedMigration } from './migrate.ts';
+import { RESTORATION, type AppliedMigration } from './migrate.ts';
 
 /** A table in a dump, in an order in which each comes after those it refers to. */
 export interface DumpedTable {
@@ -67,7 +67,7 @@ export async function withSnapshot<T>(ownerUrl: string, use: (snapshot: Snapshot
 async function readFacts(client: pg.Client): Promise<DumpFacts> {
   const one = async <R extends pg.QueryResultRow>(sql: string): Promise<R> => (await client.query<R>(sql)).rows[0] as R;
   const { there, half } = await one<{ there: boolean; half: boolean }>(
-    `SELECT to_regclass('_prisma_migrations') IS NOT NULL AND to_regclass('cluster') IS NOT NULL AS there, to_regclass('${RESTORATION_TABLE}') IS NOT NULL AS half`,
+    `SELECT to_regclass('_prisma_migrations') IS NOT NULL AND to_regclass('cluster') IS NOT NULL AS there, to_regprocedure('${RESTORATION}()') IS NOT NULL AS half`,
   );
   if (half) throw new StartupError('a restore into this database was begun and not finished: there is nothing whole in it to back up', 78);
   const { rows: clusters } = there ? await client.query<DumpFacts['cluster']>('SELECT id, epoch, trust_domain AS "trustDomain" FROM cluster') : { rows: [] };
@@ -118,19 +118,19 @@ export type Restoration = { state: 'empty' } | { state: 'in-use' } | { state: 'b
 /** @throws StartupError (69) when the database cannot be reached */
 export async function readRestoration(ownerUrl: string): Promise<Restoration> {
   return withClient(ownerUrl, async (client) => {
-    const { rows: marker } = await client.query<{ there: boolean }>('SELECT to_regclass($1) IS NOT NULL AS there', [RESTORATION_TABLE]);
+    const { rows: marker } = await client.query<{ there: boolean }>('SELECT to_regprocedure($1) IS NOT NULL AS there', [`${RESTORATION}()`]);
     if (marker[0]?.there === true) {
-      const { rows } = await client.query<{ sha256: string; loaded: boolean }>(`SELECT sha256, loaded FROM ${RESTORATION_TABLE}`);
-      return rows[0] ? { state: 'begun', ...rows[0] } : { state: 'in-use' };
+      const { rows } = await client.query<{ progress: { sha256: string; loaded: boolean } }>(`SELECT ${RESTORATION}() AS progress`);
+      return rows[0] ? { state: 'begun', ...rows[0].progress } : { state: 'in-use' };
     }
-    const { rows } = await client.query<{ empty: boolean }>("SELECT NOT EXISTS (SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace) AS empty");
+    const { rows } = await client.query<{ empty: boolean }>("SELECT NOT EXISTS (SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace) AND NOT EXISTS (SELECT FROM pg_proc WHERE pronamespace = 'public'::regnamespace) AS empty");
     return { state: rows[0]?.empty === true ? 'empty' : 'in-use' };
   });
 }
 
 /** From here on no Signet starts on this database, until `endRestoration`. */
 export async function beginRestoration(ownerUrl: string, sha256: string): Promise<void> {
-  await withClient(ownerUrl, (client) => client.query(`CREATE TABLE ${RESTORATION_TABLE} AS SELECT '${sha256}'::text AS sha256, false AS loaded`));
+  await withClient(ownerUrl, (client) => client.query(noteProgress({ sha256, loaded: false })));
 }
 
 /** Rows for a table, in the order of the dump. */
@@ -144,7 +144,7 @@ export interface TableRows {
  * Loads a dump into the migrated tables, in one transaction that also notes it as loaded. What the migrations themselves put into a table goes first.
  * @throws StartupError (70) when it does not fit; nothing of it is there then
  */
-export async function loadTables(ownerUrl: string, tables: AsyncIterable<TableRows>): Promise<void> {
+export async function loadTables(ownerUrl: string, sha256: string, tables: AsyncIterable<TableRows>): Promise<void> {
   await withClient(ownerUrl, async (client) => {
     await client.query('BEGIN');
     for await (const { table, rows } of tables) {
@@ -155,7 +155,7 @@ export async function loadTables(ownerUrl: string, tables: AsyncIterable<TableRo
         throw new StartupError(`table ${table.name} of the backup could not be loaded, and nothing was: ${(error as Error).message}`, 70, error);
       });
     }
-    await client.query(`UPDATE ${RESTORATION_TABLE} SET loaded = true`);
+    await client.query(noteProgress({ sha256, loaded: true }));
     await client.query('COMMIT');
   });
 }
@@ -171,5 +171,8 @@ async function copyRows(client: pg.Client, table: DumpedTable, rows: AsyncIterab
   await ended;
 }
 
+const noteProgress = (progress: { sha256: string; loaded: boolean }): string =>
+  `CREATE OR REPLACE FUNCTION ${RESTORATION}() RETURNS json LANGUAGE sql AS $$ SELECT ${pg.escapeLiteral(JSON.stringify(progress))}::json $$`;
+
 /** The statement that ends a restoration, inside the transaction that notes the restored world. */
-export const END_RESTORATION = `DROP TABLE ${RESTORATION_TABLE}`;
+export const END_RESTORATION = `DROP FUNCTION ${RESTORATION}()`;

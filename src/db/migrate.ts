@@ -77,11 +77,14 @@ export interface AppliedMigration {
   checksum: string;
 }
 
-/** Stands in a database that a restore has begun to fill and not finished (db/dump.ts). */
-export const RESTORATION_TABLE = 'signet_restoration';
+/**
+ * Stands in a database that a restore has begun to fill and not finished (db/dump.ts): a function that returns how far it came. A function, because the
+ * schema engine refuses to begin where there is any table.
+ */
+export const RESTORATION = 'signet_restoration';
 
 async function assertNotHalfRestored(client: pg.Client): Promise<void> {
-  const { rows } = await client.query<{ there: boolean }>('SELECT to_regclass($1) IS NOT NULL AS there', [RESTORATION_TABLE]);
+  const { rows } = await client.query<{ there: boolean }>('SELECT to_regprocedure($1) IS NOT NULL AS there', [`${RESTORATION}()`]);
   if (rows[0]?.there === true) throw new StartupError('a backup is being restored into this database, or its restore was cut short: wait for it, or run signet restore again with the same file', 78);
 }
 
