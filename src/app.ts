@@ -8,6 +8,7 @@ import type { Logger } from './core/log.ts';
 import { createMetrics } from './core/metrics.ts';
 import { createSystemRandom } from './core/random.ts';
 import { alone, type Siblings } from './core/siblings.ts';
+import { crlCopyDirOf } from './config/load.ts';
 import type { Config } from './config/schema.ts';
 import type { Context } from './context.ts';
 import { forgetCredentials } from './admins/announce.ts';
@@ -15,6 +16,8 @@ import { createAdminTokens } from './admins/tokens.ts';
 import { ensureBootstrapToken } from './admin/bootstrap-token.ts';
 import { fileBarriers } from './admin/fault-barriers.ts';
 import { releaseStartMemory } from './admin/start-memory.ts';
+import { assertNotSetBack, noteSetBack, noteWhereTablesAre } from './admin/world-check.ts';
+import { keepWorldFile } from './admin/world-file.ts';
 import { bootstrapAuthority } from './authorities/bootstrap.ts';
 import { openAuthorities } from './authorities/open-authorities.ts';
 import { connect, type Db } from './db/client.ts';
@@ -33,6 +36,7 @@ import { startJobs, type RunningJobs } from './jobs/start-jobs.ts';
 import { openKeyStore, resolveKek, type OpenKeyStore } from './keystore/index.ts';
 import { loadProfiles, ProfileError, type Profiles } from './profiles/profile.ts';
 import { createPinnedCertificates } from './relying-parties/pinned-certificates.ts';
+import { createCrlCopies } from './revocation/crl/crl-copies.ts';
 import { createCrlPublisher } from './revocation/crl/publisher.ts';
 import { createCrlStore } from './revocation/crl/crl-store.ts';
 import { followFeed } from './revocation/follower.ts';
@@ -124,6 +128,8 @@ async function open({ config, warnings, log, place }: Opening, closers: (() => P
   if (await isSingleRole(db)) warned.push('the database role of the service owns the audit table and could change it: give SIGNET_OWNER_DATABASE_URL and a second role');
   if (place.leads) for (const warning of warned) log.warn(warning);
 
+  const world = await keepWorldFile({ db, dataDir: config.dataDir, log });
+  closers.push(() => world.close());
   const authorities = await openAuthorities({ db, keyStore: first.keyStore, clock, log, metrics, listenUrl: urls.listen });
   closers.push(() => authorities.close());
   const signals = createRevocationSignals();
@@ -131,7 +137,9 @@ async function open({ config, warnings, log, place }: Opening, closers: (() => P
   const feed = await followFeed({ db, signals, clock, log, metrics }, urls.listen);
   closers.push(() => feed.stop());
   const statuses = createStatusReader({ db, signals, feed, config });
-  const crls = createCrlStore({ db, clock, metrics });
+  const copies = createCrlCopies(crlCopyDirOf(config), log);
+  closers.push(() => copies.close());
+  const crls = createCrlStore({ db, clock, metrics, copies });
   const publisher = createCrlPublisher({ db, authorities, clock, random, barrier, config, signals, crls, log });
   closers.push(() => publisher.close());
   const adminTokens = createAdminTokens({ db, clock });
@@ -174,7 +182,13 @@ async function open({ config, warnings, log, place }: Opening, closers: (() => P
     rootFingerprint: fingerprintOf(ctx),
     database: embedded ? 'embedded' : 'given',
     bootstrap: first.bootstrap,
-    failed: failureOf(own),
+    failed: Promise.race([
+      failureOf(own),
+      feed.setBack.then(async ({ says, isLoss }) => {
+        if (isLoss) await noteSetBack(ctx, says);
+        return says;
+      }),
+    ]),
     lead,
     async stop() {
       doors.startDraining();
@@ -201,16 +215,19 @@ async function firstStart(needs: FirstStart): Promise<OpenKeyStore & { bootstrap
   if (applied.length > 0) log.info({ applied }, 'migrations applied');
   if (embedded) await ensureServiceRole(urls.owner, { name: SERVICE_ROLE, password: embedded.servicePassword });
   else if (urls.owner !== urls.service) await ensureServiceRole(urls.owner, { name: await roleOf(urls.service) });
+  await assertNotSetBack({ config, db, ownerDb, log });
   const today = bucketOf(clock.now());
   await ensurePartitions(ownerDb, today, today + config.partitionDaysAhead);
   const store = await openKeyStore({ db, random, clock, log }, resolveKek(config, embedded !== undefined));
   await bootstrapAuthority({ config, db, keyStore: store.keyStore, clock, random, log });
+  await noteWhereTablesAre({ db, ownerDb });
   const { file, token } = await ensureBootstrapToken({ db, clock, random, config });
   return { ...store, bootstrap: { file, token } };
 }
 
 /** Where another process of this replica has made the first start. */
-async function laterStart({ config, clock, random, log, db, embedded }: FirstStart): ReturnType<typeof firstStart> {
+async function laterStart({ config, clock, random, log, db, ownerDb, embedded }: FirstStart): ReturnType<typeof firstStart> {
+  await assertNotSetBack({ config, db, ownerDb, log });
   const store = await openKeyStore({ db, random, clock, log }, resolveKek(config, embedded !== undefined));
   return { ...store, bootstrap: { file: undefined, token: undefined } };
 }

@@ -1,15 +1,14 @@
 #!/usr/bin/env node
 /** The one command-line entry: what works on this machine goes to admin/, everything else to cli/. */
-import { configCheck } from './admin/config-check.ts';
+import { localHelp, runLocal } from './admin/run-local.ts';
 import { runCli } from './cli/run.ts';
 import { environment } from './config/load.ts';
 
-const LOCAL_HELP = '  config check    Read the configuration as the service would and print every fault and warning';
+/** Told to stop before it was done. */
+const EXIT_INTERRUPTED = 130;
 
 const argv = process.argv.slice(2);
-const env = environment();
-if (argv[0] === 'config' && argv[1] === 'check') {
-  process.exitCode = configCheck(env, process.stdout);
-} else {
-  process.exitCode = await runCli(argv, { out: process.stdout, err: process.stderr, env }, LOCAL_HELP);
-}
+const io = { out: process.stdout, err: process.stderr, env: environment() };
+// An exit, unlike the signal itself, takes an embedded database that a local command has started along.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(EXIT_INTERRUPTED));
+process.exitCode = (await runLocal(argv, io)) ?? (await runCli(argv, io, localHelp()));

@@ -1,6 +1,5 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { StartupError } from '../core/errors.ts';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Random } from '../core/random.ts';
@@ -8,6 +7,7 @@ import { makeAdminToken } from '../admins/secret.ts';
 import { appendAudit } from '../audit/append.ts';
 import { insertAdminToken, hasAdminToken } from '../db/admin-tokens.ts';
 import { inTransaction, type Db } from '../db/client.ts';
+import { writeSecretFile } from './secret-file.ts';
 
 /** Name of the file in the data folder that holds the first admin token. */
 export const BOOTSTRAP_TOKEN_FILE = 'bootstrap-admin-token';
@@ -40,22 +40,4 @@ export async function ensureBootstrapToken(needs: Needs): Promise<{ file: string
     await appendAudit({ random }, tx, origin, now, { kind: 'admin-token.created', outcome: 'success', target: id, detail: { name: 'bootstrap', role: 'admin', expiresAt: expiresAt.toISOString() } });
   });
   return { file, token };
-}
-
-function writeSecretFile(file: string, content: string): void {
-  try {
-    mkdirSync(path.dirname(file), { recursive: true });
-    // A leftover of a killed run might be readable by others.
-    rmSync(`${file}.new`, { force: true });
-    const handle = openSync(`${file}.new`, 'wx', 0o600);
-    try {
-      writeSync(handle, content);
-      fsyncSync(handle);
-    } finally {
-      closeSync(handle);
-    }
-    renameSync(`${file}.new`, file);
-  } catch (error) {
-    throw new StartupError(`the admin token cannot be written to ${file}: ${(error as Error).message}`, 73, error);
-  }
 }

@@ -6,6 +6,20 @@ import { StartupError } from '../core/errors.ts';
 import { redactSecrets } from '../core/log.ts';
 import { resolveKek } from '../keystore/index.ts';
 import { loadProfiles, ProfileError } from '../profiles/profile.ts';
+import { EXIT, type LocalCommand } from './local-command.ts';
+
+export const CONFIG_CHECK: LocalCommand = {
+  name: 'config check',
+  usage: '',
+  summary: 'Read the configuration as the service would and print every fault and warning',
+  example: 'signet config check',
+  run(local) {
+    const said: string[] = [];
+    const code = configCheck(local.io.env, { write: (text) => said.push(text) });
+    local.show({ valid: code === EXIT.ok, said: said.map((line) => line.trim()) }, said.join(''));
+    return code;
+  },
+};
 
 /** Where a command writes, such as process.stdout. */
 export interface Output {

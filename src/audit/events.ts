@@ -23,12 +23,13 @@ export type AuditKind =
   | 'relying-party.registered' | 'relying-party.changed' | 'relying-party.disabled' | 'relying-party.enabled' | 'relying-party.certificate-added' | 'relying-party.certificate-removed'
   | 'agent.registered' | 'agent.changed' | 'agent.activated' | 'agent.suspended' | 'agent.resumed' | 'agent.retired'
   | 'instance.quarantined' | 'instance.released' | 'instance.revoked'
-  | 'join-token.created' | 'join-token.cleared'
+  | 'join-token.created' | 'join-token.cleared' | 'join-token.voided'
   | 'certificate.issued' | 'certificate.renewed' | 'certificate.revoked' | 'certificate.held' | 'certificate.released' | 'certificate.displaced'
   | 'finding.raised' | 'finding.resolved'
   | 'crl.published'
   | 'request.denied'
-  | 'partition.created' | 'partition.dropped' | 'records.cleared';
+  | 'partition.created' | 'partition.dropped' | 'records.cleared'
+  | 'backup.made' | 'world.restored' | 'world.set-back' | 'world.recovered' | 'world.moved';
 
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
 

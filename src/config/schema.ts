@@ -64,6 +64,7 @@ export const CHAPTERS = {
   },
   Revocation: {
     crlShards: count(1, [1, 4_096], 'CRL shards of an issuer made from now on. 1: certificates name the complete list.'),
+    crlCopyDir: optionalPath('Where each complete list that is published is copied to, outside the database: after a restore the copies tell what was revoked since (docs/backup.md).', '`crl-copies` in the data directory with the embedded database; unset otherwise'),
     crlIntervalSeconds: seconds(900, [10, 86_400], 'How often a list is published when nothing was revoked.'),
     crlValiditySeconds: seconds(14_400, [60, 2_592_000], 'nextUpdate of a list. At least twice the interval.'),
     ocspValiditySeconds: seconds(600, [10, 86_400], 'nextUpdate of an OCSP answer.'),

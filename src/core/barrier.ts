@@ -9,6 +9,7 @@ export const BARRIERS = [
   'suspend:state-changed', 'suspend:before-commit', 'suspend:committed',
   'rotate-token:before-commit', 'rotate-token:committed',
   'crl:numbered', 'crl:before-commit', 'crl:committed',
+  'restore:begun', 'restore:loaded', 'recover:before-commit',
 ] as const;
 
 export type BarrierName = (typeof BARRIERS)[number];

@@ -95,6 +95,12 @@ export async function lockForRevocation(tx: Tx, ids: readonly string[], now: Dat
   return { unlimited: rows.filter((row) => row.unlimited).map(({ id }) => id), locked: rows.map(({ unlimited: _, ...row }) => record(row)) };
 }
 
+/** Ids of every usable token of role admin, narrowed and rotated ones too, locked to the commit in the order of their ids. */
+export async function lockUsableAdmins(tx: Tx, now: Date): Promise<string[]> {
+  const rows = await tx.$queryRaw<{ id: string }[]>`SELECT t.id FROM admin_tokens t WHERE t.role = 'admin' AND ${usable(now)} ORDER BY t.id FOR UPDATE`;
+  return rows.map(({ id }) => id);
+}
+
 /** Ids of what a token was rotated to, and that in turn. */
 export async function successorsOf(tx: Tx, id: string): Promise<string[]> {
   const rows = await tx.$queryRaw<{ id: string }[]>`

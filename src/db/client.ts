@@ -58,8 +58,8 @@ export async function runHot<R extends pg.QueryResultRow>(db: Db, statement: Hot
 }
 
 /** One READ COMMITTED transaction: later statements see what others committed meanwhile (DESIGN §2, kill and suspend). */
-export function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
-  return db.$transaction(work, { isolationLevel: 'ReadCommitted', maxWait: 5_000, timeout: 30_000 });
+export function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>, timeoutMs = 30_000): Promise<T> {
+  return db.$transaction(work, { isolationLevel: 'ReadCommitted', maxWait: 5_000, timeout: timeoutMs });
 }
 
 /** Bytes as node's Buffer: Prisma returns plain Uint8Array. Shares memory. */

@@ -18,7 +18,7 @@ export interface LockedCrl {
   /** Number of the stored list, 0 before the first. */
   number: bigint;
   thisUpdate: Date | null;
-  /** The feed had a change for this list after the stored one was read. */
+  /** There is no stored list, or the feed had a change for it after it was read. */
   stale: boolean;
   /** Last feed number whose change is visible to statements from now on. */
   feedN: bigint;
@@ -32,7 +32,8 @@ export interface ListedCertificate {
   reason: number;
 }
 
-const CERTIFICATE_HOLD = 6;
+/** CRLReason of a hold (RFC 5280 §5.3.1). */
+export const CERTIFICATE_HOLD = 6;
 
 /** A feed row `f` that changes the list of `issuer` and `shard`. Rows without an issuer may concern any list. */
 const concerns = (issuer: Prisma.Sql, shard: Prisma.Sql) =>
@@ -43,14 +44,14 @@ const concerns = (issuer: Prisma.Sql, shard: Prisma.Sql) =>
  * while it was waited for (invariant 6: lock, number, read). Undefined when there is no such list.
  */
 export async function lockCrl(tx: Tx, issuerId: string, shard: number): Promise<LockedCrl | undefined> {
-  const [locked] = await tx.$queryRaw<{ number: bigint; this_update: Date | null; feed_n: bigint }[]>`
-    SELECT number, this_update, feed_n FROM crls WHERE issuer_id = ${issuerId} AND shard = ${shard} FOR UPDATE`;
+  const [locked] = await tx.$queryRaw<{ number: bigint; this_update: Date | null; feed_n: bigint; missing: boolean }[]>`
+    SELECT number, this_update, feed_n, der IS NULL AS missing FROM crls WHERE issuer_id = ${issuerId} AND shard = ${shard} FOR UPDATE`;
   if (!locked) return undefined;
   const [feed] = await tx.$queryRaw<{ value: bigint; stale: boolean }[]>`
     SELECT value, EXISTS (SELECT FROM feed_events f WHERE f.n > ${locked.feed_n} AND ${concerns(Prisma.sql`${issuerId}`, Prisma.sql`${shard}::int`)}) AS stale
     FROM counters WHERE name = 'feed'`;
   if (!feed) throw new Error('the feed counter is missing');
-  return { number: locked.number, thisUpdate: locked.this_update, stale: feed.stale || locked.this_update === null, feedN: feed.value };
+  return { number: locked.number, thisUpdate: locked.this_update, stale: feed.stale || locked.missing, feedN: feed.value };
 }
 
 /** Takes the next number of a locked list. Rolled back with the transaction, so no number is lost or used twice. */
@@ -75,7 +76,8 @@ const FETCHED_VALUES = 2;
 const PACKED_BYTES = 32;
 
 /**
- * Revoked and held certificates of a list, in chunks and in no particular order. Certificates of the authority itself are on complete lists only.
+ * Revoked and held certificates of a list, in chunks and in no particular order, with what a restored database carries over. Certificates of the authority
+ * itself are on complete lists only.
  * A cursor reads the index once, as of one moment; entries come packed, since a row of its own for each costs ten times as much.
  */
 export async function* readListed(tx: Tx, select: ListSelector): AsyncGenerator<ListedCertificate[]> {
@@ -85,6 +87,7 @@ export async function* readListed(tx: Tx, select: ListSelector): AsyncGenerator<
     ? Prisma.sql`UNION ALL SELECT serial, revoked_at, revocation_reason FROM authority_certificates
         WHERE issuer_id = ${issuerId} AND id <> ${issuerId} AND revoked_at IS NOT NULL AND not_after >= ${expiredBefore}`
     : Prisma.empty;
+  const carried = Prisma.sql`UNION ALL SELECT serial, revoked_at, reason FROM carried_revocations WHERE issuer_id = ${issuerId} ${ofShard} AND not_after >= ${expiredBefore}`;
   await tx.$executeRaw`
     DECLARE listed NO SCROLL CURSOR FOR
     SELECT string_agg(serial || int8send(floor(date_part('epoch', at))::bigint) || int4send(coalesce(reason, 0)), '') AS packed
@@ -93,7 +96,7 @@ export async function* readListed(tx: Tx, select: ListSelector): AsyncGenerator<
       FROM certificates
       WHERE issuer_id = ${issuerId} ${ofShard} AND (revoked_at IS NOT NULL OR held_at IS NOT NULL)
         AND bucket >= ${bucketOf(expiredBefore)}::int AND not_after >= ${expiredBefore}
-      ${ofAuthority}) entries) numbered
+      ${ofAuthority} ${carried}) entries) numbered
     GROUP BY chunk`;
   for (;;) {
     const values = await tx.$queryRaw<{ packed: Uint8Array }[]>`FETCH ${Prisma.raw(String(FETCHED_VALUES))} FROM listed`;
@@ -139,11 +142,11 @@ export interface CrlName {
   shard: number;
 }
 
-/** Lists that miss a committed change of the feed, or were never published: what a publisher killed in between left behind. */
+/** Lists that miss a committed change of the feed, or are not there: what a publisher killed in between, or a recovery, left behind. */
 export async function staleCrls(db: Db): Promise<CrlName[]> {
   return db.$queryRaw<CrlName[]>`
     SELECT l.issuer_id AS "issuerId", l.shard FROM crls l JOIN authority_certificates a ON a.id = l.issuer_id
-    WHERE a.state <> 'retired' AND (l.this_update IS NULL
+    WHERE a.state <> 'retired' AND (l.der IS NULL
       OR EXISTS (SELECT FROM feed_events f WHERE f.n > l.feed_n AND ${concerns(Prisma.sql`l.issuer_id`, Prisma.sql`l.shard`)}))
     ORDER BY l.issuer_id, l.shard`;
 }

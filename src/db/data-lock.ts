@@ -11,13 +11,20 @@ import { StartupError } from '../core/errors.ts';
 /** sizeof(sun_path) without the zero in front. */
 const ABSTRACT_NAME_LENGTH = 107;
 
+/** Another process holds the folder. */
+export class FolderInUse extends StartupError {
+  constructor(folder: string) {
+    super(`another Signet is using ${folder}: stop it, or give this one its own SIGNET_DATA_DIR (or both one DATABASE_URL)`, 73);
+  }
+}
+
 export interface DataLock {
   release(): Promise<void>;
 }
 
 /**
  * Takes a folder for this process until it ends, however it ends: the lock is a listening local socket named after the folder.
- * @throws StartupError when another process holds it
+ * @throws FolderInUse when another process holds it
  */
 export async function lockFolder(folder: string): Promise<DataLock> {
   const name = `signet-${createHash('sha256').update(fs.realpathSync(folder)).digest('hex').slice(0, 32)}`;
@@ -28,7 +35,7 @@ export async function lockFolder(folder: string): Promise<DataLock> {
   const server = net.createServer((socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      reject(error.code === 'EADDRINUSE' ? new StartupError(`another Signet is using ${folder}: stop it, or give this one its own SIGNET_DATA_DIR (or both one DATABASE_URL)`, 73) : error);
+      reject(error.code === 'EADDRINUSE' ? new FolderInUse(folder) : error);
     });
     server.listen(address, resolve);
   });
@@ -71,6 +78,14 @@ export async function stopLeftover(data: string): Promise<number | undefined> {
     }
   }
   throw new StartupError(`a PostgreSQL left behind (process ${pid}) still uses ${data} and does not stop`, 73);
+}
+
+/** Port of the server that runs on `data`, once it is ready; undefined when there is none. */
+export function readServerPort(data: string): number | undefined {
+  const pid = readServerPid(data);
+  if (pid === undefined || !isServerOf(pid, data)) return undefined;
+  const lines = fs.readFileSync(path.join(data, 'postmaster.pid'), 'utf8').split('\n');
+  return lines[7]?.trim() === 'ready' ? Number(lines[3]) : undefined;
 }
 
 /** First line of postmaster.pid. */

@@ -8,7 +8,7 @@ import { systemClock } from '../core/clock.ts';
 import { StartupError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { createSystemRandom, type Random } from '../core/random.ts';
-import { lockFolder, stopLeftover } from './data-lock.ts';
+import { lockFolder, readServerPort, stopLeftover } from './data-lock.ts';
 import { closedFolder, findBinaries, serverUser, type RunAs } from './postgres-binaries.ts';
 
 /** The service's role in an embedded database (db/roles.ts makes it). */
@@ -98,6 +98,22 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedD
 /** Resolves with a reason when an embedded database has ended by itself; never, where there is none. */
 export const failureOf = (embedded: Pick<EmbeddedDatabase, 'exited'> | undefined): Promise<string> =>
   embedded ? embedded.exited.then((end) => `the embedded PostgreSQL ended: ${end}`) : new Promise<string>(() => undefined);
+
+/** Whether there is an embedded database in this data folder. */
+export const hasEmbedded = (dataDir: string): boolean => fs.existsSync(path.resolve(dataDir, 'postgres', 'data', 'PG_VERSION'));
+
+/**
+ * The embedded database that another process of ours runs in this data folder: for local commands beside a running service.
+ * @throws StartupError (69) when it is not up, or its passwords cannot be read
+ */
+export function joinEmbedded(dataDir: string): EmbeddedAccess {
+  const work = path.resolve(dataDir, 'postgres');
+  const port = readServerPort(path.join(work, 'data'));
+  if (port === undefined) throw new StartupError(`another process holds ${work}, but its database is not up: try again in a moment`, 69);
+  const servicePassword = readPassword(path.join(work, 'service-password'));
+  const url = (user: string, password: string) => `postgresql://${user}:${password}@127.0.0.1:${port}/${DATABASE}`;
+  return { ownerUrl: url('postgres', readPassword(path.join(work, 'password'))), serviceUrl: url(SERVICE_ROLE, servicePassword), servicePassword };
+}
 
 /** As root the server's own user must get through: 0711 lets it pass without listing. */
 function makeFolders(dataDir: string, work: string): void {

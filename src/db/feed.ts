@@ -49,6 +49,7 @@ export interface FollowedEvent {
   serial: Buffer | null;
   issuerId: string | null;
   shard: number | null;
+  at: Date;
 }
 
 /** Events after `n`, in order, at most `limit`. */
@@ -57,7 +58,7 @@ export async function readFeed(db: Db | Tx, after: bigint, limit: number): Promi
     where: { n: { gt: after } },
     orderBy: { n: 'asc' },
     take: limit,
-    select: { n: true, serial: true, issuerId: true, shard: true },
+    select: { n: true, serial: true, issuerId: true, shard: true, at: true },
   });
   return rows.map((row) => ({ ...row, serial: row.serial ? buffer(row.serial) : null }));
 }

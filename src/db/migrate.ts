@@ -17,26 +17,92 @@ const DATASOURCE = 'datasource db {\n  provider = "postgresql"\n}\n';
 const TAKE_SCRIPT_LOCK = `SELECT pg_advisory_xact_lock(${LOCK_CLASS}, ${ADVISORY_LOCK.migrationScript})`;
 const FILTERS: engine.SchemaFilter = { externalTables: [], externalEnums: [] };
 
+export interface MigrateOptions {
+  prismaFolder?: string;
+  /** Apply these only: the level of a dump that is being restored. */
+  only?: readonly string[];
+  /** The caller is the restore that is under way. */
+  restoring?: boolean;
+}
+
 /**
  * Brings the database to the newest migration, and returns the names of what was applied (nothing: []). Run it under the start lock, as the owner.
  * Prisma's own engine does it, so `_prisma_migrations` is what its command line would have written; that command line itself is never used
  * (without its downloaded engine it exits 0 and does nothing). A migration is one transaction: it may be killed and started again.
- * @throws StartupError when a migration fails, was changed after it was applied, or the database is newer than this program
+ * @throws StartupError when a migration fails, was changed after it was applied, the database is newer than this program, or half restored
  */
-export async function migrate(ownerUrl: string, prismaFolder = PRISMA_FOLDER): Promise<string[]> {
-  const migrations = listMigrations(prismaFolder);
-  const done = await appliedMigrations(ownerUrl);
-  for (const { name, checksum } of done) {
-    const known = migrations.find((migration) => migration.name === name);
-    if (known === undefined) throw new StartupError(`the database carries the migration ${name}, which this Signet does not know: it was used by a newer one`, 78);
-    if (known.checksum !== checksum) throw new StartupError(`the migration ${name} was changed after the database got it`, 78);
-  }
-  if (done.length === migrations.length) return [];
+export async function migrate(ownerUrl: string, { prismaFolder = PRISMA_FOLDER, only, restoring = false }: MigrateOptions = {}): Promise<string[]> {
+  const migrations = listMigrations(prismaFolder).filter(({ name }) => only === undefined || only.includes(name));
+  const done = await withClient(ownerUrl, async (client) => {
+    if (!restoring) await assertNotHalfRestored(client);
+    return appliedMigrations(client);
+  });
+  assertKnown(done, listMigrations(prismaFolder));
+  if (migrations.every(({ name }) => done.some((applied) => applied.name === name))) return [];
   return withEngine(ownerUrl, migrations, async (engineOfDatabase) => {
     const input = { migrationsList: asMigrationList(prismaFolder, migrations), filters: FILTERS };
     return (await engineOfDatabase.applyMigrations(input)).appliedMigrationNames;
   });
 }
+
+/** What `migrate` would apply, without changing anything. @throws StartupError as `migrate` */
+export async function pendingMigrations(ownerUrl: string, prismaFolder = PRISMA_FOLDER): Promise<string[]> {
+  const done = await withClient(ownerUrl, async (client) => {
+    await assertNotHalfRestored(client);
+    return (await isMigrated(client)) ? readApplied(client) : [];
+  });
+  const known = listMigrations(prismaFolder);
+  assertKnown(done, known);
+  return known.map(({ name }) => name).filter((name) => !done.some((applied) => applied.name === name));
+}
+
+/** @throws StartupError (78) when this program does not know one of a backup's migrations, or knows it otherwise */
+export function assertKnownMigrations(applied: readonly AppliedMigration[]): void {
+  assertKnown(applied, listMigrations(PRISMA_FOLDER), 'backup');
+}
+
+function assertKnown(applied: readonly AppliedMigration[], migrations: readonly Migration[], what: 'database' | 'backup' = 'database'): void {
+  for (const { name, checksum } of applied) {
+    const known = migrations.find((migration) => migration.name === name);
+    if (known === undefined) {
+      throw new StartupError(`the ${what} carries the migration ${name}, which this Signet does not know: it was used by a newer one. Nothing was changed; use that Signet, or a backup made before it`, 78);
+    }
+    if (known.checksum !== checksum) throw new StartupError(`the migration ${name} was changed after the ${what} got it`, 78);
+  }
+}
+
+/** A migration the database has; `checksum` as recorded then. */
+export interface AppliedMigration {
+  name: string;
+  checksum: string;
+}
+
+/**
+ * Stands in a database that a restore has begun to fill and not finished (db/dump.ts): a function that returns how far it came. A function, because the
+ * schema engine refuses to begin where there is any table.
+ */
+export const RESTORATION = 'signet_restoration';
+
+async function assertNotHalfRestored(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ there: boolean }>('SELECT to_regprocedure($1) IS NOT NULL AS there', [`${RESTORATION}()`]);
+  if (rows[0]?.there === true) throw new StartupError('a backup is being restored into this database, or its restore was cut short: wait for it, or run signet restore again with the same file', 78);
+}
+
+async function withClient<T>(url: string, use: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return await use(client);
+  } finally {
+    await client.end();
+  }
+}
+
+const isMigrated = async (client: pg.Client): Promise<boolean> =>
+  (await client.query<{ there: boolean }>("SELECT to_regclass('_prisma_migrations') IS NOT NULL AS there")).rows[0]?.there === true;
+
+const readApplied = async (client: pg.Client): Promise<AppliedMigration[]> =>
+  (await client.query<AppliedMigration>('SELECT migration_name AS name, checksum FROM _prisma_migrations WHERE finished_at IS NOT NULL ORDER BY 1')).rows;
 
 interface Migration {
   name: string;
@@ -62,21 +128,14 @@ function listMigrations(prismaFolder: string): Migration[] {
  * An unfinished row is what a killed run left: nothing of its migration is there (see `inOneTransaction`), so it is forgotten;
  * the server may still be running a killed client's script, and is waited for.
  */
-async function appliedMigrations(url: string): Promise<{ name: string; checksum: string }[]> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    const { rows: tables } = await client.query<{ there: boolean }>("SELECT to_regclass('_prisma_migrations') IS NOT NULL AS there");
-    if (tables[0]?.there !== true) return [];
-    await client.query('BEGIN');
-    await client.query(TAKE_SCRIPT_LOCK);
-    await client.query('DELETE FROM _prisma_migrations WHERE finished_at IS NULL');
-    const { rows } = await client.query<{ name: string; checksum: string }>('SELECT migration_name AS name, checksum FROM _prisma_migrations ORDER BY 1');
-    await client.query('COMMIT');
-    return rows;
-  } finally {
-    await client.end();
-  }
+async function appliedMigrations(client: pg.Client): Promise<AppliedMigration[]> {
+  if (!(await isMigrated(client))) return [];
+  await client.query('BEGIN');
+  await client.query(TAKE_SCRIPT_LOCK);
+  await client.query('DELETE FROM _prisma_migrations WHERE finished_at IS NULL');
+  const applied = await readApplied(client);
+  await client.query('COMMIT');
+  return applied;
 }
 
 function asMigrationList(prismaFolder: string, migrations: Migration[]): engine.MigrationList {

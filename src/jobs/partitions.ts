@@ -5,6 +5,7 @@ import type { Context } from '../context.ts';
 import { inTransaction } from '../db/client.ts';
 import { dropPartitions, ensurePartitions } from '../db/partitions.ts';
 import { oldestList } from '../db/retention.ts';
+import { dropCarried } from '../db/worlds.ts';
 import { bucketOf } from '../x509/serial.ts';
 
 const MS_PER_DAY = 86_400_000;
@@ -16,7 +17,9 @@ export async function partitions(ctx: Context, origin: Origin): Promise<void> {
   const now = ctx.clock.now();
   const today = bucketOf(now);
   const created = await ensurePartitions(ctx.ownerDb, today - 1, today + daysAhead(ctx));
-  const dropped = await dropPartitions(ctx.ownerDb, dropBefore(ctx, now, await oldestList(ctx.db)));
+  const firstDay = dropBefore(ctx, now, await oldestList(ctx.db));
+  const dropped = await dropPartitions(ctx.ownerDb, firstDay);
+  await dropCarried(ctx.ownerDb, new Date(firstDay * MS_PER_DAY));
   if (created.length + dropped.length === 0) return;
   await inTransaction(ctx.db, (tx) =>
     appendAudit(

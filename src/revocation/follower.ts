@@ -2,8 +2,9 @@ import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import type { Db } from '../db/client.ts';
-import { FEED_CHANNEL, feedPosition, readFeed } from '../db/feed.ts';
+import { FEED_CHANNEL, readFeed } from '../db/feed.ts';
 import { createListener } from '../db/listen.ts';
+import { readFeedStanding, type FeedStanding } from '../db/worlds.ts';
 import type { RevocationSignals } from './signals.ts';
 
 /** Where this replica stands in the feed. */
@@ -11,6 +12,8 @@ export interface FeedFollower {
   /** Milliseconds since the database last confirmed that everything up to the position was seen (invariant 13: over 2,000 no cached good). */
   positionAgeMs(): number;
   position(): bigint;
+  /** Resolves with what shows it when the database was set back, or became another one: what this replica remembers is of a lost world, and it must end. */
+  setBack: Promise<OtherWorld>;
   stop(): Promise<void>;
 }
 
@@ -29,12 +32,28 @@ const PAGE = 1_000;
 /** Follows the feed: every change committed anywhere is signalled here, in order. `listenUrl` must be a direct connection, not a pooler's. */
 export async function followFeed(needs: Needs, listenUrl: string): Promise<FeedFollower> {
   const { db, signals, clock, log, metrics } = needs;
-  let position = await feedPosition(db);
+  let known = await readFeedStanding(db, 0n);
+  let position = known.feedN;
+  known = await readFeedStanding(db, position);
+  let endWorld: (other: OtherWorld) => void = () => undefined;
+  const setBack = new Promise<OtherWorld>((resolve) => (endWorld = resolve));
   let confirmedAt = clock.monotonicMs();
   let running: Promise<void> | undefined;
   let again = false;
   let stopped = false;
   let lost = false;
+
+  /** @throws Error from when on the position is not confirmed, and nothing good is said from memory */
+  const assertSameWorld = async (): Promise<void> => {
+    const now = await readFeedStanding(db, position);
+    const other = otherWorld(known, position, now);
+    if (other === undefined) {
+      known = { ...known, auditN: now.auditN };
+      return;
+    }
+    endWorld(other);
+    throw new Error(`${other.says}. Restart this replica`);
+  };
 
   const catchUp = async (): Promise<void> => {
     for (;;) {
@@ -43,8 +62,9 @@ export async function followFeed(needs: Needs, listenUrl: string): Promise<FeedF
       signals.changed(
         events.flatMap(({ serial, issuerId, shard }) => (serial && issuerId !== null && shard !== null ? [{ serial, issuerId, shard }] : [])),
       );
-      if (events.length === 0) await assertNotSetBack(db, position);
+      await assertSameWorld();
       position = events.at(-1)?.n ?? position;
+      if (events.length > 0) known = { ...known, at: events.at(-1)?.at ?? null };
       if (events.length < PAGE) {
         confirmedAt = askedAt;
         metrics.feedPosition.set(Number(position));
@@ -84,6 +104,7 @@ export async function followFeed(needs: Needs, listenUrl: string): Promise<FeedF
   return {
     positionAgeMs: () => clock.monotonicMs() - confirmedAt,
     position: () => position,
+    setBack,
     async stop() {
       stopped = true;
       clearInterval(timer);
@@ -93,11 +114,27 @@ export async function followFeed(needs: Needs, listenUrl: string): Promise<FeedF
   };
 }
 
+/** The database is not the one this replica remembers. */
+export interface OtherWorld {
+  says: string;
+  /** It went back by itself, and nobody has recovered it: the next start must know. */
+  isLoss: boolean;
+}
+
 /**
- * Numbers only grow in one world. Behind where this replica stood, what it remembers is of another one: from here on the position is not confirmed, and
- * nothing good is said from memory (DESIGN invariants 13, 14), until the replica is started again.
+ * Whether the database is still the one this replica remembers (DESIGN invariants 13, 14): numbers only grow in one world, and the same number is the same
+ * event. Undefined while it is.
  */
-async function assertNotSetBack(db: Db, position: bigint): Promise<void> {
-  const stored = await feedPosition(db);
-  if (stored < position) throw new Error(`the feed went back from ${position} to ${stored}: the database was set back (a restore or a failover). Restart this replica`);
+export function otherWorld(known: FeedStanding, position: bigint, now: FeedStanding): OtherWorld | undefined {
+  if (now.clusterId !== known.clusterId || now.epoch !== known.epoch) {
+    const says = `the database was of cluster ${known.clusterId} in epoch ${known.epoch}, and is of cluster ${now.clusterId} in epoch ${now.epoch}`;
+    return { says, isLoss: now.clusterId === known.clusterId && (now.epoch ?? 0) < (known.epoch ?? 0) };
+  }
+  if (now.unrecovered) return { says: 'the database was set back, and is not recovered yet', isLoss: false };
+  if (now.feedN < position) return { says: `the feed went back from ${position} to ${now.feedN}: the database was set back (a restore or a failover)`, isLoss: true };
+  if (now.auditN < known.auditN) return { says: `the audit log went back from ${known.auditN} to ${now.auditN}: the database was set back (a restore or a failover)`, isLoss: true };
+  if (known.at !== null && now.at !== null && known.at.getTime() !== now.at.getTime()) {
+    return { says: `event ${position} of the feed is another one than before: the database was set back (a failover)`, isLoss: true };
+  }
+  return undefined;
 }

@@ -104,39 +104,39 @@ describe('on a database of its own', () => {
 
   test('a failing migration leaves nothing of itself, says why, and is applied once it is repaired', async () => {
     write('0002_b', 'CREATE TABLE b (n int); INSERT INTO b VALUES (1); SELECT 1 / 0;');
-    await expect(migrate(url, folder)).rejects.toThrow(/0002_b failed[^]*division by zero/);
+    await expect(migrate(url, { prismaFolder: folder })).rejects.toThrow(/0002_b failed[^]*division by zero/);
     expect(await rows('SELECT * FROM a')).toEqual([]);
     expect(await rows('SELECT * FROM b')).toBe('relation "b" does not exist');
     write('0002_b', 'CREATE TABLE b (n int); INSERT INTO b VALUES (1);');
-    expect(await migrate(url, folder)).toEqual(['0002_b']);
+    expect(await migrate(url, { prismaFolder: folder })).toEqual(['0002_b']);
     expect(await rows('SELECT * FROM b')).toEqual([{ n: 1 }]);
-    expect(await migrate(url, folder)).toEqual([]);
+    expect(await migrate(url, { prismaFolder: folder })).toEqual([]);
   });
 
   test('a migration that was changed after it was applied, or is not known, is refused', async () => {
-    expect(await migrate(url, folder)).toEqual(['0001_a']);
+    expect(await migrate(url, { prismaFolder: folder })).toEqual(['0001_a']);
     write('0001_a', 'CREATE TABLE a (n bigint);');
-    await expect(migrate(url, folder)).rejects.toThrow(/0001_a was changed/);
+    await expect(migrate(url, { prismaFolder: folder })).rejects.toThrow(/0001_a was changed/);
     fs.renameSync(path.join(folder, 'migrations/0001_a'), path.join(folder, 'migrations/0001_b'));
-    await expect(migrate(url, folder)).rejects.toThrow(/0001_a, which this Signet does not know/);
+    await expect(migrate(url, { prismaFolder: folder })).rejects.toThrow(/0001_a, which this Signet does not know/);
   });
 
   test('killed in the middle: the next run waits for what the server is still doing, and everything is there once', async () => {
     write('0002_b', 'CREATE TABLE b (n int); SELECT pg_sleep(1.5); INSERT INTO b VALUES (1);');
-    const script = `const { migrate } = await import(${JSON.stringify(path.resolve('src/db/migrate.ts'))}); await migrate(${JSON.stringify(url)}, ${JSON.stringify(folder)});`;
+    const script = `const { migrate } = await import(${JSON.stringify(path.resolve('src/db/migrate.ts'))}); await migrate(${JSON.stringify(url)}, { prismaFolder: ${JSON.stringify(folder)} });`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'inherit' });
     const sleeping = `SELECT 1 FROM pg_stat_activity WHERE datname = '${name}' AND wait_event = 'PgSleep'`;
     while ((await rows(sleeping)).length === 0) expect(child.exitCode).toBeNull();
     child.kill('SIGKILL');
     await once(child, 'exit');
-    expect(await migrate(url, folder)).toEqual([]);
+    expect(await migrate(url, { prismaFolder: folder })).toEqual([]);
     expect(await rows('SELECT * FROM b')).toEqual([{ n: 1 }]);
   });
 
   test('killed before its script began: the next run applies it', async () => {
-    await migrate(url, folder);
+    await migrate(url, { prismaFolder: folder });
     write('0002_b', 'CREATE TABLE b (n int)');
     await runSql(url, "INSERT INTO _prisma_migrations (id, checksum, migration_name) VALUES ('x', 'y', '0002_b')");
-    expect(await migrate(url, folder)).toEqual(['0002_b']);
+    expect(await migrate(url, { prismaFolder: folder })).toEqual(['0002_b']);
   });
 });

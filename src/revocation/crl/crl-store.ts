@@ -3,6 +3,7 @@ import { SignetError } from '../../core/errors.ts';
 import type { Metrics } from '../../core/metrics.ts';
 import type { Db } from '../../db/client.ts';
 import { COMPLETE, readCrl, type CrlName, type StoredCrl } from '../../db/crls.ts';
+import { noCrlCopies, type CrlCopies } from './crl-copies.ts';
 
 /** A list as it is served; header names in lower case. */
 export interface ServedCrl extends StoredCrl {
@@ -30,9 +31,11 @@ export interface CrlStoreNeeds {
   db: Db;
   clock: Clock;
   metrics: Pick<Metrics, 'crlNumber' | 'crlEntries' | 'crlThisUpdate' | 'crlNextUpdate'>;
+  /** Every list this process comes to know is copied there. */
+  copies?: Pick<CrlCopies, 'put'>;
 }
 
-export function createCrlStore({ db, clock, metrics }: CrlStoreNeeds): CrlStore {
+export function createCrlStore({ db, clock, metrics, copies = noCrlCopies }: CrlStoreNeeds): CrlStore {
   const held = new Map<string, Held>();
   const looking = new Map<string, Promise<ServedCrl>>();
 
@@ -46,6 +49,7 @@ export function createCrlStore({ db, clock, metrics }: CrlStoreNeeds): CrlStore 
     const served = { ...list, etag: `"${list.number}-${list.thisUpdate.getTime() / 1000}"` };
     held.set(keyOf(name), { list: served, checkedAt });
     measure(metrics, name, served);
+    copies.put(name, served);
     return served;
   }
 
