@@ -12,6 +12,7 @@ import type { Config } from './config/schema.ts';
 import type { Context } from './context.ts';
 import { createAdminTokenCache } from './admins/token-cache.ts';
 import { ensureBootstrapToken } from './admin/bootstrap-token.ts';
+import { programVersion } from './admin/program-version.ts';
 import { fileBarriers } from './admin/fault-barriers.ts';
 import { releaseStartMemory } from './admin/start-memory.ts';
 import { bootstrapAuthority } from './authorities/bootstrap.ts';
@@ -24,6 +25,7 @@ import { createJoinTokenQueue } from './db/join-tokens.ts';
 import { createPresentationQueue } from './db/presented.ts';
 import { ensureServiceRole, isSingleRole, roleOf } from './db/roles.ts';
 import { withStartLock } from './db/start-lock.ts';
+import { sampleMetrics } from './http/sampled-metrics.ts';
 import { openDoors, type Doors, type TlsMaterial } from './http/server.ts';
 import { createCommitQueue } from './issuance/commit-queue.ts';
 import { runAtStart } from './jobs/run-at-start.ts';
@@ -101,7 +103,7 @@ async function open({ config, warnings, log, place }: Opening, closers: (() => P
   const { siblings } = place;
   const clock = systemClock;
   const random = createSystemRandom();
-  const metrics = createMetrics({ processMetrics: true, ...(siblings.workers > 1 ? { worker: siblings.number } : {}) });
+  const metrics = createMetrics({ processMetrics: true, version: programVersion(), ...(siblings.workers > 1 ? { worker: siblings.number } : {}) });
   const barrier = fileBarriers(config.faultBarriersDir);
   const profiles = readProfiles(config);
   const warned = [...warnings];
@@ -139,11 +141,12 @@ async function open({ config, warnings, log, place }: Opening, closers: (() => P
     commits: createCommitQueue({ db, log, metrics, barrier, config }),
     joinTokens: createJoinTokenQueue({ db, config }),
     presentations: createPresentationQueue({ db, config }),
-    statuses,
+    feed, statuses,
     ocsp: createOcspResponder({ authorities, statuses, signals, feed, clock, log, metrics, config }),
     crls, publisher, clock, random, log, metrics, barrier, siblings,
   };
 
+  sampleMetrics(ctx);
   let jobs: RunningJobs | undefined;
   closers.push(async () => jobs?.stop());
   const lead = async () => {

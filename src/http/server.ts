@@ -8,8 +8,9 @@ import { StartupError } from '../core/errors.ts';
 import type { Config, ListenAddress } from '../config/schema.ts';
 import type { Context } from '../context.ts';
 import { createAuthenticator } from './authenticate.ts';
+import { measureConnections } from './connections.ts';
 import { createDenials, toAuditLog } from './denials.ts';
-import { readinessHere } from './operations.ts';
+import { readinessHere } from './readiness.ts';
 import { answerSiblings } from './replica.ts';
 import { createRouter } from './router.ts';
 import { DOORS, type Door } from './route.ts';
@@ -61,7 +62,10 @@ export async function openDoors(ctx: Context, options: DoorOptions): Promise<Doo
     status: http.createServer(httpOptions(config)),
     operations: http.createServer(httpOptions(config)),
   };
-  for (const door of DOORS) prepare(servers[door], createRouter(door, ROUTES, serve), Math.ceil(config.maxConnections / ctx.siblings.workers));
+  for (const door of DOORS) {
+    prepare(servers[door], createRouter(door, ROUTES, serve), Math.ceil(config.maxConnections / ctx.siblings.workers));
+    measureConnections(ctx, servers[door], door);
+  }
   answerSiblings(ctx, () => readinessHere(ctx, state));
   const addresses = await listenAll(servers, config);
 

@@ -17,6 +17,7 @@ export async function partitions(ctx: Context, origin: Origin): Promise<void> {
   const today = bucketOf(now);
   const created = await ensurePartitions(ctx.ownerDb, today - 1, today + daysAhead(ctx));
   const dropped = await dropPartitions(ctx.ownerDb, dropBefore(ctx, now, await oldestList(ctx.db)));
+  ctx.metrics.partitionsDropped.inc(dropped.length);
   if (created.length + dropped.length === 0) return;
   await inTransaction(ctx.db, (tx) =>
     appendAudit(
