@@ -27,6 +27,7 @@ export type AuditKind =
   | 'finding.raised' | 'finding.resolved'
   | 'crl.published'
   | 'request.denied'
+  | 'audit.purged'
   | 'partition.created' | 'partition.dropped' | 'records.cleared';
 
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };

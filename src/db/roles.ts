@@ -9,7 +9,7 @@ export interface ServiceRole {
 
 /** Append-only for the service: what happened can be told, never untold (DESIGN invariant 10). */
 const APPEND_ONLY = ['audit_events', 'audit_personal'];
-const READ_ONLY = ['_prisma_migrations'];
+const READ_ONLY = ['_prisma_migrations', 'audit_leaf_hashes'];
 
 /**
  * Gives the service's role exactly the rights it needs, in one transaction. Idempotent; run it as the owner after each migration, under the start lock.
