@@ -99,6 +99,7 @@ export const CHAPTERS = {
   },
   'Log and environment': {
     logLevel: choice(LOG_LEVELS, 'info', 'Least severe records that are written.'),
+    accessLog: choice(['admin', 'all', 'off'], 'admin', 'Requests that get a line at level info: those of admin tokens and all that end in a fault of ours (5xx), every request, or none. A line costs 8 µs.'),
     nodeEnv: word('development', '`production` refuses to make secrets by itself.'),
     faultBarriersDir: optionalPath('For fault tests only: where a process stops at named steps. Refused in production.'),
   },

@@ -28,11 +28,6 @@ export interface Metrics {
   readonly commitQueue: Gauge;
   /** OCSP answers, by status (good, revoked, unknown, or an error status) and by where they came from. */
   readonly ocspAnswers: Counter<'status' | 'source'>;
-  readonly crlNumber: Gauge<'issuer' | 'shard'>;
-  readonly crlEntries: Gauge<'issuer' | 'shard'>;
-  /** thisUpdate and nextUpdate, seconds since 1970: `time() - signet_crl_this_update_seconds` is the age of the list. */
-  readonly crlThisUpdate: Gauge<'issuer' | 'shard'>;
-  readonly crlNextUpdate: Gauge<'issuer' | 'shard'>;
   /** Runs of jobs that ended here, by outcome (succeeded, failed). */
   readonly jobRuns: Counter<'job' | 'outcome'>;
   /** Seconds a run took here, whatever its outcome. */
@@ -66,6 +61,11 @@ export interface Metrics {
     readonly certificatesEver: Gauge<'event'>;
     /** End of a job's last successful run on any replica, seconds since 1970. */
     readonly jobLastSuccess: Gauge<'job'>;
+    /** Of the published lists of an issuer: the oldest thisUpdate and the nearest nextUpdate (seconds since 1970), number and entries of the complete list. */
+    readonly crlThisUpdate: Gauge<'issuer'>;
+    readonly crlNextUpdate: Gauge<'issuer'>;
+    readonly crlNumber: Gauge<'issuer'>;
+    readonly crlEntries: Gauge<'issuer'>;
     /** Number of the newest row of the feed, and of the audit log. */
     readonly feedEnd: Gauge;
     readonly auditEnd: Gauge;
@@ -134,10 +134,6 @@ export function createMetrics(options: MetricsOptions = { processMetrics: false 
     commitBatch: histogram('signet_commit_batch_rows', 'Certificates in one group commit.', BATCH_BUCKETS),
     commitQueue: gauge('signet_commit_queue_length', 'Issuances waiting for a group commit.', [], 'sum'),
     ocspAnswers: counter('signet_ocsp_answers_total', 'OCSP answers.', ['status', 'source']),
-    crlNumber: gauge('signet_crl_number', 'Number of the newest list known to this process.', ['issuer', 'shard']),
-    crlEntries: gauge('signet_crl_entries', 'Entries of the newest list.', ['issuer', 'shard']),
-    crlThisUpdate: gauge('signet_crl_this_update_timestamp_seconds', 'thisUpdate of the newest list, seconds since 1970.', ['issuer', 'shard']),
-    crlNextUpdate: gauge('signet_crl_next_update_timestamp_seconds', 'nextUpdate of the newest list, seconds since 1970.', ['issuer', 'shard']),
     jobRuns: counter('signet_job_runs_total', 'Job runs that ended on this replica.', ['job', 'outcome']),
     jobDuration: histogram('signet_job_duration_seconds', 'Time a job run took.', JOB_BUCKETS, ['job']),
     rowsCleared: counter('signet_retention_rows_cleared_total', 'Rows deleted by retention jobs on this replica.', ['job']),
@@ -156,6 +152,10 @@ export function createMetrics(options: MetricsOptions = { processMetrics: false 
       countedAt: gauge('signet_cluster_certificates_counted_timestamp_seconds', 'When certificates were last counted, seconds since 1970.'),
       certificatesEver: gauge('signet_cluster_certificates_ever', 'Certificates issued, renewed and expired since the counting began.', ['event']),
       jobLastSuccess: gauge('signet_cluster_job_last_success_timestamp_seconds', 'End of the last successful run on any replica, seconds since 1970.', ['job']),
+      crlThisUpdate: gauge('signet_cluster_crl_this_update_timestamp_seconds', 'thisUpdate of the oldest published list of an issuer, seconds since 1970.', ['issuer']),
+      crlNextUpdate: gauge('signet_cluster_crl_next_update_timestamp_seconds', 'Nearest nextUpdate of the published lists of an issuer, seconds since 1970.', ['issuer']),
+      crlNumber: gauge('signet_cluster_crl_number', 'Number of the complete list.', ['issuer']),
+      crlEntries: gauge('signet_cluster_crl_entries', 'Entries of the complete list.', ['issuer']),
       feedEnd: gauge('signet_cluster_feed_end', 'Number of the newest feed row.'),
       auditEnd: gauge('signet_cluster_audit_end', 'Number of the newest audit event.'),
       partitionDaysAhead: gauge('signet_cluster_partition_days_ahead', 'Days from today on that have a partition.'),

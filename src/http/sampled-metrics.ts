@@ -1,6 +1,7 @@
 import type { Context } from '../context.ts';
+import { logLinesDropped } from '../core/log.ts';
 import { poolState } from '../db/client.ts';
-import { clusterNumbers } from '../db/views/cluster-numbers.ts';
+import { clusterNumbers, issuerLists } from '../db/views/cluster-numbers.ts';
 import { jobHealth, partitionDaysAhead } from '../db/views/readiness.ts';
 import { JOBS } from '../jobs/schedule.ts';
 import { bucketOf } from '../x509/serial.ts';
@@ -25,14 +26,20 @@ export function sampleMetrics(ctx: Context): void {
   metrics.onScrape(metrics.databaseWaiting, () => {
     for (const [pool, db] of Object.entries(pools)) metrics.databaseWaiting.set({ pool }, poolState(db).waiting);
   });
+  metrics.onScrape(metrics.logLinesDropped, () => {
+    metrics.logLinesDropped.reset();
+    metrics.logLinesDropped.inc(logLinesDropped());
+  });
   sampleCluster(ctx, atMostOnceIn(CLUSTER_AGE_MS, () => clock.monotonicMs(), () => readCluster(ctx)));
 }
 
+type IssuerGauge = Context['metrics']['cluster']['crlNumber'];
 type ClusterState = Awaited<ReturnType<typeof readCluster>>;
 
 async function readCluster(ctx: Pick<Context, 'db' | 'clock'>) {
   return {
     numbers: await clusterNumbers(ctx.db),
+    lists: await issuerLists(ctx.db),
     jobs: await jobHealth(ctx.db, JOBS.map(({ name }) => name), 0),
     partitionDays: await partitionDaysAhead(ctx.db, bucketOf(ctx.clock.now())),
   };
@@ -53,6 +60,15 @@ function sampleCluster(ctx: Pick<Context, 'metrics'>, read: () => Promise<Cluste
   tell(cluster.jobLastSuccess, ({ jobs }) => {
     for (const { job, lastSuccessAt } of jobs) if (lastSuccessAt) cluster.jobLastSuccess.set({ job }, lastSuccessAt.getTime() / MS_PER_SECOND);
   });
+  const tellLists = (gauge: IssuerGauge, of: (list: ClusterState['lists'][number]) => number) =>
+    tell(gauge, ({ lists }) => {
+      gauge.reset();
+      for (const list of lists) gauge.set({ issuer: list.issuerId }, of(list));
+    });
+  tellLists(cluster.crlThisUpdate, ({ oldestThisUpdate }) => oldestThisUpdate.getTime() / MS_PER_SECOND);
+  tellLists(cluster.crlNextUpdate, ({ nearestNextUpdate }) => nearestNextUpdate.getTime() / MS_PER_SECOND);
+  tellLists(cluster.crlNumber, ({ number }) => Number(number));
+  tellLists(cluster.crlEntries, ({ entries }) => entries);
   tell(cluster.feedEnd, ({ numbers }) => cluster.feedEnd.set(numbers.feedEnd));
   tell(cluster.auditEnd, ({ numbers }) => cluster.auditEnd.set(numbers.auditEnd));
   tell(cluster.partitionDaysAhead, ({ partitionDays }) => cluster.partitionDaysAhead.set(partitionDays));

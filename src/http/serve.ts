@@ -5,6 +5,7 @@ import { SignetError } from '../core/errors.ts';
 import { ulid } from '../core/random.ts';
 import type { Origin } from '../audit/events.ts';
 import type { Context } from '../context.ts';
+import type { AccessLog } from './access-log.ts';
 import { actorOf, ANONYMOUS, enrollmentCaller, judgedClient, unjudgedClient, type Authenticator } from './authenticate.ts';
 import { authorize } from './authorize.ts';
 import { ClientGone, parseJson, readBody } from './body.ts';
@@ -21,6 +22,8 @@ export interface ServeParts {
   authenticator: Authenticator;
   denials: Denials;
   process: ProcessState;
+  /** Writes the line of an answered request. */
+  access?: AccessLog | undefined;
 }
 
 /** One exchange under way. */
@@ -56,9 +59,11 @@ export function createServe(ctx: Context, parts: ServeParts): Serve {
       if (error instanceof ClientGone) return;
       refuse(ctx, parts, x, error);
     }
+    const durationMs = ctx.clock.monotonicMs() - startedMs;
+    parts.access?.({ door, operation: route.operation.id, method: methodLabel(req.method), status: res.statusCode, durationMs, requestId: x.requestId, caller: x.caller, source: x.source });
     const path = route.operation.path;
     ctx.metrics.httpRequests.inc({ door, route: path, method: methodLabel(req.method), status: String(res.statusCode) });
-    ctx.metrics.httpDuration.observe({ door, route: path }, (ctx.clock.monotonicMs() - startedMs) / 1000);
+    ctx.metrics.httpDuration.observe({ door, route: path }, durationMs / 1000);
   };
 }
 

@@ -7,6 +7,7 @@ import type { SecureContextOptions } from 'node:tls';
 import { StartupError } from '../core/errors.ts';
 import type { Config, ListenAddress } from '../config/schema.ts';
 import type { Context } from '../context.ts';
+import { createAccessLog } from './access-log.ts';
 import { createAuthenticator } from './authenticate.ts';
 import { measureConnections } from './connections.ts';
 import { createDenials, toAuditLog } from './denials.ts';
@@ -53,7 +54,7 @@ const IDLE_CHECK_MS = 50;
 export async function openDoors(ctx: Context, options: DoorOptions): Promise<Doors> {
   const state = { draining: false, warnings: options.warnings };
   const denials = createDenials(ctx, toAuditLog(ctx));
-  const serve = createServe(ctx, { authenticator: createAuthenticator(ctx), denials, process: state });
+  const serve = createServe(ctx, { authenticator: createAuthenticator(ctx), denials, process: state, access: createAccessLog(ctx.config) });
   const { config } = ctx;
   const servers: Record<Door, http.Server> = {
     api: https.createServer({ ...httpOptions(config), ...tlsOptions(ctx, options.tls) }),

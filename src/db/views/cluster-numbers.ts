@@ -1,4 +1,5 @@
 import type { Db } from '../client.ts';
+import { COMPLETE } from '../crls.ts';
 
 /** What the whole cluster counts: the same on every replica. */
 export interface ClusterNumbers {
@@ -36,3 +37,20 @@ export async function clusterNumbers(db: Db): Promise<ClusterNumbers> {
     auditEnd: Number(row.audit),
   };
 }
+
+/** The published lists of an issuer that is not retired. */
+export interface IssuerLists {
+  issuerId: string;
+  oldestThisUpdate: Date;
+  nearestNextUpdate: Date;
+  /** Of the complete list. */
+  number: bigint;
+  entries: number;
+}
+
+/** One row an issuer, however many shards; issuers of which nothing is published yet are left out. */
+export const issuerLists = (db: Db): Promise<IssuerLists[]> =>
+  db.$queryRaw`
+    SELECT l.issuer_id AS "issuerId", min(l.this_update) AS "oldestThisUpdate", min(l.next_update) AS "nearestNextUpdate",
+      coalesce(max(l.number) FILTER (WHERE l.shard = ${COMPLETE}), 0) AS number, coalesce(max(l.entries) FILTER (WHERE l.shard = ${COMPLETE}), 0) AS entries
+    FROM crls l JOIN authority_certificates a ON a.id = l.issuer_id WHERE a.state <> 'retired' AND l.this_update IS NOT NULL GROUP BY l.issuer_id`;

@@ -1,6 +1,5 @@
 import type { Clock } from '../../core/clock.ts';
 import { SignetError } from '../../core/errors.ts';
-import type { Metrics } from '../../core/metrics.ts';
 import type { Db } from '../../db/client.ts';
 import { COMPLETE, readCrl, type CrlName, type StoredCrl } from '../../db/crls.ts';
 
@@ -29,10 +28,9 @@ const keyOf = ({ issuerId, shard }: CrlName): string => `${issuerId}/${shard}`;
 export interface CrlStoreNeeds {
   db: Db;
   clock: Clock;
-  metrics: Pick<Metrics, 'crlNumber' | 'crlEntries' | 'crlThisUpdate' | 'crlNextUpdate'>;
 }
 
-export function createCrlStore({ db, clock, metrics }: CrlStoreNeeds): CrlStore {
+export function createCrlStore({ db, clock }: CrlStoreNeeds): CrlStore {
   const held = new Map<string, Held>();
   const looking = new Map<string, Promise<ServedCrl>>();
 
@@ -45,7 +43,6 @@ export function createCrlStore({ db, clock, metrics }: CrlStoreNeeds): CrlStore 
     // Number and time instead of a hash: hashing a list of a million entries takes longer than serving it.
     const served = { ...list, etag: `"${list.number}-${list.thisUpdate.getTime() / 1000}"` };
     held.set(keyOf(name), { list: served, checkedAt });
-    measure(metrics, name, served);
     return served;
   }
 
@@ -93,12 +90,4 @@ export function crlHeaders(list: ServedCrl, maxAgeSeconds: number, now: Date): R
     'last-modified': list.thisUpdate.toUTCString(),
     expires: list.nextUpdate.toUTCString(),
   };
-}
-
-function measure(metrics: CrlStoreNeeds['metrics'], { issuerId, shard }: CrlName, list: StoredCrl): void {
-  const labels = { issuer: issuerId, shard: String(shard) };
-  metrics.crlNumber.set(labels, Number(list.number));
-  metrics.crlEntries.set(labels, list.entries);
-  metrics.crlThisUpdate.set(labels, list.thisUpdate.getTime() / 1000);
-  metrics.crlNextUpdate.set(labels, list.nextUpdate.getTime() / 1000);
 }
