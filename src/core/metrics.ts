@@ -110,8 +110,6 @@ export function createMetrics(options: MetricsOptions = { processMetrics: false 
   const registers = [registry];
   if (options.processMetrics) collectDefaultMetrics({ register: registry, ...(options.worker === undefined ? {} : { labels: { worker: String(options.worker) } }) });
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) => new Counter<L>({ name, help, labelNames, registers });
-  const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = [], aggregator: Aggregation = 'max') =>
-    new Gauge<L>({ name, help, labelNames, aggregator, registers });
   const samplers = new Map<unknown, () => void | Promise<void>>();
   const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = [], aggregator: Aggregation = 'max') =>
     new Gauge<L>({ name, help, labelNames, registers, aggregator, collect() { return samplers.get(this)?.(); } });
