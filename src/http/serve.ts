@@ -139,7 +139,8 @@ const isJson = (route: Route, contentType: string | undefined, body: Buffer): bo
 function refuse(ctx: Context, parts: ServeParts, x: Exchange, error: unknown): void {
   const fault = asSignetError(error);
   if (fault.code === 'internal') ctx.log.error({ err: fault.cause ?? fault, requestId: x.requestId, operation: x.route.operation.id }, 'request failed');
-  else if (ctx.log.isLevelEnabled('debug')) ctx.log.debug({ code: fault.code, detail: fault.message, requestId: x.requestId, operation: x.route.operation.id }, 'request refused');
+  // Without its detail, which may quote what was sent: a secret in a wrong place, perhaps. Whoever sent it was told.
+  else if (ctx.log.isLevelEnabled('debug')) ctx.log.debug({ code: fault.code, requestId: x.requestId, operation: x.route.operation.id }, 'request refused');
   ctx.metrics.refused.inc({ code: fault.code });
   const shown = x.door === 'mtls' ? peerCertificateOf(x.req.socket as TLSSocket) : undefined;
   parts.denials.note(fault, originOf(x), x.route.operation.id, x.now, shown);

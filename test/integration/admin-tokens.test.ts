@@ -58,7 +58,7 @@ describe('over HTTP', () => {
     const secret = made.token.slice(-43);
     const stored = await db.adminToken.findMany({ where: { name: 'ci' } });
     expect(stored.map(({ secretHash }) => Buffer.from(secretHash))).toEqual([createHash('sha256').update(secret).digest()]);
-    const kept = await db.idempotencyRecord.findMany({ where: { key: 'one' } });
+    const kept = await db.idempotencyRecord.findMany({ where: { route: 'createAdminToken' } });
     expect(kept.map(({ sealed, answer }) => [sealed, Buffer.from(answer ?? []).includes(secret)])).toEqual([[true, false]]);
 
     const user = as(made.token);
