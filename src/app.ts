@@ -14,6 +14,7 @@ import type { Context } from './context.ts';
 import { forgetCredentials } from './admins/announce.ts';
 import { createAdminTokens } from './admins/tokens.ts';
 import { ensureBootstrapToken } from './admin/bootstrap-token.ts';
+import { programVersion } from './admin/program-version.ts';
 import { fileBarriers } from './admin/fault-barriers.ts';
 import { releaseStartMemory } from './admin/start-memory.ts';
 import { assertNotSetBack, noteSetBack, noteWhereTablesAre } from './admin/world-check.ts';
@@ -28,6 +29,7 @@ import { createJoinTokenQueue } from './db/join-tokens.ts';
 import { createPresentationQueue } from './db/presented.ts';
 import { ensureServiceRole, isSingleRole, roleOf } from './db/roles.ts';
 import { withStartLock } from './db/start-lock.ts';
+import { sampleMetrics } from './http/sampled-metrics.ts';
 import { openDoors, type Doors } from './http/server.ts';
 import type { TlsMaterial } from './http/tls.ts';
 import { createCommitQueue } from './issuance/commit-queue.ts';
@@ -108,7 +110,7 @@ async function open({ config, warnings, log, place }: Opening, closers: (() => P
   const { siblings } = place;
   const clock = systemClock;
   const random = createSystemRandom();
-  const metrics = createMetrics({ processMetrics: true, ...(siblings.workers > 1 ? { worker: siblings.number } : {}) });
+  const metrics = createMetrics({ processMetrics: true, version: programVersion(), ...(siblings.workers > 1 ? { worker: siblings.number } : {}) });
   const barrier = fileBarriers(config.faultBarriersDir);
   const profiles = readProfiles(config);
   const warned = [...warnings];
@@ -139,7 +141,7 @@ async function open({ config, warnings, log, place }: Opening, closers: (() => P
   const statuses = createStatusReader({ db, signals, feed, config });
   const copies = createCrlCopies(crlCopyDirOf(config), log);
   closers.push(() => copies.close());
-  const crls = createCrlStore({ db, clock, metrics, copies });
+  const crls = createCrlStore({ db, clock, copies });
   const publisher = createCrlPublisher({ db, authorities, clock, random, barrier, config, signals, crls, log });
   closers.push(() => publisher.close());
   const adminTokens = createAdminTokens({ db, clock });
@@ -151,11 +153,12 @@ async function open({ config, warnings, log, place }: Opening, closers: (() => P
     commits: createCommitQueue({ db, log, metrics, barrier, config }),
     joinTokens: createJoinTokenQueue({ db, config }),
     presentations: createPresentationQueue({ db, config }),
-    statuses,
+    feed, statuses,
     ocsp: createOcspResponder({ authorities, statuses, signals, feed, clock, log, metrics, config }),
     crls, publisher, clock, random, log, metrics, barrier, siblings,
   };
 
+  sampleMetrics(ctx);
   let jobs: RunningJobs | undefined;
   closers.push(async () => jobs?.stop());
   const lead = async () => {

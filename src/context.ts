@@ -16,6 +16,7 @@ import type { Profiles } from './profiles/profile.ts';
 import type { PinnedCertificates } from './relying-parties/pinned-certificates.ts';
 import type { CrlPublisher } from './revocation/crl/publisher.ts';
 import type { CrlStore } from './revocation/crl/crl-store.ts';
+import type { FeedFollower } from './revocation/follower.ts';
 import type { OcspResponder } from './revocation/ocsp/responder.ts';
 import type { RevocationSignals } from './revocation/signals.ts';
 import type { StatusReader } from './revocation/status-reader.ts';
@@ -45,6 +46,8 @@ export interface Context {
   readonly joinTokens: JoinTokenQueue;
   /** Records and looks up client certificates, batched. */
   readonly presentations: PresentationQueue;
+  /** Where this process stands in the revocation feed. */
+  readonly feed: FeedFollower;
   readonly statuses: StatusReader;
   readonly ocsp: OcspResponder;
   /** The lists as this process serves them. */

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { StartupError } from '../core/errors.ts';
 import { redactSecrets } from '../core/log.ts';
 import { UsageError, type CliIo, type Options } from '../cli/command.ts';
+import { AUDIT_PURGE } from './audit-purge.ts';
 import { BACKUP, BACKUP_VERIFY } from './backup.ts';
 import { CONFIG_CHECK } from './config-check.ts';
 import { EXIT, localContext, Refused, type LocalCommand } from './local-command.ts';
@@ -10,7 +11,7 @@ import { RECOVER } from './recover.ts';
 import { RESTORE } from './restore.ts';
 
 /** THE table of commands that work on this machine's installation, with the configuration of the service. */
-export const LOCAL_COMMANDS: readonly LocalCommand[] = [CONFIG_CHECK, MIGRATE, BACKUP, BACKUP_VERIFY, RESTORE, RECOVER];
+export const LOCAL_COMMANDS: readonly LocalCommand[] = [CONFIG_CHECK, MIGRATE, BACKUP, BACKUP_VERIFY, RESTORE, RECOVER, AUDIT_PURGE];
 
 const COMMON: Options = { help: { type: 'boolean', short: 'h' }, json: { type: 'boolean' } };
 

@@ -48,6 +48,7 @@ export async function quarantineInstance(ctx: AgentContext, origin: Origin, inst
     if (finding) ctx.metrics.findings.inc({ kind: 'copied-key' });
     return { instance: quarantined, held: newlyHeld };
   });
+  ctx.metrics.held.inc(held.length);
   await announce(ctx, held);
   return instance;
 }
@@ -75,6 +76,7 @@ export async function releaseInstance(ctx: AgentContext, origin: Origin, instanc
     );
     return { instance: active, released: good };
   });
+  ctx.metrics.released.inc(released.length);
   await announce(ctx, released);
   return instance;
 }

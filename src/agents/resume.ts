@@ -32,6 +32,7 @@ export async function resumeAgent(ctx: AgentContext, origin: Origin, agentId: st
     );
     return { agent: active, released: good };
   });
+  ctx.metrics.released.inc(released.length);
   await announce(ctx, released);
   return agent;
 }

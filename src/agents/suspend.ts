@@ -34,6 +34,7 @@ export async function suspendAgent(ctx: AgentContext, origin: Origin, agentId: s
     );
     return { agent: suspended, held: newlyHeld };
   });
+  ctx.metrics.held.inc(held.length);
   await announce(ctx, held);
   await ctx.barrier('suspend:committed');
   return agent;

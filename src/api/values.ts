@@ -40,11 +40,16 @@ export const seconds = z.int().min(1).max(315_360_000);
 /** What the database stores as it is, and a log shows in one line: no control characters, no halves of surrogate pairs. */
 const PLAIN = /^[^\p{Cc}\p{Cs}]*$/u;
 
-/** Free text of a person, without control characters. */
-export const text = (max: number) => z.string().trim().min(1).max(max).regex(PLAIN, 'must not contain control characters');
+/** Tokens of ours and private keys: text is stored, shown and recorded for ever. */
+const SECRET = /\bsg[a-z]_[0-7][0-9A-HJKMNP-TV-Z]{25}_[A-Za-z0-9_-]{20}|-----BEGIN [A-Z ]{0,30}PRIVATE KEY/;
+const noSecret = (value: string): boolean => !SECRET.test(value);
+const IS_SECRET = 'holds a token or a private key: it would be stored and shown; replace that credential now';
+
+/** Free text of a person, without control characters and secrets. */
+export const text = (max: number) => z.string().trim().min(1).max(max).regex(PLAIN, 'must not contain control characters').refine(noSecret, IS_SECRET);
 
 /** Text taken as it is, without control characters: a filter, the value of a label. */
-export const plain = (max: number) => z.string().max(max).regex(PLAIN, 'must not contain control characters');
+export const plain = (max: number) => z.string().max(max).regex(PLAIN, 'must not contain control characters').refine(noSecret, IS_SECRET);
 
 /** An e-mail address as an accountable person's name. */
 export const email = z.email().max(254).transform((address) => address.toLowerCase());

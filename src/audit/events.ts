@@ -28,6 +28,7 @@ export type AuditKind =
   | 'finding.raised' | 'finding.resolved'
   | 'crl.published'
   | 'request.denied'
+  | 'audit.purged'
   | 'partition.created' | 'partition.dropped' | 'records.cleared'
   | 'backup.made' | 'world.restored' | 'world.set-back' | 'world.recovered' | 'world.moved';
 

@@ -16,6 +16,7 @@ export const CHAPTERS = {
     statementTimeoutMs: milliseconds(10_000, [100, 600_000], 'Longest time one SQL statement may take.'),
     workers: parallelism(8, [1, 64], 'Processes that serve over the same ports and together are one replica. With more than one, another process supervises them.'),
     dataDir: machinePath('`/var/lib/signet` as root, else `signet` in `$XDG_DATA_HOME` or `~/.local/share`', 'Where the embedded database, its key-encryption key and the bootstrap token are kept.'),
+    diskFreeMinBytes: octets(1_073_741_824, [0, 1_099_511_627_776], 'With less free space than this for the embedded database /readyz warns.'),
     configFile: optionalPath('A JSON object with keys of this page by their names in the first column. The environment wins over it.'),
   },
   Names: {
@@ -108,12 +109,14 @@ export const CHAPTERS = {
     joinTokenRetentionDays: days(30, [1, 3_650], 'How long spent and expired join tokens are kept.'),
     adminTokenRetentionDays: days(90, [1, 3_650], 'How long API tokens are listed after they expired or were revoked.'),
     keyRetentionDays: days(400, [1, 36_500], 'How long a public key stays known after its last certificate, so that nobody uses it again.'),
-    findingRetentionDays: days(90, [1, 3_650], 'How long a finding is listed after it was resolved.'),
+    findingRetentionDays: days(90, [1, 3_650], 'How long a finding is listed after it was resolved; one that nobody resolved stays at least as long as its certificate is kept.'),
+    agentRetentionDays: days(400, [1, 36_500], 'How long a retired agent is kept. Its id is never used again; the audit log keeps what it did.'),
     jobRunRetentionDays: days(30, [1, 3_650], 'How long job runs are listed.'),
     feedRetentionDays: days(30, [1, 3_650], 'How long the revocation feed can be followed from the past.'),
   },
   'Log and environment': {
     logLevel: choice(LOG_LEVELS, 'info', 'Least severe records that are written.'),
+    accessLog: choice(['admin', 'all', 'off'], 'admin', 'Requests that get a line at level info: those of admin tokens and all that end in a fault of ours (5xx), every request, or none. A line costs 8 µs.'),
     nodeEnv: word('development', '`production` refuses to make secrets by itself.'),
     faultBarriersDir: optionalPath('For fault tests only: where a process stops at named steps. Refused in production.'),
   },

@@ -8,11 +8,15 @@ export interface Metrics {
   readonly renewed: Counter<'profile'>;
   /** Certificates revoked, by CRLReason name. */
   readonly revoked: Counter<'reason'>;
+  /** Certificates put on hold, that were good before. */
+  readonly held: Counter;
+  /** Certificates that a release made good again. */
+  readonly released: Counter;
   /** Requests refused, by error code (core/errors.ts). */
   readonly refused: Counter<'code'>;
   /** Findings raised (copied keys, displaced certificates), by kind. */
   readonly findings: Counter<'kind'>;
-  /** Answered requests. `route` is the pattern of the route table, never the path that was asked for. */
+  /** Answered requests. `route` is the pattern of the route table, never the path that was asked for; `method` one of a few, or `other`. */
   readonly httpRequests: Counter<'door' | 'route' | 'method' | 'status'>;
   /** Seconds from the first byte of the head to the end of the answer. */
   readonly httpDuration: Histogram<'door' | 'route'>;
@@ -24,19 +28,54 @@ export interface Metrics {
   readonly commitQueue: Gauge;
   /** OCSP answers, by status (good, revoked, unknown, or an error status) and by where they came from. */
   readonly ocspAnswers: Counter<'status' | 'source'>;
-  readonly crlNumber: Gauge<'issuer' | 'shard'>;
-  readonly crlEntries: Gauge<'issuer' | 'shard'>;
-  /** thisUpdate and nextUpdate, seconds since 1970: `time() - signet_crl_this_update_seconds` is the age of the list. */
-  readonly crlThisUpdate: Gauge<'issuer' | 'shard'>;
-  readonly crlNextUpdate: Gauge<'issuer' | 'shard'>;
-  /** Runs of jobs that ended, by outcome (succeeded, failed). */
+  /** Runs of jobs that ended here, by outcome (succeeded, failed). */
   readonly jobRuns: Counter<'job' | 'outcome'>;
-  /** End of a job's last successful run seen by this process, seconds since 1970. */
-  readonly jobLastSuccess: Gauge<'job'>;
+  /** Seconds a run took here, whatever its outcome. */
+  readonly jobDuration: Histogram<'job'>;
+  /** Rows that retention jobs deleted here, by job. */
+  readonly rowsCleared: Counter<'job'>;
+  /** Partitions of expired certificates dropped here. */
+  readonly partitionsDropped: Counter;
   /** Number of the last feed row this process has acted on. */
   readonly feedPosition: Gauge;
+  /** Seconds since the database last confirmed the feed position. */
+  readonly feedAge: Gauge;
   /** notAfter of the certificates of the authority, seconds since 1970. */
   readonly authorityNotAfter: Gauge<'kind' | 'authority'>;
+  /** Connections accepted, and those open now. */
+  readonly connections: Counter<'door'>;
+  readonly openConnections: Gauge<'door'>;
+  /** TLS handshakes that ended, by what came of them (full, resumed, failed). */
+  readonly tlsHandshakes: Counter<'door' | 'outcome'>;
+  /** Connections of a pool, by state (in-use, idle); requests that wait for one. */
+  readonly databaseConnections: Gauge<'pool' | 'state'>;
+  readonly databaseWaiting: Gauge<'pool'>;
+  /** Log lines that nobody took, since the start. */
+  readonly logLinesDropped: Counter;
+  /** What the whole cluster counts, read from the database: every replica says the same. */
+  readonly cluster: {
+    /** Unexpired certificates by state (good, held, revoked), as the job count-certificates last counted them, and when that was. */
+    readonly certificates: Gauge<'state'>;
+    readonly countedAt: Gauge;
+    /** Issued, renewed and expired since the counting began. */
+    readonly certificatesEver: Gauge<'event'>;
+    /** End of a job's last successful run on any replica, seconds since 1970. */
+    readonly jobLastSuccess: Gauge<'job'>;
+    /** Of the published lists of an issuer: the oldest thisUpdate and the nearest nextUpdate (seconds since 1970), number and entries of the complete list. */
+    readonly crlThisUpdate: Gauge<'issuer'>;
+    readonly crlNextUpdate: Gauge<'issuer'>;
+    readonly crlNumber: Gauge<'issuer'>;
+    readonly crlEntries: Gauge<'issuer'>;
+    /** Number of the newest row of the feed, and of the audit log. */
+    readonly feedEnd: Gauge;
+    readonly auditEnd: Gauge;
+    /** Days from today on that have a partition for what expires then. */
+    readonly partitionDaysAhead: Gauge;
+  };
+  /** Sets a metric when it is asked for, instead of whenever what it tells changes. */
+  onScrape(metric: Gauge | Counter, sample: () => void | Promise<void>): void;
+  /** Every metric, for what compares their documents with them. */
+  readonly registry: Registry;
   /** Media type of `text()`. */
   readonly contentType: string;
   /** What this worker has counted, for another one to put beside its own. */
@@ -53,12 +92,16 @@ type Aggregation = 'sum' | 'min' | 'max';
 /** Seconds. An issuance costs single milliseconds, a slow database seconds. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+/** Seconds. Most jobs find nothing to do; one that clears millions of rows takes minutes. */
+const JOB_BUCKETS = [0.01, 0.05, 0.25, 1, 5, 30, 120, 600];
 
 export interface MetricsOptions {
   /** Also measure the process itself (CPU, memory, event loop). Off in tests: it starts observers. */
   processMetrics: boolean;
   /** The number of this worker, where there are several: a label of what it counts, and of what is measured of the process itself. */
   worker?: number;
+  /** Of the program, for signet_build_info. */
+  version?: string;
 }
 
 /** Metrics with a registry of their own, so that two services in one process (tests) do not meet. */
@@ -67,14 +110,20 @@ export function createMetrics(options: MetricsOptions = { processMetrics: false 
   const registers = [registry];
   if (options.processMetrics) collectDefaultMetrics({ register: registry, ...(options.worker === undefined ? {} : { labels: { worker: String(options.worker) } }) });
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) => new Counter<L>({ name, help, labelNames, registers });
+  const samplers = new Map<unknown, () => void | Promise<void>>();
   const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = [], aggregator: Aggregation = 'max') =>
-    new Gauge<L>({ name, help, labelNames, aggregator, registers });
+    new Gauge<L>({ name, help, labelNames, registers, aggregator, collect() { return samplers.get(this)?.(); } });
+  const sampledCounter = (name: string, help: string) =>
+    new Counter({ name, help, registers, collect() { return samplers.get(this)?.(); } });
   const histogram = <L extends string>(name: string, help: string, buckets: number[], labelNames: readonly L[] = []) =>
     new Histogram<L>({ name, help, labelNames, buckets, registers });
+  gauge('signet_build_info', 'Version of Signet and of Node; always 1.', ['version', 'node']).set({ version: options.version ?? 'unknown', node: process.versions.node }, 1);
   return {
     issued: counter('signet_certificates_issued_total', 'Certificates issued by enrollment.', ['profile']),
     renewed: counter('signet_certificates_renewed_total', 'Certificates issued by renewal.', ['profile']),
     revoked: counter('signet_certificates_revoked_total', 'Certificates revoked.', ['reason']),
+    held: counter('signet_certificates_held_total', 'Certificates put on hold.', []),
+    released: counter('signet_certificates_released_total', 'Certificates released from their last hold.', []),
     refused: counter('signet_requests_refused_total', 'Requests refused, by error code.', ['code']),
     findings: counter('signet_findings_total', 'Findings raised.', ['kind']),
     httpRequests: counter('signet_http_requests_total', 'Requests answered.', ['door', 'route', 'method', 'status']),
@@ -83,14 +132,34 @@ export function createMetrics(options: MetricsOptions = { processMetrics: false 
     commitBatch: histogram('signet_commit_batch_rows', 'Certificates in one group commit.', BATCH_BUCKETS),
     commitQueue: gauge('signet_commit_queue_length', 'Issuances waiting for a group commit.', [], 'sum'),
     ocspAnswers: counter('signet_ocsp_answers_total', 'OCSP answers.', ['status', 'source']),
-    crlNumber: gauge('signet_crl_number', 'Number of the newest list known to this process.', ['issuer', 'shard']),
-    crlEntries: gauge('signet_crl_entries', 'Entries of the newest list.', ['issuer', 'shard']),
-    crlThisUpdate: gauge('signet_crl_this_update_seconds', 'thisUpdate of the newest list, seconds since 1970.', ['issuer', 'shard']),
-    crlNextUpdate: gauge('signet_crl_next_update_seconds', 'nextUpdate of the newest list, seconds since 1970.', ['issuer', 'shard']),
-    jobRuns: counter('signet_job_runs_total', 'Job runs that ended.', ['job', 'outcome']),
-    jobLastSuccess: gauge('signet_job_last_success_seconds', 'End of the last successful run, seconds since 1970.', ['job']),
-    feedPosition: gauge('signet_feed_position', 'Number of the last feed row acted on, by the worker that is farthest behind.', [], 'min'),
-    authorityNotAfter: gauge('signet_authority_not_after_seconds', 'notAfter of the authority certificates, seconds since 1970.', ['kind', 'authority']),
+    jobRuns: counter('signet_job_runs_total', 'Job runs that ended on this replica.', ['job', 'outcome']),
+    jobDuration: histogram('signet_job_duration_seconds', 'Time a job run took.', JOB_BUCKETS, ['job']),
+    rowsCleared: counter('signet_retention_rows_cleared_total', 'Rows deleted by retention jobs on this replica.', ['job']),
+    partitionsDropped: counter('signet_retention_partitions_dropped_total', 'Partitions of expired certificates dropped by this replica.', []),
+    feedPosition: gauge('signet_feed_position', 'Number of the last feed row acted on.', [], 'min'),
+    feedAge: gauge('signet_feed_position_age_seconds', 'Time since the database last confirmed the feed position.'),
+    authorityNotAfter: gauge('signet_authority_not_after_timestamp_seconds', 'notAfter of the authority certificates, seconds since 1970.', ['kind', 'authority']),
+    connections: counter('signet_connections_total', 'Connections accepted.', ['door']),
+    openConnections: gauge('signet_connections_open', 'Connections open now.', ['door'], 'sum'),
+    tlsHandshakes: counter('signet_tls_handshakes_total', 'TLS handshakes, by outcome (full, resumed, failed).', ['door', 'outcome']),
+    databaseConnections: gauge('signet_database_connections', 'Connections to the database, by state (in-use, idle).', ['pool', 'state'], 'sum'),
+    databaseWaiting: gauge('signet_database_waiting', 'Statements waiting for a connection to the database.', ['pool'], 'sum'),
+    logLinesDropped: sampledCounter('signet_log_lines_dropped_total', 'Log lines that nobody took in time.'),
+    cluster: {
+      certificates: gauge('signet_cluster_certificates', 'Unexpired certificates, by state (good, held, revoked).', ['state']),
+      countedAt: gauge('signet_cluster_certificates_counted_timestamp_seconds', 'When certificates were last counted, seconds since 1970.'),
+      certificatesEver: gauge('signet_cluster_certificates_ever', 'Certificates issued, renewed and expired since the counting began.', ['event']),
+      jobLastSuccess: gauge('signet_cluster_job_last_success_timestamp_seconds', 'End of the last successful run on any replica, seconds since 1970.', ['job']),
+      crlThisUpdate: gauge('signet_cluster_crl_this_update_timestamp_seconds', 'thisUpdate of the oldest published list of an issuer, seconds since 1970.', ['issuer']),
+      crlNextUpdate: gauge('signet_cluster_crl_next_update_timestamp_seconds', 'Nearest nextUpdate of the published lists of an issuer, seconds since 1970.', ['issuer']),
+      crlNumber: gauge('signet_cluster_crl_number', 'Number of the complete list.', ['issuer']),
+      crlEntries: gauge('signet_cluster_crl_entries', 'Entries of the complete list.', ['issuer']),
+      feedEnd: gauge('signet_cluster_feed_end', 'Number of the newest feed row.'),
+      auditEnd: gauge('signet_cluster_audit_end', 'Number of the newest audit event.'),
+      partitionDaysAhead: gauge('signet_cluster_partition_days_ahead', 'Days from today on that have a partition.'),
+    },
+    onScrape: (metric, sample) => void samplers.set(metric, sample),
+    registry,
     contentType: registry.contentType,
     snapshot: () => snapshotOf(registry, options.worker),
     text: async (others = []) => (others.length === 0 && options.worker === undefined ? registry : AggregatorRegistry.aggregate([await snapshotOf(registry, options.worker), ...others])).metrics(),

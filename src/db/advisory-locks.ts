@@ -16,4 +16,6 @@ export const ADVISORY_LOCK = {
   partitions: 5,
   /** Replicas that note the key-encryption key at their first start take turns. */
   keyEncryptionKey: 6,
+  /** Purges of the audit log take turns. */
+  auditPurge: 9,
 } as const;

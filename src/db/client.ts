@@ -41,6 +41,12 @@ export function connect(url: string, options: ConnectOptions): Db {
   return db;
 }
 
+/** Connections of a pool that serve, and that do not; and how many callers wait for one. */
+export function poolState(db: Db): { inUse: number; idle: number; waiting: number } {
+  const pool = pools.get(db);
+  return { inUse: (pool?.totalCount ?? 0) - (pool?.idleCount ?? 0), idle: pool?.idleCount ?? 0, waiting: pool?.waitingCount ?? 0 };
+}
+
 /** A prepared statement of the hot path. `name` is unique in the program. */
 export interface HotStatement {
   name: string;

@@ -1,4 +1,6 @@
+import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
 import pg from 'pg';
+import { createSystemRandom } from '../core/random.ts';
 import type { Db } from './client.ts';
 
 export interface ServiceRole {
@@ -9,7 +11,7 @@ export interface ServiceRole {
 
 /** Append-only for the service: what happened can be told, never untold (DESIGN invariant 10). */
 const APPEND_ONLY = ['audit_events', 'audit_personal', 'worlds'];
-const READ_ONLY = ['_prisma_migrations', 'carried_revocations'];
+const READ_ONLY = ['_prisma_migrations', 'carried_revocations', 'audit_leaf_hashes'];
 
 /**
  * Gives the service's role exactly the rights it needs, in one transaction. Idempotent; run it as the owner after each migration, under the start lock.
@@ -54,7 +56,20 @@ async function ensureLogin(client: pg.Client, name: string, password: string): P
   const { rowCount } = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [name]);
   const verb = rowCount === 0 ? 'CREATE' : 'ALTER';
   const attributes = 'LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS';
-  await client.query(`${verb} ROLE ${client.escapeIdentifier(name)} ${attributes} PASSWORD ${client.escapeLiteral(password)}`);
+  await client.query(`${verb} ROLE ${client.escapeIdentifier(name)} ${attributes} PASSWORD ${client.escapeLiteral(scramVerifier(password))}`);
+}
+
+const SCRAM_ITERATIONS = 4096;
+
+/**
+ * What PostgreSQL keeps of a password (RFC 5803): given this instead of the password itself, a server that logs its statements logs no secret. For passwords
+ * of visible ASCII, which SASLprep leaves as they are.
+ */
+export function scramVerifier(password: string, salt: Uint8Array = createSystemRandom().bytes(16)): string {
+  const salted = pbkdf2Sync(password, salt, SCRAM_ITERATIONS, 32, 'sha256');
+  const keyed = (name: string) => createHmac('sha256', salted).update(name).digest();
+  const storedKey = createHash('sha256').update(keyed('Client Key')).digest('base64');
+  return `SCRAM-SHA-256$${SCRAM_ITERATIONS}:${Buffer.from(salt).toString('base64')}$${storedKey}:${keyed('Server Key').toString('base64')}`;
 }
 
 /** The role a URL leads to, which behind a pooler need not be the one it names. */

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { z } from 'zod';
 import { SignetError, type FieldFault } from '../core/errors.ts';
 
@@ -47,13 +48,13 @@ export function mediaType(header: string | undefined): string | undefined {
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
-/** @throws SignetError `idempotency-key-invalid` */
+/** The SHA-256 of the key: a secret that somebody takes for one is not stored. @throws SignetError `idempotency-key-invalid` */
 export function parseIdempotencyKey(header: string | string[] | undefined): string | undefined {
   if (header === undefined) return undefined;
   if (typeof header !== 'string' || !IDEMPOTENCY_KEY.test(header)) {
     throw new SignetError('idempotency-key-invalid', 'Idempotency-Key must be 1 to 255 visible ASCII characters');
   }
-  return header;
+  return hash('sha256', header, 'base64url');
 }
 
 /** The version in If-Match: one strong entity tag of ours. @throws SignetError `invalid-request` */

@@ -9,6 +9,8 @@ const PATIENCE_MS = 1_000;
 /** The readiness checks of one worker. */
 export interface WorkerReadiness {
   worker: number;
+  /** Everything it cannot serve without is there. */
+  isReady: boolean;
   checks: Readiness['checks'];
   warnings: readonly string[];
 }
@@ -25,7 +27,7 @@ export async function replicaMetrics({ siblings, metrics }: Pick<Context, 'sibli
 }
 
 /** The checks of all workers as one: what not all of them pass says which fail it. Check `workers` is there where there are several. */
-export async function replicaReadiness({ siblings }: Pick<Context, 'siblings'>, here: Promise<WorkerReadiness>): Promise<Pick<Readiness, 'checks' | 'warnings'>> {
+export async function replicaReadiness({ siblings }: Pick<Context, 'siblings'>, here: Promise<WorkerReadiness>): Promise<Pick<Readiness, 'checks' | 'warnings'> & { isReady: boolean }> {
   const others = siblings.ask('readiness', undefined, PATIENCE_MS) as Promise<WorkerReadiness[]>;
   const all = [await here, ...(await others)].toSorted((a, b) => a.worker - b.worker);
   const warnings = new Set(all.flatMap((one) => one.warnings));
@@ -40,7 +42,8 @@ export async function replicaReadiness({ siblings }: Pick<Context, 'siblings'>, 
     const missing = [...silent.map((number) => `worker ${number}: no answer`), ...(wasComplete ? [] : absent.map((number) => `worker ${number}: starting`))];
     checks.workers = missing.length === 0 ? 'ok' : missing.join(', ');
   }
-  return { checks, warnings: [...warnings] };
+  const isWhole = checks.workers === undefined || checks.workers === 'ok';
+  return { isReady: isWhole && all.every((one) => one.isReady), checks, warnings: [...warnings] };
 }
 
 function combine(name: string, all: readonly WorkerReadiness[]): string {

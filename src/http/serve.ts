@@ -4,6 +4,7 @@ import { SignetError } from '../core/errors.ts';
 import { ulid } from '../core/random.ts';
 import type { Origin } from '../audit/events.ts';
 import type { Context } from '../context.ts';
+import type { AccessLog } from './access-log.ts';
 import { actorOf, ANONYMOUS, enrollmentCaller, judgedClient, STATUS_READER, unjudgedClient, type Authenticator } from './authenticate.ts';
 import { authorize } from './authorize.ts';
 import { ClientGone, parseJson, readBody } from './body.ts';
@@ -22,6 +23,8 @@ export interface ServeParts {
   authenticator: Authenticator;
   denials: Denials;
   process: ProcessState;
+  /** Writes the line of an answered request. */
+  access?: AccessLog | undefined;
 }
 
 /** One exchange under way. */
@@ -40,6 +43,10 @@ interface Exchange extends Peer {
   caller: Caller;
 }
 
+/** Methods a metric tells apart: what Node parses is three dozen, and strangers choose. */
+const METHODS: readonly (string | undefined)[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+const methodLabel = (method: string | undefined): string => (METHODS.includes(method) ? String(method) : 'other');
+
 export type Serve = (door: Door, route: Route, params: Record<string, unknown>, req: IncomingMessage, res: ServerResponse) => Promise<void>;
 
 /** The one way of a request through the house, whichever door and router it came by. Always answers, unless the client has gone. */
@@ -56,9 +63,11 @@ export function createServe(ctx: Context, parts: ServeParts): Serve {
       if (error instanceof ClientGone) return;
       refuse(ctx, parts, x, error);
     }
+    const durationMs = ctx.clock.monotonicMs() - startedMs;
+    parts.access?.({ door, operation: route.operation.id, method: methodLabel(req.method), status: res.statusCode, durationMs, requestId: x.requestId, caller: x.caller, source: x.source });
     const path = route.operation.path;
-    ctx.metrics.httpRequests.inc({ door, route: path, method: req.method ?? '', status: String(res.statusCode) });
-    ctx.metrics.httpDuration.observe({ door, route: path }, (ctx.clock.monotonicMs() - startedMs) / 1000);
+    ctx.metrics.httpRequests.inc({ door, route: path, method: methodLabel(req.method), status: String(res.statusCode) });
+    ctx.metrics.httpDuration.observe({ door, route: path }, durationMs / 1000);
   };
 }
 
@@ -141,7 +150,8 @@ const isJson = (route: Route, contentType: string | undefined, body: Buffer): bo
 function refuse(ctx: Context, parts: ServeParts, x: Exchange, error: unknown): void {
   const fault = asSignetError(error);
   if (fault.code === 'internal') ctx.log.error({ err: fault.cause ?? fault, requestId: x.requestId, operation: x.route.operation.id }, 'request failed');
-  else if (ctx.log.isLevelEnabled('debug')) ctx.log.debug({ code: fault.code, detail: fault.message, requestId: x.requestId, operation: x.route.operation.id }, 'request refused');
+  // Without its detail, which may quote what was sent: a secret in a wrong place, perhaps. Whoever sent it was told.
+  else if (ctx.log.isLevelEnabled('debug')) ctx.log.debug({ code: fault.code, requestId: x.requestId, operation: x.route.operation.id }, 'request refused');
   ctx.metrics.refused.inc({ code: fault.code });
   parts.denials.note(fault, originOf(x), x.route.operation.id, x.now, x.peerCertificate);
   if (x.res.headersSent) x.res.destroy();

@@ -6,9 +6,11 @@ import type { SecureContextOptions } from 'node:tls';
 import { StartupError } from '../core/errors.ts';
 import type { Config, ListenAddress } from '../config/schema.ts';
 import type { Context } from '../context.ts';
+import { createAccessLog } from './access-log.ts';
 import { createAuthenticator } from './authenticate.ts';
+import { measureConnections } from './connections.ts';
 import { createDenials, toAuditLog } from './denials.ts';
-import { readinessHere } from './operations.ts';
+import { readinessHere } from './readiness.ts';
 import { answerSiblings } from './replica.ts';
 import { createRouter } from './router.ts';
 import { DOORS, type Door } from './route.ts';
@@ -46,7 +48,7 @@ const IDLE_CHECK_MS = 50;
 export async function openDoors(ctx: Context, options: DoorOptions): Promise<Doors> {
   const state = { draining: false, warnings: options.warnings };
   const denials = createDenials(ctx, toAuditLog(ctx));
-  const serve = createServe(ctx, { authenticator: createAuthenticator(ctx), denials, process: state });
+  const serve = createServe(ctx, { authenticator: createAuthenticator(ctx), denials, process: state, access: createAccessLog(ctx.config) });
   const { config } = ctx;
   const servers: Record<Door, http.Server> = {
     api: https.createServer({ ...httpOptions(config), ...tlsOptions(ctx, options.tls) }),
@@ -55,7 +57,10 @@ export async function openDoors(ctx: Context, options: DoorOptions): Promise<Doo
     status: http.createServer(httpOptions(config)),
     operations: http.createServer(httpOptions(config)),
   };
-  for (const door of DOORS) prepare(servers[door], createRouter(door, ROUTES, serve), Math.ceil(config.maxConnections / ctx.siblings.workers));
+  for (const door of DOORS) {
+    prepare(servers[door], createRouter(door, ROUTES, serve), Math.ceil(config.maxConnections / ctx.siblings.workers));
+    measureConnections(ctx, servers[door], door);
+  }
   answerSiblings(ctx, () => readinessHere(ctx, state));
   const addresses = await listenAll(servers, config);
 

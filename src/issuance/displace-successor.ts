@@ -28,6 +28,7 @@ export async function displaceSuccessor(ctx: Context, origin: Origin, client: Cl
   });
   if (!affected) return false;
   ctx.metrics.findings.inc({ kind: 'successor-displaced' });
+  ctx.metrics.revoked.inc({ reason: 'superseded' });
   ctx.log.warn({ agentId: client.agentId, instanceId: client.instanceId }, 'a renewal displaced a successor that was never presented');
   await announce(ctx, affected);
   return true;

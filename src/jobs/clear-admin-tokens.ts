@@ -1,9 +1,9 @@
 import type { Origin } from '../audit/events.ts';
 import type { Context } from '../context.ts';
 import { deleteAdminTokens } from '../db/retention.ts';
-import { daysAgo, recordCleared } from './records-cleared.ts';
+import { clearRecords, daysAgo } from './records-cleared.ts';
 
 /** Deletes API tokens `adminTokenRetentionDays` after they expired or were revoked. */
-export async function clearAdminTokens(ctx: Context, origin: Origin): Promise<void> {
-  await recordCleared(ctx, origin, 'admin_tokens', await deleteAdminTokens(ctx.db, daysAgo(ctx, ctx.config.adminTokenRetentionDays)));
+export async function clearAdminTokens(ctx: Context, origin: Origin, signal: AbortSignal): Promise<void> {
+  await clearRecords(ctx, origin, signal, { table: 'admin_tokens', clear: (stop) => deleteAdminTokens(ctx.db, daysAgo(ctx, ctx.config.adminTokenRetentionDays), stop) });
 }

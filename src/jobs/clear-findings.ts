@@ -1,9 +1,9 @@
 import type { Origin } from '../audit/events.ts';
 import type { Context } from '../context.ts';
 import { deleteFindings } from '../db/retention.ts';
-import { daysAgo, recordCleared } from './records-cleared.ts';
+import { clearRecords, daysAgo } from './records-cleared.ts';
 
 /** Deletes findings `findingRetentionDays` after they were resolved; the audit log keeps that there was one. */
-export async function clearFindings(ctx: Context, origin: Origin): Promise<void> {
-  await recordCleared(ctx, origin, 'findings', await deleteFindings(ctx.db, daysAgo(ctx, ctx.config.findingRetentionDays)));
+export async function clearFindings(ctx: Context, origin: Origin, signal: AbortSignal): Promise<void> {
+  await clearRecords(ctx, origin, signal, { table: 'findings', clear: (stop) => deleteFindings(ctx.db, daysAgo(ctx, ctx.config.findingRetentionDays), stop) });
 }

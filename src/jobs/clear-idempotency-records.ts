@@ -1,7 +1,6 @@
-import type { Context } from '../context.ts';
 import { deleteIdempotencyRecords, hasOverdueIdempotencyRecords } from '../db/retention.ts';
 import type { Job } from './job.ts';
-import { recordCleared } from './records-cleared.ts';
+import { clearRecords } from './records-cleared.ts';
 
 /**
  * Deletes stored answers whose time is over. It looks twice a minute, because sealed secrets are among them: their time (`idempotencySecretTtlSeconds`, 9
@@ -9,5 +8,5 @@ import { recordCleared } from './records-cleared.ts';
  */
 export const clearIdempotencyRecords: Pick<Job, 'run' | 'isDue'> = {
   isDue: (ctx) => hasOverdueIdempotencyRecords(ctx.db, ctx.clock.now()),
-  run: async (ctx: Context, origin) => recordCleared(ctx, origin, 'idempotency_records', await deleteIdempotencyRecords(ctx.db, ctx.clock.now())),
+  run: (ctx, origin, signal) => clearRecords(ctx, origin, signal, { table: 'idempotency_records', clear: (stop) => deleteIdempotencyRecords(ctx.db, ctx.clock.now(), stop) }),
 };

@@ -27,6 +27,11 @@ export function timesUpTo({ offsets }: DailyTimes, at: Date, count: number): Dat
   return times.reverse();
 }
 
+/** The longest time between two times in a row. */
+export function longestGapMs({ offsets }: DailyTimes): number {
+  return Math.max(...offsets.map((offset, i) => (offsets[i + 1] ?? (offsets[0] ?? 0) + MS_PER_DAY) - offset));
+}
+
 /** The first time after `at`. */
 export function timeAfter({ offsets }: DailyTimes, at: Date): Date {
   const midnight = Math.floor(at.getTime() / MS_PER_DAY) * MS_PER_DAY;

@@ -8,8 +8,11 @@ export interface Job {
   readonly cron: string;
   /** Missed buckets before the newest that are still run. */
   readonly backfill: number;
-  /** Calls use cases; throws when it could not do its work, and is then tried again. */
-  run(ctx: Context, origin: Origin): Promise<void>;
+  /**
+   * Calls use cases; throws when it could not do its work, and is then tried again. `signal` aborts when the replica stops: a job that can take minutes asks it
+   * between its steps and throws its reason, so that another replica goes on.
+   */
+  run(ctx: Context, origin: Origin, signal: AbortSignal): Promise<void>;
   /** Asked before a bucket is taken: a bucket in which nothing is due leaves no run. */
   isDue?(ctx: Context): Promise<boolean>;
 }

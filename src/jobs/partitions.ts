@@ -20,6 +20,7 @@ export async function partitions(ctx: Context, origin: Origin): Promise<void> {
   const firstDay = dropBefore(ctx, now, await oldestList(ctx.db));
   const dropped = await dropPartitions(ctx.ownerDb, firstDay);
   await dropCarried(ctx.ownerDb, new Date(firstDay * MS_PER_DAY));
+  ctx.metrics.partitionsDropped.inc(dropped.length);
   if (created.length + dropped.length === 0) return;
   await inTransaction(ctx.db, (tx) =>
     appendAudit(

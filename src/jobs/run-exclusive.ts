@@ -9,6 +9,7 @@ export const LEASE_SECONDS = 60;
 export const MAX_ATTEMPTS = 5;
 const RETRY_SECONDS = 10;
 const ERROR_MAX = 500;
+const NEVER = new AbortController().signal;
 
 /** `taken`: another runner has the bucket, or it is settled. */
 export type RunResult = 'succeeded' | 'failed' | 'taken';
@@ -18,7 +19,7 @@ export type RunResult = 'succeeded' | 'failed' | 'taken';
  * its row is the record of the run. Never throws for a job that fails; that is recorded, and tried again with growing waits.
  * @throws when the lease cannot be asked for: the database is away
  */
-export async function runExclusive(ctx: Context, job: Job, bucket: Date, holder: string): Promise<RunResult> {
+export async function runExclusive(ctx: Context, job: Job, bucket: Date, holder: string, signal: AbortSignal = NEVER): Promise<RunResult> {
   const run: JobBucket = { job: job.name, bucket };
   const terms: LeaseTerms = { holder, leaseSeconds: LEASE_SECONDS, maxAttempts: MAX_ATTEMPTS };
   const attempt = await takeLease(ctx.db, run, terms);
@@ -28,12 +29,14 @@ export async function runExclusive(ctx: Context, job: Job, bucket: Date, holder:
     extendLease(ctx.db, run, terms).catch((error: unknown) => ctx.log.warn({ err: error, job: job.name }, 'a job lease could not be extended'));
   }, (LEASE_SECONDS / 3) * 1000);
   heartbeat.unref();
+  const startedMs = ctx.clock.monotonicMs();
   let failure: unknown;
   try {
-    await job.run(ctx, jobOrigin(job.name));
+    await job.run(ctx, jobOrigin(job.name), signal);
   } catch (error) {
     failure = error ?? new Error('unknown');
-    ctx.log.error({ err: error, job: job.name, bucket, attempt }, 'a job failed');
+    if (failure === signal.reason) ctx.log.info({ job: job.name, bucket }, 'a job was interrupted: this replica stops');
+    else ctx.log.error({ err: error, job: job.name, bucket, attempt }, 'a job failed');
   } finally {
     clearInterval(heartbeat);
   }
@@ -44,7 +47,7 @@ export async function runExclusive(ctx: Context, job: Job, bucket: Date, holder:
   );
   if (!recorded) ctx.log.warn({ job: job.name, bucket }, 'the lease of a job was lost before it ended');
   ctx.metrics.jobRuns.inc({ job: job.name, outcome });
-  if (outcome === 'succeeded') ctx.metrics.jobLastSuccess.set({ job: job.name }, ctx.clock.now().getTime() / 1000);
+  ctx.metrics.jobDuration.observe({ job: job.name }, (ctx.clock.monotonicMs() - startedMs) / 1000);
   return outcome;
 }
 

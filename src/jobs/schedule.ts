@@ -1,4 +1,5 @@
 import { clearAdminTokens } from './clear-admin-tokens.ts';
+import { clearAgents } from './clear-agents.ts';
 import { clearAuthorityKeys } from './clear-authority-keys.ts';
 import { clearFeed } from './clear-feed.ts';
 import { clearFindings } from './clear-findings.ts';
@@ -7,6 +8,7 @@ import { clearInstances } from './clear-instances.ts';
 import { clearJobRuns } from './clear-job-runs.ts';
 import { clearJoinTokens } from './clear-join-tokens.ts';
 import { clearPublicKeys } from './clear-public-keys.ts';
+import { countCertificates } from './count-certificates.ts';
 import type { Job } from './job.ts';
 import { partitions } from './partitions.ts';
 import { publishCrls } from './publish-crls.ts';
@@ -22,6 +24,7 @@ export const JOBS: readonly Job[] = [
   { name: 'rotate-responders', cron: '*/10 * * * *', backfill: 2, run: rotateResponders },
   { name: 'rotate-tls', cron: '*/10 * * * *', backfill: 2, run: rotateTls },
   { name: 'partitions', cron: '17 */2 * * *', backfill: 2, run: partitions },
+  { name: 'count-certificates', cron: '* * * * *', backfill: 0, run: countCertificates },
   { name: 'clear-idempotency-records', cron: '*/30 * * * * *', backfill: 0, ...clearIdempotencyRecords },
   { name: 'clear-join-tokens', cron: '23 * * * *', backfill: 1, run: clearJoinTokens },
   { name: 'clear-admin-tokens', cron: '33 3 * * *', backfill: 1, run: clearAdminTokens },
@@ -30,6 +33,7 @@ export const JOBS: readonly Job[] = [
   { name: 'clear-public-keys', cron: '43 2 * * *', backfill: 1, run: clearPublicKeys },
   { name: 'clear-findings', cron: '7 3 * * *', backfill: 1, run: clearFindings },
   { name: 'clear-instances', cron: '23 3 * * *', backfill: 1, run: clearInstances },
+  { name: 'clear-agents', cron: '31 3 * * *', backfill: 1, run: clearAgents },
   { name: 'clear-authority-keys', cron: '47 * * * *', backfill: 1, run: clearAuthorityKeys },
   { name: 'clear-job-runs', cron: '53 3 * * *', backfill: 1, run: clearJobRuns },
 ];

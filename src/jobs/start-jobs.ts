@@ -13,7 +13,7 @@ const TICK = '*/5 * * * * *';
 export interface RunningJobs {
   /** Looks at the schedule now; resolves when everything due here has run. */
   tick(): Promise<void>;
-  /** No new run; resolves when those under way have ended. */
+  /** No new run, and those that can take minutes are interrupted; resolves when all under way have ended. */
   stop(): Promise<void>;
 }
 
@@ -22,13 +22,13 @@ export function startJobs(ctx: Context, jobs: readonly Job[] = JOBS): RunningJob
   const holder = ulid(ctx.clock.now(), ctx.random);
   const underWay = new Map<string, Promise<void>>();
   const runners = jobs.map((job) => createCatchUp(ctx, job, holder));
-  let stopped = false;
+  const stopping = new AbortController();
 
   async function tick(): Promise<void> {
-    if (stopped) return;
+    if (stopping.signal.aborted) return;
     for (const { name, catchUp } of runners) {
       if (underWay.has(name)) continue;
-      const run = catchUp(() => stopped)
+      const run = catchUp(stopping.signal)
         .catch((error: unknown) => ctx.log.warn({ err: error, job: name }, 'the schedule of a job could not be read'))
         .finally(() => underWay.delete(name));
       underWay.set(name, run);
@@ -41,7 +41,7 @@ export function startJobs(ctx: Context, jobs: readonly Job[] = JOBS): RunningJob
   return {
     tick,
     async stop() {
-      stopped = true;
+      stopping.abort(new Error('the replica stops'));
       await ticker.destroy();
       await Promise.all(underWay.values());
     },
@@ -49,7 +49,7 @@ export function startJobs(ctx: Context, jobs: readonly Job[] = JOBS): RunningJob
 }
 
 /** Runs the buckets of one job that are still open, oldest first, one at a time. */
-function createCatchUp(ctx: Context, job: Job, holder: string): { name: string; catchUp: (isStopped: () => boolean) => Promise<void> } {
+function createCatchUp(ctx: Context, job: Job, holder: string): { name: string; catchUp: (signal: AbortSignal) => Promise<void> } {
   const times = dailyTimes(job.cron);
   /** Up to here nothing is left to do, as far as this process knows; saves asking the database at every tick. */
   let settledUntil = 0;
@@ -66,14 +66,14 @@ function createCatchUp(ctx: Context, job: Job, holder: string): { name: string; 
 
   return {
     name: job.name,
-    async catchUp(isStopped) {
+    async catchUp(signal) {
       const now = ctx.clock.now();
       const open = await openBuckets(now);
       let left = 0;
       for (const bucket of open) {
-        if (isStopped()) return;
+        if (signal.aborted) return;
         if (job.isDue !== undefined && !(await job.isDue(ctx))) continue;
-        if ((await runExclusive(ctx, job, bucket, holder)) !== 'succeeded') left++;
+        if ((await runExclusive(ctx, job, bucket, holder, signal)) !== 'succeeded') left++;
       }
       if (left === 0) settledUntil = timesUpTo(times, now, 1)[0]?.getTime() ?? settledUntil;
     },

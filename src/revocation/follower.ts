@@ -99,6 +99,7 @@ export async function followFeed(needs: Needs, listenUrl: string): Promise<FeedF
       });
   };
 
+  metrics.onScrape(metrics.feedAge, () => metrics.feedAge.set((clock.monotonicMs() - confirmedAt) / 1000));
   const listener = createListener(listenUrl, FEED_CHANNEL, wake, log);
   const timer = setInterval(wake, POLL_MS);
   return {

@@ -48,6 +48,7 @@ export async function holdCertificate(ctx: Context, origin: Origin, request: { s
   const changed = await change(ctx, origin, { serial, now, feed: 'held', audit: 'certificate.held', detail: { cause: OPERATOR_HOLD } }, (tx) =>
     holdRows(tx, { serial }, OPERATOR_HOLD, now),
   );
+  if (changed) ctx.metrics.held.inc();
   const after = await statusAfter(ctx, serial, changed);
   if (after.status === 'revoked') throw new SignetError('hold-conflict', 'the certificate is revoked; a revocation cannot become a hold');
   return after;
@@ -63,6 +64,7 @@ export async function releaseCertificate(ctx: Context, origin: Origin, request: 
   const changed = await change(ctx, origin, { serial, now, feed: 'released', audit: 'certificate.released', detail: { cause: OPERATOR_HOLD } }, (tx) =>
     releaseRows(tx, { serial }, OPERATOR_HOLD),
   );
+  if (changed) ctx.metrics.released.inc();
   const after = await statusAfter(ctx, serial, changed);
   if (after.status === 'revoked') throw new SignetError('hold-conflict', 'the certificate is revoked; that is for ever');
   return after;

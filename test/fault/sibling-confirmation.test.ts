@@ -57,7 +57,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-const saidBy = async (askers: readonly Asker[], serial: string) => Promise.all(askers.map(async ({ door, ask }) => ({ door, said: await ask(serial) })));
+const saidBy = async (askers: readonly Asker[], serial: string) => Promise.all(askers.map(async (asker) => ({ door: asker.door, said: await asker.ask(serial) })));
 const denials = async (askers: readonly Asker[], serial: string) => (await saidBy(askers, serial)).filter(({ said }) => said === 'good');
 const revoke = async (client: Client, serial: string) => ok(await client.send('POST', `/v1/certificates/${serial}/revoke`, { json: { reason: 'keyCompromise' } }));
 

@@ -322,7 +322,7 @@ test('CrlStore: while the database is away the last list is served, and a proces
       return Reflect.get(target, key, receiver) as unknown;
     },
   });
-  const crls = createCrlStore({ db, metrics: authority.metrics, clock: { now: () => FIXED_NOW, monotonicMs: () => at } });
+  const crls = createCrlStore({ db, clock: { now: () => FIXED_NOW, monotonicMs: () => at } });
   const name = { issuerId, shard: COMPLETE };
   await crls.get(name);
   away = true;

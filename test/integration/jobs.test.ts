@@ -197,7 +197,7 @@ describe('jobs', () => {
   const run = async (ctx: Context, name: string) => {
     const job = JOBS.find((candidate) => candidate.name === name);
     if (!job) throw new Error(`no job ${name}`);
-    await job.run(ctx, { actor: { kind: 'job', id: name }, requestId: null, source: null });
+    await job.run(ctx, { actor: { kind: 'job', id: name }, requestId: null, source: null }, new AbortController().signal);
   };
   const cleared = (ctx: Context) => ctx.db.auditEvent.findMany({ where: { kind: { in: ['records.cleared', 'join-token.cleared'] } }, select: { target: true, actorId: true } });
 
@@ -377,7 +377,7 @@ describe('jobs', () => {
     await ctx.db.certificate.deleteMany();
     await ctx.db.finding.updateMany({ data: { resolvedAt: young } });
     // One by one: the walk goes on behind those that stay.
-    expect(await deleteDeadInstances(ctx.db, new Date(FIXED_NOW.getTime() + 1), 1)).toBe(2);
+    expect(await deleteDeadInstances(ctx.db, new Date(FIXED_NOW.getTime() + 1), new AbortController().signal, 1)).toBe(2);
     expect(await left()).toEqual(['changed']);
   });
 

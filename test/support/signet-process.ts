@@ -33,6 +33,8 @@ export interface SignetOptions {
   env?: Record<string, string | undefined>;
   /** Another main.js than the built one. */
   program?: string | undefined;
+  /** A file descriptor for its standard output, instead of what `stdout()` tells. */
+  logTo?: number;
   /** false: do not wait for /readyz. */
   ready?: boolean;
 }
@@ -77,7 +79,7 @@ export async function startSignet(options: SignetOptions = {}): Promise<SignetPr
   const dataDir = options.dataDir ?? temporaryFolder('signet-data-');
   const ports = options.ports ?? (await freePorts());
   const env = environment(options, dataDir, ports);
-  const child = spawn(process.execPath, [options.program ?? PROGRAM], { cwd: '/', env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [options.program ?? PROGRAM], { cwd: '/', env, stdio: ['ignore', options.logTo ?? 'pipe', 'pipe'] });
   const signet = describeProcess(child, { dataDir, ports, ours: options.dataDir === undefined });
   running.add(signet);
   if (options.ready === false) return signet;

@@ -1,6 +1,5 @@
 import type { Clock } from '../../core/clock.ts';
 import { SignetError } from '../../core/errors.ts';
-import type { Metrics } from '../../core/metrics.ts';
 import type { Db } from '../../db/client.ts';
 import { COMPLETE, readCrl, type CrlName, type StoredCrl } from '../../db/crls.ts';
 import { noCrlCopies, type CrlCopies } from './crl-copies.ts';
@@ -30,12 +29,11 @@ const keyOf = ({ issuerId, shard }: CrlName): string => `${issuerId}/${shard}`;
 export interface CrlStoreNeeds {
   db: Db;
   clock: Clock;
-  metrics: Pick<Metrics, 'crlNumber' | 'crlEntries' | 'crlThisUpdate' | 'crlNextUpdate'>;
   /** Every list this process comes to know is copied there. */
   copies?: Pick<CrlCopies, 'put'>;
 }
 
-export function createCrlStore({ db, clock, metrics, copies = noCrlCopies }: CrlStoreNeeds): CrlStore {
+export function createCrlStore({ db, clock, copies = noCrlCopies }: CrlStoreNeeds): CrlStore {
   const held = new Map<string, Held>();
   const looking = new Map<string, Promise<ServedCrl>>();
 
@@ -48,7 +46,6 @@ export function createCrlStore({ db, clock, metrics, copies = noCrlCopies }: Crl
     // Number and time instead of a hash: hashing a list of a million entries takes longer than serving it.
     const served = { ...list, etag: `"${list.number}-${list.thisUpdate.getTime() / 1000}"` };
     held.set(keyOf(name), { list: served, checkedAt });
-    measure(metrics, name, served);
     copies.put(name, served);
     return served;
   }
@@ -97,12 +94,4 @@ export function crlHeaders(list: ServedCrl, maxAgeSeconds: number, now: Date): R
     'last-modified': list.thisUpdate.toUTCString(),
     expires: list.nextUpdate.toUTCString(),
   };
-}
-
-function measure(metrics: CrlStoreNeeds['metrics'], { issuerId, shard }: CrlName, list: StoredCrl): void {
-  const labels = { issuer: issuerId, shard: String(shard) };
-  metrics.crlNumber.set(labels, Number(list.number));
-  metrics.crlEntries.set(labels, list.entries);
-  metrics.crlThisUpdate.set(labels, list.thisUpdate.getTime() / 1000);
-  metrics.crlNextUpdate.set(labels, list.nextUpdate.getTime() / 1000);
 }

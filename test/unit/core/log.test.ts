@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { createLogger, redactSecrets } from '../../../src/core/log.ts';
+import { createLogger, createPlainLogger, logLinesDropped, pipeOutput, redactSecrets } from '../../../src/core/log.ts';
 
 const SECRET = 'A'.repeat(43);
 const TOKEN = `sgj_01JABCDEFGHJKMNPQRSTVWXYZ0_${SECRET}`;
@@ -44,4 +44,28 @@ test.each([
 test('redactSecrets keeps the id of a token and the user of a URL', () => {
   expect(redactSecrets(`${TOKEN} postgres://me:pw@h/d`)).toBe('sgj_01JABCDEFGHJKMNPQRSTVWXYZ0_[redacted] postgres://me:[redacted]@h/d');
   expect(redactSecrets('http://127.0.0.1:8080/crl and a@b:c')).toBe('http://127.0.0.1:8080/crl and a@b:c');
+});
+
+test('createPlainLogger still knows a secret by its shape', () => {
+  const lines: string[] = [];
+  createPlainLogger('info', { write: (line: string) => void lines.push(line) }).info({ caller: TOKEN }, 'm');
+  expect(lines[0]).toContain('[redacted]');
+  expect(lines[0]).not.toContain('AAAA');
+});
+
+test('pipeOutput drops what nobody takes, counts it, and says so once somebody does', () => {
+  const written: string[] = [];
+  const pipe = { writableLength: 0, write: (text: string) => void written.push(text) };
+  const output = pipeOutput(pipe);
+  const before = logLinesDropped();
+  output.write('one\n');
+  pipe.writableLength = 2_000_000;
+  output.write('two\n');
+  output.write('three\n');
+  pipe.writableLength = 0;
+  output.write('four\n');
+  output.write('five\n');
+  expect(logLinesDropped() - before).toBe(2);
+  expect([written[0], ...written.slice(2)]).toEqual(['one\n', 'four\n', 'five\n']);
+  expect(JSON.parse(written[1] ?? '')).toMatchObject({ level: 'warn', dropped: 2, time: expect.stringMatching(/Z$/) as unknown });
 });

@@ -7,12 +7,12 @@ test('metrics count by label and are told in the Prometheus text format', async 
   metrics.issued.inc({ profile: 'agent' });
   metrics.refused.inc({ code: 'csr-malformed' });
   metrics.issuanceDuration.observe({ operation: 'issue' }, 0.003);
-  metrics.crlNumber.set({ issuer: 'I1', shard: '0' }, 7);
+  metrics.cluster.crlNumber.set({ issuer: 'I1' }, 7);
   const text = await metrics.text();
   expect(text).toContain('signet_certificates_issued_total{profile="agent"} 2\n');
   expect(text).toContain('signet_requests_refused_total{code="csr-malformed"} 1\n');
   expect(text).toContain('signet_issuance_duration_seconds_bucket{le="0.005",operation="issue"} 1\n');
-  expect(text).toContain('signet_crl_number{issuer="I1",shard="0"} 7\n');
+  expect(text).toContain('signet_cluster_crl_number{issuer="I1"} 7\n');
   expect(metrics.contentType).toContain('text/plain');
 });
 

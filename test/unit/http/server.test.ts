@@ -27,7 +27,7 @@ const anyPort = { host: '127.0.0.1', port: 0 };
 const config = {
   apiUrl: 'https://signet.example', publicUrl: 'http://status.example', hstsSeconds: 60, trustedProxies: [], apiListen: anyPort, mtlsListen: anyPort, statusListen: anyPort, operationsListen: anyPort, tlsMinVersion: 'TLSv1.3',
   headersTimeoutMs: 1000, requestTimeoutMs: 2000, keepAliveTimeoutMs: 5000, maxConnections: 100, maxHeaderBytes: 4096, drainDelaySeconds: 0, drainSeconds: 1,
-  jsonMaxBytes: 1024, csrMaxBytes: 512, jsonMaxDepth: 8, trustDomain: 'signet.test',
+  jsonMaxBytes: 1024, csrMaxBytes: 512, jsonMaxDepth: 8, trustDomain: 'signet.test', accessLog: 'off', logLevel: 'silent',
 };
 /** Answers when the test says so. */
 const slow = { entered: () => {}, gate: Promise.resolve() };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { dailyTimes, timeAfter, timesUpTo } from '../../../src/jobs/cron.ts';
+import { dailyTimes, longestGapMs, timeAfter, timesUpTo } from '../../../src/jobs/cron.ts';
 import { JOBS } from '../../../src/jobs/schedule.ts';
 
 const at = (text: string) => new Date(text);
@@ -51,4 +51,13 @@ describe('cron', () => {
       }),
     );
   });
+});
+
+test.each([
+  ['*/10 * * * *', 600_000],
+  ['3 * * * *', 3_600_000],
+  ['43 2 * * *', 86_400_000],
+  ['0 0,6 * * *', 64_800_000],
+])('longestGapMs of %s is %d', (cron, gap) => {
+  expect(longestGapMs(dailyTimes(cron))).toBe(gap);
 });

@@ -1,0 +1,127 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { Context } from '../../src/context.ts';
+import { noBarrier } from '../../src/core/barrier.ts';
+import { alone } from '../../src/core/siblings.ts';
+import { finishRun, takeLease } from '../../src/db/job-runs.ts';
+import { readinessHere } from '../../src/http/readiness.ts';
+import { replicaReadiness } from '../../src/http/replica.ts';
+import { startJobs } from '../../src/jobs/start-jobs.ts';
+import { bucketOf } from '../../src/x509/serial.ts';
+import { movableClock, openTestAuthority, type MovableClock } from '../support/authority.ts';
+import { FIXED_NOW, testDatabase, type TestDatabase } from '../support/db.ts';
+
+let database: TestDatabase;
+let ctx: Context & { clock: MovableClock };
+/** What the parts outside the database say. */
+const parts = { feedAgeMs: 0, keyStoreCheck: () => Promise.resolve(), looks: 0 };
+
+beforeEach(async () => {
+  database = await testDatabase();
+  Object.assign(parts, { feedAgeMs: 0, keyStoreCheck: () => Promise.resolve(), looks: 0 });
+  const authority = await openTestAuthority(database, { clock: movableClock(), env: { DATABASE_URL: 'postgresql://elsewhere/signet', SIGNET_KEK_FILE: '/run/secrets/kek' } });
+  const keyStore = Object.create(authority.keyStore, { check: { value: () => (parts.looks++, parts.keyStoreCheck()) } }) as Context['keyStore'];
+  ctx = { ...authority, keyStore, barrier: noBarrier, crls: { put: () => undefined }, siblings: alone, feed: { positionAgeMs: () => parts.feedAgeMs } } as unknown as typeof ctx;
+  const jobs = startJobs(ctx);
+  await jobs.tick();
+  await jobs.stop();
+});
+afterEach(async () => {
+  await ctx.authorities.close();
+  await database.drop();
+});
+
+/** A look of its own: another context is another process. */
+const look = (process = { draining: false, warnings: [] as string[] }) => readinessHere({ ...ctx }, process);
+const minutes = (count: number) => ctx.clock.set(new Date(FIXED_NOW.getTime() + count * 60_000));
+
+test('a cluster that runs: ready, nothing to warn about', async () => {
+  expect(await look()).toEqual({
+    worker: 1,
+    isReady: true,
+    checks: { process: 'ok', database: 'ok', keyStore: 'ok', issuer: 'ok', lists: 'ok', feed: 'ok', jobs: 'ok', partitions: 'ok', authorities: 'ok', disk: 'ok', keyEncryptionKey: 'ok' },
+    warnings: [],
+  });
+});
+
+test('lists that are late, then over, warn and leave the replica in service: every other one has the same', async () => {
+  minutes(23);
+  const late = await look();
+  expect(late).toMatchObject({ isReady: true, checks: { lists: 'warning' } });
+  expect(late.warnings.filter((warning) => warning.includes('is late'))).toHaveLength(2);
+  minutes(5 * 60);
+  const over = await look();
+  expect(over.isReady).toBe(true);
+  expect(over.warnings.filter((warning) => warning.includes('relying parties that check it refuse every certificate'))).toHaveLength(2);
+});
+
+test('a job whose last three runs failed is named; with one success among them it is not', async () => {
+  const run = async (minute: number, outcome: 'failed' | 'succeeded') => {
+    const bucket = { job: 'rotate-tls', bucket: new Date(FIXED_NOW.getTime() + minute * 600_000) };
+    await takeLease(ctx.db, bucket, { holder: 'h', leaseSeconds: 60, maxAttempts: 5 });
+    await finishRun(ctx.db, bucket, 'h', outcome === 'failed' ? { outcome, error: 'Error: no', retryAfterSeconds: 1 } : { outcome });
+  };
+  for (const minute of [1, 2]) await run(minute, 'failed');
+  expect(await look()).toMatchObject({ checks: { jobs: 'ok' } });
+  await run(3, 'failed');
+  expect(await look()).toMatchObject({ isReady: true, checks: { jobs: 'warning' }, warnings: ['the last 3 runs of job rotate-tls failed: see GET /v1/jobs'] });
+  await run(4, 'succeeded');
+  expect(await look()).toMatchObject({ checks: { jobs: 'ok' }, warnings: [] });
+});
+
+test('a job that has not run for three of its intervals is named', async () => {
+  await database.db.$executeRaw`UPDATE job_runs SET finished_at = ${FIXED_NOW}`;
+  minutes(60);
+  expect((await look()).warnings.filter((warning) => warning.startsWith('job '))).toEqual([
+    `job rotate-responders has not succeeded since ${FIXED_NOW.toISOString()}`,
+    `job rotate-tls has not succeeded since ${FIXED_NOW.toISOString()}`,
+    `job count-certificates has not succeeded since ${FIXED_NOW.toISOString()}`,
+  ]);
+});
+
+test('a gap in the partitions of the days ahead is seen', async () => {
+  await database.ownerDb.$executeRawUnsafe(`DROP TABLE certificates_d${bucketOf(FIXED_NOW) + 3}`);
+  const { isReady, checks, warnings } = await look();
+  expect([isReady, checks.partitions]).toEqual([true, 'warning']);
+  expect(warnings.join()).toContain('partitions for 3 days from today on');
+});
+
+test('authority certificates that should long have been replaced are named', async () => {
+  ctx.clock.advance(364);
+  const { warnings } = await look();
+  expect(warnings.join('\n')).toMatch(/issuer \w+ ends at .*no successor issues yet/);
+  expect(warnings.join('\n')).toMatch(/OCSP responder of issuer \w+ ends/);
+  expect(warnings.join('\n')).toContain("Signet's own TLS certificate ends");
+  ctx.clock.advance(3_000);
+  const ended = await look();
+  // Without an issuer it can still revoke and tell status, as can all the others.
+  expect(ended).toMatchObject({ isReady: true, checks: { issuer: 'failed' } });
+  expect(ended.warnings.join('\n')).toMatch(/root \w+ ends at .*rollover-root/);
+});
+
+test('a feed that was long not confirmed warns', async () => {
+  parts.feedAgeMs = 20_000;
+  expect(await look()).toMatchObject({ isReady: true, checks: { feed: 'warning' } });
+});
+
+test('what it cannot serve without makes it unready: key store, database, being told to stop', async () => {
+  parts.keyStoreCheck = () => Promise.reject(new Error('secret detail'));
+  const failed = await look();
+  expect(failed).toMatchObject({ isReady: false, checks: { keyStore: 'failed', database: 'ok' } });
+  expect(JSON.stringify(failed)).not.toContain('secret detail');
+  // A check that hangs is one that failed.
+  parts.keyStoreCheck = () => new Promise(() => undefined);
+  expect(await look()).toMatchObject({ isReady: false, checks: { keyStore: 'failed', database: 'ok', lists: 'ok' } });
+  parts.keyStoreCheck = () => Promise.resolve();
+  expect(await look({ draining: true, warnings: ['one'] })).toMatchObject({ isReady: false, checks: { process: 'shutting down' }, warnings: ['one'] });
+  expect(await replicaReadiness(ctx, look({ draining: true, warnings: [] }))).toMatchObject({ isReady: false });
+  expect(await replicaReadiness(ctx, look())).toMatchObject({ isReady: true });
+});
+
+test('however many probes ask at once, it looks once; draining is told at once all the same', async () => {
+  const process = { draining: false, warnings: [] };
+  const before = parts.looks;
+  await Promise.all(Array.from({ length: 200 }, () => readinessHere(ctx, process)));
+  expect(parts.looks).toBe(before + 1);
+  expect(await readinessHere(ctx, { ...process, draining: true })).toMatchObject({ isReady: false });
+  expect(parts.looks).toBe(before + 1);
+});
