@@ -96,10 +96,10 @@ export interface Ran {
 const RUN_MS = 60_000;
 
 /** Runs a program to its end in `cwd`; a code of its own is for the caller to judge. @throws Error when it is not there or does not end */
-export function run(program: string, args: readonly string[], { cwd, input = '' }: { cwd?: string; input?: string } = {}): Promise<Ran> {
+export function run(program: string, args: readonly string[], { cwd, input = '', timeoutMs = RUN_MS }: { cwd?: string; input?: string; timeoutMs?: number } = {}): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const env = { PATH: process.env.PATH, LC_ALL: 'C.UTF-8', TZ: 'UTC', HOME: cwd ?? '/' };
-    const child = spawn(program, args, { cwd, env, timeout: RUN_MS, stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(program, args, { cwd, env, timeout: timeoutMs, stdio: ['pipe', 'pipe', 'pipe'] });
     const said = { stdout: '', stderr: '' };
     for (const stream of ['stdout', 'stderr'] as const) child[stream].setEncoding('latin1').on('data', (text: string) => (said[stream] += text));
     // One that ends before it has read everything is judged by its code.
