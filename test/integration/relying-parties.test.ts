@@ -17,7 +17,8 @@ const answerOf = (reply: Reply) => [reply.status, jsonOf<{ code?: string }>(repl
 let service: Service;
 let agent: Identity;
 beforeAll(async () => {
-  service = await startService({ env: { SIGNET_RELYING_PARTY_CERTIFICATES_MAX: '2', SIGNET_RELYING_PARTY_TOKENS_MAX: '2' } });
+  // Two workers: what one of them answers, the other must know.
+  service = await startService({ env: { SIGNET_WORKERS: '2', SIGNET_RELYING_PARTY_CERTIFICATES_MAX: '2', SIGNET_RELYING_PARTY_TOKENS_MAX: '2' } });
   agent = await service.enrolled();
 }, 90_000);
 afterAll(() => service.close());
@@ -208,10 +209,14 @@ describe('asking with a certificate', () => {
   });
 });
 
-test('disabled, all it holds is refused by the next request; enabled, it works again', async () => {
+test('disabled, all it holds is refused by the next request of every worker; enabled, it works again', async () => {
   const party = await register();
   const [{ token }, one] = [await tokenOf(party.id), await pinned(party.id)];
-  const clients = [as(token), service.mtls(one.identity)];
+  // Connections are handed out in turn: so many reach both workers, by token and by certificate.
+  const clients = Array.from({ length: 4 }, () => [
+    createClient({ url: service.signet.urls.api, ca: service.signet.rootPem, token, connections: 1 }),
+    createClient({ url: service.signet.urls.mtls, ca: service.signet.rootPem, identity: one.identity, connections: 1 }),
+  ]).flat();
   for (const client of clients) expect((await status(client)).status).toBe(200);
   await service.order(`${PATH}/${party.id}/disable`, { reason: 'incident 7' });
   for (const client of clients) expect(answerOf(await status(client))).toEqual([403, 'relying-party-disabled']);
@@ -219,6 +224,7 @@ test('disabled, all it holds is refused by the next request; enabled, it works a
   expect(answerOf(await status(as(`${token.slice(0, -4)}AAAA`)))).toEqual([401, 'invalid-credential']);
   await service.order(`${PATH}/${party.id}/enable`);
   for (const client of clients) expect((await status(client)).status).toBe(200);
+  for (const client of clients) client.close();
 });
 
 test('status needs an identity; CRL and OCSP do not', async () => {
