@@ -30,7 +30,7 @@ export async function issuance(stage: Stage, agentIds: readonly string[]): Promi
   const count = sizes.issuanceWarmUp + sizes.issuance + sizes.issuanceHalf;
   const keys = csrs.take(count);
   const tokens = await database.insertJoinTokens(agentIds, count);
-  await database.settle();
+  await database.settle('agents', 'join_tokens');
   const headers = { 'content-type': 'application/pkcs10' };
   const requests = keys.map(({ der }, i) => requestOf('POST', '/v1/certificates', { ...headers, authorization: `Bearer ${tokens[i]}` }, der));
   const part = (from: number, length: number) => requests.slice(from, from + length);

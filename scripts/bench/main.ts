@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { createFloor, makeCsrs } from './csrs.ts';
 import { describeRun } from './report.ts';
 import { faultsOf, measureRun, SCENARIOS, type Run, type Scenario } from './run.ts';
+import { RAISED_KEYS } from './service.ts';
 import type { Sizes } from './stage.ts';
 
 const SIZES: Sizes = {
@@ -28,7 +29,7 @@ async function bench(): Promise<void> {
   const scenarios = values.only === undefined ? SCENARIOS : (values.only.split(',') as Scenario[]);
   const workerCounts = values.workers.split(',').map(Number);
   const began = new Date();
-  say(`${os.cpus()[0]?.model ?? 'unknown processor'}, ${os.cpus().length} cores, ${Math.round(os.totalmem() / 2 ** 30)} GB, ${os.release()}, Node ${process.versions.node}, OpenSSL ${process.versions.openssl}, ${began.toISOString()}; load on the same cores`);
+  say(`${os.cpus()[0]?.model ?? 'unknown processor'}, ${os.cpus().length} cores, ${Math.round(os.totalmem() / 2 ** 30)} GB, ${os.release()}, Node ${process.versions.node}, OpenSSL ${process.versions.openssl}, ${began.toISOString()}; load on the same cores; ${RAISED_KEYS} rate limits raised, none switched off`);
   const each = sizes.issuanceWarmUp + sizes.issuance + sizes.issuanceHalf + (scenarios.includes('renewal') ? sizes.renewalWarmUp + sizes.renewal : 0);
   const csrs = makeCsrs(each * workerCounts.length);
   const floor = createFloor();

@@ -38,8 +38,9 @@ export async function ocsp(stage: Stage, { issuer, serials }: OcspQuestions): Pr
   const figures: Partial<OcspFigures> = {};
   for (const [index, method] of METHODS.entries()) {
     const asked = serials.slice(index * half, (index + 1) * half);
-    // The last ones asked about are those that memory still has.
-    const recent = asked.slice(-stage.sizes.ocsp);
+    // The last ones asked about are those that memory still has; each goes over the connection it went over before, and so to the same worker.
+    const earlier = Math.max(0, asked.length - stage.sizes.ocsp);
+    const recent = asked.slice(earlier - (earlier % CONNECTIONS));
     const ask = (serial: Buffer, nonce?: Buffer) => httpRequest(method, ocspRequest(certId(serial), nonce));
     figures[`cold ${method}`] = await phase(stage, pool, 'cold', asked.map((serial) => ask(serial)));
     figures[`warm ${method}`] = await phase(stage, pool, 'warm', recent.map((serial) => ask(serial, randomBytes(NONCE_BYTES))));

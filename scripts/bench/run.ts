@@ -88,7 +88,7 @@ async function seed({ database, sizes }: Stage, chain: string): Promise<{ issuer
   );
   if (!like) throw new Error('an answered certificate is not stored');
   const serials = await database.insertCertificates(sizes.certificates + sizes.status + sizes.statusBatches * STATUS_BATCH, like);
-  await database.settle();
+  await database.settle('certificates');
   return { issuer, serials };
 }
 

@@ -85,6 +85,8 @@ export interface AuthoritySnapshot {
   readonly rootById: (id: string) => Root | undefined;
   /** DER certificates to send after a leaf of this issuer: the issuer, then cross certificates of its root while their signers live. Never a root. */
   readonly chainFor: (issuerId: string) => Buffer[];
+  /** The same as PEM, one after the other. */
+  readonly chainPemFor: (issuerId: string) => string;
   readonly responderFor: (issuerId: string) => Responder | undefined;
   /** The issuer an OCSP CertID speaks of (RFC 6960 §4.1.1); hashes of the issuer's name and of its subjectPublicKey bits. */
   readonly byNameAndKeyHash: (algorithm: 'sha1' | 'sha256', nameHash: Uint8Array, keyHash: Uint8Array) => Issuer | undefined;

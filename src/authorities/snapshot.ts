@@ -34,6 +34,7 @@ export function buildSnapshot(deps: Deps, stored: StoredAuthority): AuthoritySna
   const rootById = (id: string) => roots.find((root) => root.id === id);
   const chains = new Map(issuing.map((issuer) => [issuer.id, chainOf(issuer, roots, ofKind('cross'))]));
   const chainFor = (issuerId: string) => chains.get(issuerId) ?? [];
+  const chainPems = new Map([...chains].map(([issuerId, chain]) => [issuerId, chain.map((der) => encodePem('CERTIFICATE', der)).join('')]));
   const certIds = indexCertIds(issuing);
   return Object.freeze({
     roots,
@@ -47,6 +48,7 @@ export function buildSnapshot(deps: Deps, stored: StoredAuthority): AuthoritySna
     issuerById,
     rootById,
     chainFor,
+    chainPemFor: (issuerId: string) => chainPems.get(issuerId) ?? '',
     responderFor: (issuerId: string) => newest(responders.filter((responder) => responder.issuerId === issuerId)),
     byNameAndKeyHash: (algorithm: 'sha1' | 'sha256', nameHash: Uint8Array, keyHash: Uint8Array) => certIds.get(certIdKey(algorithm, nameHash, keyHash)),
   });

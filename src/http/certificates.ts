@@ -7,7 +7,6 @@ import { enrollAgent } from '../issuance/enroll-agent.ts';
 import type { IssuedCertificate } from '../issuance/issue-certificate.ts';
 import { renewCertificate as renewPresented } from '../issuance/renew-certificate.ts';
 import { DEFAULT_RENEWAL, renewalWindow } from '../profiles/apply.ts';
-import { parseCertificate } from '../x509/certificate.ts';
 import { decodePem, encodePem } from '../x509/pem.ts';
 import { parseSerial } from '../x509/serial.ts';
 import { created, iso, ok, pageSize } from './answers.ts';
@@ -85,17 +84,11 @@ function idempotencyOf(ctx: Context, request: ApiRequest<unknown, unknown, unkno
 
 function renderIssued(ctx: Context, request: Pick<ApiRequest, 'accept' | 'idempotencyKey'>, issued: IssuedCertificate): Answer {
   const certificate = encodePem('CERTIFICATE', issued.der);
-  const chain = ctx.authorities
-    .snapshot()
-    .chainFor(issued.issuerId)
-    .map((der) => encodePem('CERTIFICATE', der))
-    .join('');
+  const chain = ctx.authorities.snapshot().chainPemFor(issued.issuerId);
   const serial = issued.serial.toString('hex');
   const headers = { location: `/v1/certificates/${serial}`, ...(issued.replayed && request.idempotencyKey !== undefined ? { 'idempotency-replayed': 'true' } : {}) };
   if (request.accept?.includes(PEM_CHAIN)) return { status: 201, bytes: Buffer.from(certificate + chain, 'latin1'), contentType: PEM_CHAIN, headers };
 
-  // Names as the certificate has them: the profile may have changed since an answer that is given again.
-  const [spiffeId = ''] = parseCertificate(issued.der).subjectAlternativeName?.uris ?? [];
   const window = renewalWindow(ctx.profiles.get(issued.profile) ?? DEFAULT_RENEWAL, issued.issuedAt, issued.notAfter);
   const answer: IssuedCertificateAnswer = {
     certificate,
@@ -105,7 +98,7 @@ function renderIssued(ctx: Context, request: Pick<ApiRequest, 'accept' | 'idempo
     notAfter: iso(issued.notAfter),
     agentId: issued.agentId,
     instanceId: issued.instanceId,
-    spiffeId,
+    spiffeId: issued.spiffeId,
     generation: issued.generation,
     renewal: { start: iso(window.start), end: iso(window.end) },
   };

@@ -35,7 +35,7 @@ export interface Columns<O extends Operation> {
   rate: RateClass;
   body: BodyLimit;
   handler: HandlerOf<O> | Creating<CreatingHandlerOf<O>>;
-  /** Answered before Express: the paths relying parties hammer. */
+  /** Answered before Express, path parameters as they came over the wire: what agents and relying parties ask all the time. */
   lean?: true;
 }
 

@@ -43,8 +43,8 @@ const TABLE: { readonly [Id in OperationId]: Columns<(typeof OPERATIONS)[Id]> } 
   createJoinToken: { on: api, as: 'admin', rate: 'change', body: 'json', handler: { creating: joinTokens.create } },
   listJoinTokens: { on: api, as: 'admin', rate: 'read', body: 'none', handler: joinTokens.list },
 
-  issueCertificate: { on: api, as: 'enrollment', rate: 'issue', body: 'json', handler: certificates.issue },
-  renewCertificate: { on: mtls, as: 'client-certificate', rate: 'issue', body: 'json', handler: certificates.renew },
+  issueCertificate: { on: api, as: 'enrollment', rate: 'issue', body: 'json', handler: certificates.issue, lean: true },
+  renewCertificate: { on: mtls, as: 'client-certificate', rate: 'issue', body: 'json', handler: certificates.renew, lean: true },
   listCertificates: { on: api, as: 'admin', rate: 'read', body: 'none', handler: certificates.list },
   getCertificate: { on: api, as: 'admin', rate: 'read', body: 'none', handler: certificates.get },
   revokeCertificate: { on: api, as: 'admin', rate: 'change', body: 'json', handler: revocations.revoke },

@@ -43,6 +43,8 @@ export interface IssuedCertificate {
   agentId: string;
   instanceId: string;
   profile: string;
+  /** As it stands in the certificate: the profile may have changed since an answer that is given again. */
+  spiffeId: string;
   generation: number;
   notBefore: Date;
   notAfter: Date;
@@ -122,6 +124,7 @@ export async function issueCertificate(ctx: Context, origin: Origin, request: Is
     agentId: registration.agentId,
     instanceId: request.instanceId,
     profile: profile.name,
+    spiffeId: spiffeIdOf(certificate),
     generation: request.generation,
     notBefore: intent.notBefore,
     notAfter: intent.notAfter,
@@ -129,6 +132,9 @@ export async function issueCertificate(ctx: Context, origin: Origin, request: Is
     replayed: false,
   };
 }
+
+/** The SPIFFE ID of one of our leaves. */
+export const spiffeIdOf = ({ subjectAlternativeName }: Certificate): string => subjectAlternativeName?.uris[0] ?? '';
 
 /** What policy grants of a request. @throws SignetError names-not-granted, ttl-not-granted, key-type-not-allowed */
 function granted(ctx: Pick<Context, 'config'>, request: IssueRequest): Extract<Decision, { allow: true }> {

@@ -1,7 +1,8 @@
 import { SignetError } from '../core/errors.ts';
 import type { Context } from '../context.ts';
 import { findCertificate, findIdempotentIssuance } from '../db/commit.ts';
-import type { IssuedCertificate } from './issue-certificate.ts';
+import { parseCertificate } from '../x509/certificate.ts';
+import { spiffeIdOf, type IssuedCertificate } from './issue-certificate.ts';
 import { refusal } from './refusal.ts';
 
 /**
@@ -25,6 +26,7 @@ export async function replayIssuance(ctx: Pick<Context, 'db'>, serial: Uint8Arra
     agentId: stored.agentId,
     instanceId: stored.instanceId,
     profile: stored.profile,
+    spiffeId: spiffeIdOf(parseCertificate(stored.der)),
     generation: stored.generation,
     notBefore: stored.notBefore,
     notAfter: stored.notAfter,

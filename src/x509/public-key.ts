@@ -1,5 +1,5 @@
 /** Subject public keys (RFC 5280 §4.1.2.7): which are accepted, how they are named, and signatures by them. */
-import { hash, verify } from 'node:crypto';
+import { createPublicKey, hash, verify, type KeyObject } from 'node:crypto';
 import { SignetError } from '../core/errors.ts';
 import { keyAlgorithmByDer, signatureAlgorithmByDer, type KeyAlgorithm } from './algorithms.ts';
 import { bitStringBytes, DerError, open } from './der/reader.ts';
@@ -99,19 +99,31 @@ function judgeRsa(key: Buffer): { algorithm: KeyAlgorithm; bits: number } {
 
 /**
  * Whether `signature` over `data` is by the key `spki` under the scheme `algorithmIdentifier` (DER). False for whatever is unknown, broken or
- * does not fit together; never throws. The key is imported inline: that is the cheapest way for a key seen once (reference/performance.md A).
+ * does not fit together; never throws. The key is imported inline, which is the cheapest way for a key seen once (reference/performance.md A), unless the
+ * caller has imported it: `key` is that of `spki` then.
  */
-export function verifySignature(spki: Uint8Array, algorithmIdentifier: Uint8Array, data: Uint8Array, signature: Uint8Array): boolean {
+export function verifySignature(spki: Uint8Array, algorithmIdentifier: Uint8Array, data: Uint8Array, signature: Uint8Array, key?: KeyObject): boolean {
   try {
     const scheme = signatureAlgorithmByDer(algorithmIdentifier);
     // Without this, a null digest with an EC key would mean OpenSSL's default digest.
     if (!scheme || keyAlgorithmByDer(splitKey(spki).algorithm)?.family !== scheme.family) return false;
-    const key = Buffer.from(spki.buffer, spki.byteOffset, spki.byteLength);
-    return withoutStackTraces(() => verify(scheme.digest, data, { key, format: 'der', type: 'spki' }, signature));
+    if (key) return verify(scheme.digest, data, key, signature);
+    return withoutStackTraces(() => verify(scheme.digest, data, inline(spki), signature));
   } catch {
     return false;
   }
 }
+
+/** A public key to verify with many times; undefined when OpenSSL cannot use it. */
+export function importPublicKey(spki: Uint8Array): KeyObject | undefined {
+  try {
+    return createPublicKey(inline(spki));
+  } catch {
+    return undefined;
+  }
+}
+
+const inline = (spki: Uint8Array) => ({ key: Buffer.from(spki.buffer, spki.byteOffset, spki.byteLength), format: 'der', type: 'spki' }) as const;
 
 /**
  * Node finds out that these octets are no KeyObject by an error of its own, thrown and caught for each check; the stack traces of those nobody sees
