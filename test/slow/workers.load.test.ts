@@ -118,7 +118,7 @@ test('kill -9 of one worker after the other under load: the service goes on, no 
   expect(acknowledged.size).toBe(total);
   expect(await storedSerials(agentId)).toEqual([...acknowledged].toSorted());
   await expectWhole(service);
-  // Connections were lost with their workers; nobody was answered otherwise.
-  expect(failures.filter((message) => !/ECONNRESET|socket hang up|EPIPE|disconnected before secure|no answer/.test(message))).toEqual([]);
-  process.stdout.write(`${failures.length} requests had to be asked again, ${failures.filter((message) => message === 'no answer').length} of them after no answer\n`);
+  // Connections were lost with their workers: seen at once, and by nobody else.
+  expect(failures.length).toBeGreaterThan(0);
+  expect(failures.filter((message) => !/ECONNRESET|socket hang up|EPIPE|disconnected before secure/.test(message))).toEqual([]);
 }, LONG);
