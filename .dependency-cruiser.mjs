@@ -19,7 +19,7 @@ export default {
       name: `no-upward-import-from-${layer[0]}`,
       severity: 'error',
       from: { path: dirs(layer) },
-      to: { path: [dirs(LAYERS.slice(0, i + 1).flat()), '^src/(app|main|signet)[.]ts$', '^src/(admin|cli|client)/'] },
+      to: { path: [dirs(LAYERS.slice(0, i + 1).flat()), '^src/(app|main|signet)[.]ts$', '^src/(admin|cli|client|supervisor)/'] },
     })),
     {
       name: 'decide-and-encode-without-io',
@@ -52,6 +52,14 @@ export default {
       from: { path: '^src/(client|cli)/' },
       to: { path: '^src/', pathNot: '^src/(client|cli|api|verify|x509|core)/' },
     },
+    // A supervisor lives beside its workers all the time: what only serving needs is not loaded into it.
+    {
+      name: 'supervisor-stays-small',
+      severity: 'error',
+      from: { path: '^src/(supervisor/|main[.]ts$)' },
+      to: { path: [dirs(LAYERS.flat().filter((name) => !['db', 'config', 'core'].includes(name))), '^src/(app|signet|context)[.]ts$', '^src/db/generated/'], dynamic: false, dependencyTypesNot: ['type-only'] },
+    },
+    only('cluster-only-in-supervisor', '^(node:)?cluster$', '^src/supervisor/'),
     only('prisma-only-in-db', '@prisma/', '^src/db/'),
     only('generated-only-in-db', '^src/db/generated/', '^src/db/'),
     only('pg-only-in-db', 'node_modules/pg/', '^src/db/'),

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import cluster from 'node:cluster';
 import type { Started } from '../app.ts';
 import { systemClock } from '../core/clock.ts';
@@ -41,6 +42,7 @@ export function prepareCluster(): void {
 /** Starts the process of a worker, which waits for its order. `heard` gets what it says to its siblings. */
 export function forkWorker(number: number, heard: (message: SiblingMessage) => void): WorkerProcess {
   const { process: child } = cluster.fork();
+  closeLostConnections(child);
   const ready = Promise.withResolvers<Started>();
   const ended = Promise.withResolvers<WorkerEnd>();
   let serving = false;
@@ -78,4 +80,23 @@ export function forkWorker(number: number, heard: (message: SiblingMessage) => v
     ended: ended.promise,
     kill: () => void child.kill('SIGKILL'),
   };
+}
+
+/**
+ * node:cluster forgets a connection that was on its way to a worker when that ended, and its client would wait for ever: it is closed here, so that the client
+ * can ask again. At most one a door is on its way to a worker. (The messages are node's own: should a newer Node name them otherwise, this does nothing, and
+ * test/slow/workers.load.test.ts says so.)
+ */
+function closeLostConnections(child: ChildProcess): void {
+  const onTheWay = new Map<number, { close(): void }>();
+  const send = child.send.bind(child) as (...args: unknown[]) => boolean;
+  child.send = (...args: unknown[]) => {
+    const [message, handle] = args as [{ act?: string; seq?: number }, { close(): void } | undefined];
+    if (message.act === 'newconn' && message.seq !== undefined && handle) onTheWay.set(message.seq, handle);
+    return send(...args);
+  };
+  child.on('internalMessage', ({ ack }: { ack?: number }) => ack !== undefined && onTheWay.delete(ack));
+  child.once('exit', () => {
+    for (const handle of onTheWay.values()) handle.close();
+  });
 }

@@ -24,7 +24,7 @@ let admins: Client[];
 
 interface Asker {
   door: string;
-  ask(serial: string): Promise<string>;
+  ask: (serial: string) => Promise<string>;
 }
 
 const times = <T>(make: (index: number) => T): T[] => Array.from({ length: CONNECTIONS }, (_, index) => make(index));
