@@ -2,7 +2,7 @@
 const LAYERS = [
   ['http', 'jobs'], // who calls us
   ['enrollment', 'issuance', 'revocation', 'agents', 'admins', 'relying-parties'], // what the CA does
-  ['authorities', 'audit', 'policy', 'profiles'], // what it decides with
+  ['authorities', 'audit', 'limits', 'policy', 'profiles'], // what it decides with
   ['db', 'keystore', 'config'], // what it talks to
   ['verify'], // what anyone can check offline
   ['api', 'x509'], // what it says on the wire

@@ -35,6 +35,7 @@ import type { TlsMaterial } from './http/tls.ts';
 import { createCommitQueue } from './issuance/commit-queue.ts';
 import { runAtStart } from './jobs/run-at-start.ts';
 import { startJobs, type RunningJobs } from './jobs/start-jobs.ts';
+import { createLimits } from './limits/limits.ts';
 import { openKeyStore, resolveKek, type OpenKeyStore } from './keystore/index.ts';
 import { loadProfiles, ProfileError, type Profiles } from './profiles/profile.ts';
 import { createPinnedCertificates } from './relying-parties/pinned-certificates.ts';
@@ -153,6 +154,7 @@ async function open({ config, warnings, log, place }: Opening, closers: (() => P
     commits: createCommitQueue({ db, log, metrics, barrier, config }),
     joinTokens: createJoinTokenQueue({ db, config }),
     presentations: createPresentationQueue({ db, config }),
+    limits: createLimits({ config, clock, metrics, siblings }),
     feed, statuses,
     ocsp: createOcspResponder({ authorities, statuses, signals, feed, clock, log, metrics, config }),
     crls, publisher, clock, random, log, metrics, barrier, siblings,

@@ -11,6 +11,7 @@ import type { JoinTokenQueue } from './db/join-tokens.ts';
 import type { PresentationQueue } from './db/presented.ts';
 import type { CommitQueue } from './issuance/commit-queue.ts';
 import type { ExportingKeyStore, SecretSealer } from './keystore/key-store.ts';
+import type { Limits } from './limits/limits.ts';
 import type { Authorities } from './authorities/authorities.ts';
 import type { Profiles } from './profiles/profile.ts';
 import type { PinnedCertificates } from './relying-parties/pinned-certificates.ts';
@@ -48,6 +49,8 @@ export interface Context {
   readonly presentations: PresentationQueue;
   /** Where this process stands in the revocation feed. */
   readonly feed: FeedFollower;
+  /** How much one source, caller, agent or join token may ask. */
+  readonly limits: Limits;
   readonly statuses: StatusReader;
   readonly ocsp: OcspResponder;
   /** The lists as this process serves them. */

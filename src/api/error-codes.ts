@@ -2,7 +2,7 @@ import { ERROR_CODES, type ErrorCode } from '../core/errors.ts';
 
 /** What a code means on the wire: HTTP status, a fixed title (RFC 9457 §3.1.4), and what the caller does next. */
 export interface ErrorMeaning {
-  status: 400 | 401 | 403 | 404 | 405 | 408 | 409 | 410 | 412 | 413 | 415 | 422 | 429 | 500 | 503 | 507;
+  status: 400 | 401 | 403 | 404 | 405 | 408 | 409 | 410 | 412 | 413 | 415 | 422 | 429 | 431 | 500 | 503 | 507;
   title: string;
   next: string;
 }
@@ -17,6 +17,7 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorMeaning>> = {
   'unsupported-media-type': { status: 415, title: 'The content type is not supported here', next: 'Set Content-Type to one of the types named in `detail`.' },
   'not-found': { status: 404, title: 'There is nothing at this address', next: 'Check the path and the listener: some paths are served only by the mutual TLS or the status listener.' },
   'method-not-allowed': { status: 405, title: 'The method is not allowed here', next: 'Use one of the methods in the Allow header.' },
+  'headers-too-many': { status: 431, title: 'The request has too many header fields', next: 'Leave out header fields; the limit is in `detail`.' },
   'cursor-invalid': { status: 400, title: 'The cursor is not one of ours', next: 'Start the listing again without a cursor.' },
   'cursor-mismatch': { status: 400, title: 'The cursor belongs to another query', next: 'Send the filters the cursor was made with, or start again without a cursor.' },
   'idempotency-key-invalid': { status: 400, title: 'The Idempotency-Key is not valid', next: 'Send 1 to 255 visible ASCII characters, for instance a UUID.' },
@@ -98,6 +99,7 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorMeaning>> = {
   'database-unavailable': { status: 503, title: 'The database cannot be reached', next: 'Nothing was changed unless it was acknowledged. Try again after Retry-After.' },
   'storage-full': { status: 507, title: 'The storage is full', next: 'An operator must make room; then try again.' },
   overloaded: { status: 503, title: 'Too much work is waiting', next: 'Try again after Retry-After.' },
+  'rate-limited': { status: 429, title: 'Too many requests', next: 'Wait as long as Retry-After says and send it again; spread what is not urgent. Which limit it was is in `detail`, and what it allows in the RateLimit-Policy header.' },
 };
 
 /** docs/errors.md: every code with its status, title and what to do next. The anchors are what the `type` of a problem points to. */

@@ -44,6 +44,8 @@ export const COMMON_ERRORS = [
   'invalid-request',
   'not-found',
   'method-not-allowed',
+  'headers-too-many',
+  'rate-limited',
   'proxy-header-invalid',
   'internal',
   'database-unavailable',

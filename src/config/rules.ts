@@ -16,6 +16,9 @@ function doorsDiffer(config: Config): boolean {
   return new Set(doors.map((door) => `${door.host.toLowerCase()}:${door.port}`)).size === doors.length;
 }
 
+/** A burst of less than a second's worth would refuse callers that keep to the rate. */
+const burstOverRate = (burst: ConfigKey, rate: ConfigKey): Rule => ({ keys: [burst, rate], holds: (c) => Number(c[burst]) >= Number(c[rate]), says: `must be no less than ${rate}` });
+
 /** What the keys must be to each other. */
 export const RULES: readonly Rule[] = [
   { keys: ['ownerDatabaseUrl', 'databaseUrl'], holds: (c) => c.ownerDatabaseUrl === undefined || c.databaseUrl !== undefined, says: 'needs DATABASE_URL' },
@@ -29,6 +32,18 @@ export const RULES: readonly Rule[] = [
   { keys: ['faultBarriersDir', 'nodeEnv'], holds: (c) => c.faultBarriersDir === undefined || !isProduction(c), says: 'is for tests and refused with NODE_ENV=production' },
   { keys: ['apiListen', 'mtlsListen', 'statusListen', 'operationsListen'], holds: doorsDiffer, says: 'must not be the address of another door: two doors listen on the same one' },
   { keys: ['headersTimeoutMs', 'requestTimeoutMs'], holds: (c) => c.headersTimeoutMs <= c.requestTimeoutMs, says: 'must not be longer than requestTimeoutMs' },
+  { keys: ['stallTimeoutMs', 'statementTimeoutMs'], holds: (c) => c.stallTimeoutMs > c.statementTimeoutMs, says: 'must be longer than statementTimeoutMs: a request that waits for the database is no stalled client' },
+  burstOverRate('sourceReadBurst', 'sourceReadRate'),
+  burstOverRate('sourceChangeBurst', 'sourceChangeRate'),
+  burstOverRate('sourceIssueBurst', 'sourceIssueRate'),
+  burstOverRate('sourceStatusBurst', 'sourceStatusRate'),
+  burstOverRate('sourceHealthBurst', 'sourceHealthRate'),
+  burstOverRate('sourceConnectionBurst', 'sourceConnectionRate'),
+  burstOverRate('callerReadBurst', 'callerReadRate'),
+  burstOverRate('callerChangeBurst', 'callerChangeRate'),
+  burstOverRate('callerStatusBurst', 'callerStatusRate'),
+  burstOverRate('agentIssueBurst', 'agentIssueRate'),
+  burstOverRate('joinTokenIssueBurst', 'joinTokenIssueRate'),
   { keys: ['issuerValidityDays', 'rootValidityDays'], holds: (c) => c.issuerValidityDays < c.rootValidityDays, says: 'must be shorter than rootValidityDays' },
   { keys: ['issuerPrepareBeforeDays', 'issuerValidityDays'], holds: (c) => c.issuerPrepareBeforeDays < c.issuerValidityDays, says: 'must be shorter than issuerValidityDays' },
   { keys: ['issuerActivateBeforeDays', 'issuerPrepareBeforeDays'], holds: (c) => c.issuerActivateBeforeDays < c.issuerPrepareBeforeDays, says: 'must be shorter than issuerPrepareBeforeDays: relying parties need time to learn the successor' },

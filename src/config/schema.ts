@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { LOG_LEVELS } from '../core/log.ts';
 import {
-  addressBlocks, baseUrl, choice, count, days, displayName, listenAddress, machinePath, milliseconds, octets, optionalDatabaseUrl, optionalPath, parallelism, seconds, trustDomain, word,
+  addressBlocks, baseUrl, choice, count, days, displayName, listenAddress, machinePath, milliseconds, octets, optionalDatabaseUrl, optionalPath, parallelism, perSecond, seconds, trustDomain, word,
 } from './values.ts';
 
 export type { ListenAddress } from './values.ts';
@@ -40,8 +40,13 @@ export const CHAPTERS = {
     headersTimeoutMs: milliseconds(10_000, [100, 600_000], 'Time for the head of a request to arrive.'),
     requestTimeoutMs: milliseconds(30_000, [100, 600_000], 'Time for a whole request to arrive.'),
     keepAliveTimeoutMs: milliseconds(65_000, [0, 600_000], 'How long an idle connection is kept.'),
-    maxConnections: count(20_000, [1, 1_000_000], 'Open connections of one door, divided among the workers.'),
+    stallTimeoutMs: milliseconds(120_000, [100, 600_000], 'How long a connection with a request on it may go without an octet moving: a client that does not read its answer.'),
+    responseTimeoutMs: milliseconds(300_000, [100, 3_600_000], 'Time for a client to take an answer of more than 64 KiB (a large CRL): one that reads a little now and then.'),
+    maxConnections: count(20_000, [1, 1_000_000], 'Open connections of one door, divided among the workers. All doors of a worker never take more than its limit of open files leaves (`ulimit -n`).'),
+    maxConnectionsPerSource: count(10_000, [0, 1_000_000], 'Open connections of one source address with all doors but operations, divided among the workers. 0: no limit.'),
+    maxPipelined: count(16, [1, 1_000], 'Requests of one connection under way at once (pipelining). A connection that sends more without waiting is closed.'),
     maxHeaderBytes: octets(16_384, [2_048, 262_144], 'Size of the head of a request.'),
+    maxHeaders: count(100, [10, 2_000], 'Header fields of a request.'),
     drainDelaySeconds: seconds(0, [0, 600], 'How long after SIGTERM the doors still take connections, while /readyz already says no: give a load balancer time to notice.'),
     drainSeconds: seconds(10, [0, 600], 'How long requests under way may take after the doors have closed.'),
   },
@@ -93,6 +98,37 @@ export const CHAPTERS = {
     relyingPartyTokensMax: count(16, [1, 1_000], 'Usable API tokens of one relying party.'),
     statusAccess: choice(['identified', 'open'], 'identified', 'Who may ask for JSON status: `identified` is API tokens, registered relying parties and agents; `open` is anyone, who is then told no agent or instance.'),
   },
+  // For two cores, where issuing costs about 1.5 ms of CPU, database included, a list or a change 2-5 ms, a status 0.1-0.3 ms, a handshake 1 ms: no source and
+  // no caller gets more than about a third of a core for long. Bursts are herds behind one NAT: a few thousand agents that start with one deployment, a cluster of
+  // relying parties that comes back. A renewal an hour is 200 x 3,600 agents behind one address. Behind a proxy that does not tell the source, all are one.
+  'Rate limits': {
+    sourceReadRate: perSecond(100, 'Requests of class `read` (lists, single records, pages without login) from one source address. IPv6 addresses count by their /64. 0 here or below: no limit.'),
+    sourceReadBurst: count(500, [1, 1_000_000], 'The same at once, after a quiet time.'),
+    sourceChangeRate: perSecond(100, 'Requests of class `change` from one source address.'),
+    sourceChangeBurst: count(500, [1, 1_000_000], 'The same at once.'),
+    sourceIssueRate: perSecond(200, 'Enrollments and renewals from one source address.'),
+    sourceIssueBurst: count(2_000, [1, 1_000_000], 'The same at once.'),
+    sourceStatusRate: perSecond(2_000, 'Requests of class `status` (JSON status, OCSP, CRL, trust bundle of the status door) from one source address.'),
+    sourceStatusBurst: count(10_000, [1, 1_000_000], 'The same at once.'),
+    sourceHealthRate: perSecond(50, 'Requests of /healthz from one source address, except at the operations door: nothing is limited there.'),
+    sourceHealthBurst: count(200, [1, 1_000_000], 'The same at once.'),
+    sourceConnectionRate: perSecond(300, 'New connections from one source address with the TLS doors: a handshake costs more than most requests. Over it they are closed unheard.'),
+    sourceConnectionBurst: count(3_000, [1, 1_000_000], 'The same at once.'),
+    callerReadRate: perSecond(100, 'Requests of class `read` of one authenticated caller (API token, relying party), wherever it calls from.'),
+    callerReadBurst: count(500, [1, 1_000_000], 'The same at once.'),
+    callerChangeRate: perSecond(100, 'Requests of class `change` of one authenticated caller.'),
+    callerChangeBurst: count(500, [1, 1_000_000], 'The same at once.'),
+    callerStatusRate: perSecond(2_000, 'Requests of class `status` of one authenticated caller.'),
+    callerStatusBurst: count(10_000, [1, 1_000_000], 'The same at once.'),
+    agentIssueRate: perSecond(10, 'Enrollments and renewals of one agent: all its instances together.'),
+    agentIssueBurst: count(500, [1, 1_000_000], 'The same at once: as many instances can start together.'),
+    joinTokenIssueRate: perSecond(5, 'Enrollments with one join token, good or not.'),
+    joinTokenIssueBurst: count(50, [1, 1_000_000], 'The same at once.'),
+    rateLimitKeys: count(50_000, [1_000, 10_000_000], 'Sources, callers, agents or join tokens that one limit remembers; about 100 octets each. When all are in use, those closest to their full burst are forgotten first.'),
+    credentialFailures: count(20, [0, 10_000], 'Join tokens, and API tokens, from one source address that may fail before the address has to wait: a second at first, twice as long for each further failure. 0: no waiting.'),
+    credentialFailureWindowSeconds: seconds(60, [1, 86_400], 'Quiet time that forgives `credentialFailures` failures.'),
+    credentialWaitMaxSeconds: seconds(60, [1, 86_400], 'Longest wait after failures. Honest callers behind the same address wait as well.'),
+  },
   'Requests': {
     jsonMaxBytes: octets(65_536, [1_024, 1_048_576], 'Size of a JSON body.'),
     jsonMaxDepth: count(16, [2, 64], 'Depth of a JSON body.'),
@@ -132,6 +168,7 @@ export const configSchema = z.strictObject({
   ...CHAPTERS.Revocation,
   ...CHAPTERS['Enrollment and renewal'],
   ...CHAPTERS['Admins and relying parties'],
+  ...CHAPTERS['Rate limits'],
   ...CHAPTERS.Requests,
   ...CHAPTERS.Retention,
   ...CHAPTERS['Log and environment'],

@@ -35,6 +35,8 @@ export const seconds = (fallback: number, range: readonly [number, number], doc:
 export const milliseconds = (fallback: number, range: readonly [number, number], doc: string) => integer(fallback, range, 'milliseconds', doc);
 export const days = (fallback: number, range: readonly [number, number], doc: string) => integer(fallback, range, 'days', doc);
 export const count = (fallback: number, range: readonly [number, number], doc: string) => integer(fallback, range, 'count', doc);
+/** A sustained rate; 0: no limit. */
+export const perSecond = (fallback: number, doc: string) => integer(fallback, [0, 1_000_000], 'a second', doc);
 export const octets = (fallback: number, range: readonly [number, number], doc: string) => integer(fallback, range, 'octets', doc);
 
 /** How many of something run side by side; `auto` is one a core, at most `autoMax`. */

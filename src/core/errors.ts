@@ -5,7 +5,7 @@
 export const ERROR_CODES = [
   // the request itself
   'invalid-request', 'malformed-json', 'json-too-deep', 'body-too-large', 'unsupported-media-type', 'not-found', 'method-not-allowed',
-  'cursor-invalid', 'cursor-mismatch', 'idempotency-key-invalid', 'idempotency-key-reused', 'idempotency-in-progress',
+  'headers-too-many', 'cursor-invalid', 'cursor-mismatch', 'idempotency-key-invalid', 'idempotency-key-reused', 'idempotency-in-progress',
   // who asks
   'authentication-required', 'invalid-credential', 'credential-expired', 'credential-revoked', 'permission-denied', 'last-admin-token', 'admin-token-state-conflict',
   'client-certificate-required', 'client-certificate-untrusted', 'client-certificate-expired', 'client-certificate-revoked', 'client-certificate-held',
@@ -25,7 +25,7 @@ export const ERROR_CODES = [
   'issuance-stopped', 'issuer-unavailable', 'certificate-superseded', 'certificate-not-found', 'serial-malformed', 'reason-not-allowed', 'hold-conflict',
   'authority-not-found', 'authority-state-conflict',
   // the service
-  'internal', 'database-unavailable', 'storage-full', 'overloaded',
+  'internal', 'database-unavailable', 'storage-full', 'overloaded', 'rate-limited',
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];

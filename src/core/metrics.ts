@@ -14,6 +14,13 @@ export interface Metrics {
   readonly released: Counter;
   /** Requests refused, by error code (core/errors.ts). */
   readonly refused: Counter<'code'>;
+  /** Requests over a limit, by what they are limited by (source, caller, agent, join-token, failures) and their rate class (for failures: the credential). */
+  readonly rateLimited: Counter<'kind' | 'class'>;
+  /**
+   * Connections closed because they were too many, by why: the door, the process or the address has as many as it may (`door`, `total`, `source`), the
+   * address makes them too fast (`rate`), or one sends requests without waiting for answers (`pipelining`).
+   */
+  readonly connectionsRefused: Counter<'door' | 'reason'>;
   /** Findings raised (copied keys, displaced certificates), by kind. */
   readonly findings: Counter<'kind'>;
   /** Answered requests. `route` is the pattern of the route table, never the path that was asked for; `method` one of a few, or `other`. */
@@ -125,6 +132,8 @@ export function createMetrics(options: MetricsOptions = { processMetrics: false 
     held: counter('signet_certificates_held_total', 'Certificates put on hold.', []),
     released: counter('signet_certificates_released_total', 'Certificates released from their last hold.', []),
     refused: counter('signet_requests_refused_total', 'Requests refused, by error code.', ['code']),
+    rateLimited: counter('signet_rate_limited_total', 'Requests over a limit, by what is limited and rate class.', ['kind', 'class']),
+    connectionsRefused: counter('signet_connections_refused_total', 'Connections closed because they, or their requests, were too many.', ['door', 'reason']),
     findings: counter('signet_findings_total', 'Findings raised.', ['kind']),
     httpRequests: counter('signet_http_requests_total', 'Requests answered.', ['door', 'route', 'method', 'status']),
     httpDuration: histogram('signet_http_request_duration_seconds', 'Time to answer a request.', DURATION_BUCKETS, ['door', 'route']),

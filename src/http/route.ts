@@ -2,16 +2,13 @@ import type { Operation } from '../api/operation.ts';
 import { PERMISSIONS } from '../api/permissions.ts';
 import type { Config } from '../config/schema.ts';
 import type { Context } from '../context.ts';
+import { RATE_CLASSES, type RateClass } from '../limits/configured.ts';
 import { AUTHENTICATIONS, type Authentication } from './authenticate.ts';
 import type { ApiRequest, CreatingHandler, CreatingHandlerOf, Handler, HandlerOf } from './handler.ts';
 
 /** Listeners (DESIGN §4). */
 export const DOORS = ['api', 'mtls', 'status', 'operations'] as const;
 export type Door = (typeof DOORS)[number];
-
-/** What a request counts as where requests are limited: cheap reads, changes, signing work, status questions, health. */
-export const RATE_CLASSES = ['read', 'change', 'issue', 'status', 'health'] as const;
-export type RateClass = (typeof RATE_CLASSES)[number];
 
 /** Octets a request body may have, by name; `none`: a body is not read. */
 export const BODY_LIMITS = {

@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { LimitStanding } from '../limits/rate-limited.ts';
 import type { Answer } from './handler.ts';
+import { rateLimitFields } from './rate-limit-fields.ts';
 
 /** Answers are of one moment and one caller unless a handler says otherwise; nothing of ours is a document to be sniffed or framed. */
 const BASE_HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', 'content-security-policy': "default-src 'none'; frame-ancestors 'none'" } as const;
@@ -10,12 +12,15 @@ export interface Answered {
   res: ServerResponse;
   requestId: string;
   hsts: string | undefined;
+  /** How the source and the caller stand with the limits that the request was counted by. */
+  standings: readonly LimitStanding[];
 }
 
 /** Writes an answer: one head, one write, no framework. */
-export function send({ req, res, requestId, hsts }: Answered, answer: Answer, closing: boolean): void {
+export function send({ req, res, requestId, hsts, standings }: Answered, answer: Answer, closing: boolean): void {
   const headers: Record<string, string | number> = { ...BASE_HEADERS, 'request-id': requestId, ...answer.headers };
   if (hsts !== undefined) headers['strict-transport-security'] = hsts;
+  if (standings.length > 0) Object.assign(headers, rateLimitFields(standings));
   if (closing) headers.connection = 'close';
   if (isUnchanged(req, answer)) {
     res.writeHead(304, headers).end();
@@ -57,3 +62,16 @@ function isUnchanged(req: IncomingMessage, answer: Answer): boolean {
 }
 
 const weak = (tag: string): string => (tag.startsWith('W/') ? tag.slice(2) : tag);
+
+/** What the system's own buffers take at once is not waited for. */
+const HELD_BYTES = 65_536;
+
+/**
+ * Cuts off a client that takes longer than `limitMs` for an answer of which we have to hold more than a little. One that reads nothing at all is cut off
+ * by the server's own timeout.
+ */
+export function boundDelivery(res: ServerResponse, limitMs: number): void {
+  if (res.writableLength <= HELD_BYTES) return;
+  const late = setTimeout(() => res.destroy(), limitMs);
+  res.once('close', () => clearTimeout(late));
+}

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { SignetError } from '../core/errors.ts';
+import { SignetError, type ErrorCode } from '../core/errors.ts';
 import { ulid } from '../core/random.ts';
 import type { Origin } from '../audit/events.ts';
 import type { Context } from '../context.ts';
 import type { AccessLog } from './access-log.ts';
+import type { TriedCredential } from '../limits/configured.ts';
+import { RateLimited, type LimitStanding } from '../limits/rate-limited.ts';
 import { actorOf, ANONYMOUS, enrollmentCaller, judgedClient, STATUS_READER, unjudgedClient, type Authenticator } from './authenticate.ts';
 import { authorize } from './authorize.ts';
 import { ClientGone, parseJson, readBody } from './body.ts';
@@ -15,7 +17,7 @@ import { mediaType, parseIdempotencyKey, parseIfMatch, parsePart, parseQuery } f
 import { createPeerReader, type Peer } from './peer.ts';
 import { asSignetError, problemAnswer } from './problem.ts';
 import { BODY_LIMITS, type Door, type Route } from './route.ts';
-import { send } from './send.ts';
+import { boundDelivery, send } from './send.ts';
 import { strictTransportSecurity } from './tls.ts';
 
 /** What serving needs besides the context; made once for all doors. */
@@ -41,6 +43,7 @@ interface Exchange extends Peer {
   now: Date;
   /** ANONYMOUS until the credential was looked at: what a refusal is recorded under. */
   caller: Caller;
+  standings: LimitStanding[];
 }
 
 /** Methods a metric tells apart: what Node parses is three dozen, and strangers choose. */
@@ -56,13 +59,14 @@ export function createServe(ctx: Context, parts: ServeParts): Serve {
   return async (door, route, params, req, res) => {
     const startedMs = ctx.clock.monotonicMs();
     const now = ctx.clock.now();
-    const x: Exchange = { door, route, params, req, res, requestId: ulid(now, ctx.random), now, hsts: door === 'api' ? hsts : undefined, caller: ANONYMOUS, ...peerOf(door, req) };
+    const x: Exchange = { door, route, params, req, res, requestId: ulid(now, ctx.random), now, hsts: door === 'api' ? hsts : undefined, caller: ANONYMOUS, standings: [], ...peerOf(door, req) };
     try {
       send(x, await answer(ctx, parts, x), parts.process.draining);
     } catch (error) {
       if (error instanceof ClientGone) return;
       refuse(ctx, parts, x, error);
     }
+    boundDelivery(res, ctx.config.responseTimeoutMs);
     const durationMs = ctx.clock.monotonicMs() - startedMs;
     parts.access?.({ door, operation: route.operation.id, method: methodLabel(req.method), status: res.statusCode, durationMs, requestId: x.requestId, caller: x.caller, source: x.source });
     const path = route.operation.path;
@@ -71,12 +75,17 @@ export function createServe(ctx: Context, parts: ServeParts): Serve {
   };
 }
 
-/** Parse, authenticate, authorise, call. The credential is judged before the body is read, except where it may stand in the body. */
+/**
+ * Limit, parse, authenticate, authorise, call. The source is limited before anything else is looked at; the credential is judged before the body is
+ * read, except where it may stand in the body.
+ */
 async function answer(ctx: Context, parts: ServeParts, x: Exchange): Promise<Answer> {
   const { operation } = x.route;
+  limitSource(ctx, x);
   if (x.peerFault) throw x.peerFault;
   if (x.route.as !== 'enrollment') {
     x.caller = await authenticate(ctx, parts, x);
+    limitCaller(ctx, x);
     authorize(x.caller, operation);
   }
   const params = parsePart(operation.params, x.params, '/path');
@@ -111,6 +120,49 @@ async function answer(ctx: Context, parts: ServeParts, x: Exchange): Promise<Ans
     await handler.afterwards?.(ctx, request);
   }
 }
+
+/** @throws RateLimited; SignetError `headers-too-many` */
+function limitSource(ctx: Context, x: Exchange): void {
+  // Whoever watches over the service gets to see it when it is flooded.
+  if (x.door !== 'operations') note(x, ctx.limits.source(x.route.rate, x.source));
+  const { maxHeaders } = ctx.config;
+  if (x.req.rawHeaders.length > 2 * maxHeaders) throw new SignetError('headers-too-many', `a request may have at most ${maxHeaders} header fields`);
+  const tried = triedCredential(x);
+  if (tried) ctx.limits.assertNoWait(tried, x.source);
+}
+
+/** All tokens and certificates of a relying party are one caller. Whom the use case judges, it limits. @throws RateLimited */
+function limitCaller(ctx: Context, x: Exchange): void {
+  const { caller, route } = x;
+  if (caller.kind === 'anonymous' || route.as === 'client-certificate') return;
+  note(x, ctx.limits.caller(route.rate, caller.relyingParty?.id ?? caller.id));
+}
+
+/** What relying parties ask in masses, and caches keep, does not tell how they stand: only its refusals do. */
+function note(x: Exchange, standing: LimitStanding | undefined): void {
+  if (standing && !x.route.lean) x.standings.push(standing);
+}
+
+/** The credential that a stranger can try at this route. The key of a client certificate cannot be tried. */
+function triedCredential({ route, door }: Exchange): TriedCredential | undefined {
+  switch (route.as) {
+    case 'none':
+    case 'client-certificate':
+      return undefined;
+    case 'enrollment':
+      return 'join-token';
+    case 'admin':
+      return 'api-token';
+    case 'relying-party-or-admin':
+      return door === 'mtls' ? undefined : 'api-token';
+  }
+}
+
+/** A credential was there, and was none, or not one for this use. */
+const FAILED_CREDENTIAL: readonly ErrorCode[] = [
+  'invalid-credential', 'credential-expired', 'credential-revoked',
+  'join-token-unknown', 'join-token-used', 'join-token-expired', 'join-token-wrong-agent', 'join-token-wrong-network', 'join-token-wrong-key',
+];
 
 function authenticate(ctx: Context, parts: ServeParts, x: Exchange): Caller | Promise<Caller> {
   const authorization = x.req.headers.authorization;
@@ -153,6 +205,9 @@ function refuse(ctx: Context, parts: ServeParts, x: Exchange, error: unknown): v
   // Without its detail, which may quote what was sent: a secret in a wrong place, perhaps. Whoever sent it was told.
   else if (ctx.log.isLevelEnabled('debug')) ctx.log.debug({ code: fault.code, requestId: x.requestId, operation: x.route.operation.id }, 'request refused');
   ctx.metrics.refused.inc({ code: fault.code });
+  const tried = FAILED_CREDENTIAL.includes(fault.code) ? triedCredential(x) : undefined;
+  if (tried) ctx.limits.failed(tried, x.source);
+  if (fault instanceof RateLimited && fault.standing) x.standings.push(fault.standing);
   parts.denials.note(fault, originOf(x), x.route.operation.id, x.now, x.peerCertificate);
   if (x.res.headersSent) x.res.destroy();
   else send(x, problemAnswer(fault, x.requestId, ctx.config.apiUrl), parts.process.draining);

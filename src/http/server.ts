@@ -8,7 +8,8 @@ import type { Config, ListenAddress } from '../config/schema.ts';
 import type { Context } from '../context.ts';
 import { createAccessLog } from './access-log.ts';
 import { createAuthenticator } from './authenticate.ts';
-import { measureConnections } from './connections.ts';
+import { measureConnections } from './connection-metrics.ts';
+import { connectionsAllowed, createConnectionGuard } from './connections.ts';
 import { createDenials, toAuditLog } from './denials.ts';
 import { readinessHere } from './readiness.ts';
 import { answerSiblings } from './replica.ts';
@@ -57,8 +58,12 @@ export async function openDoors(ctx: Context, options: DoorOptions): Promise<Doo
     status: http.createServer(httpOptions(config)),
     operations: http.createServer(httpOptions(config)),
   };
+  const allowed = connectionsAllowed(config);
+  if (allowed < config.maxConnections) ctx.log.info({ connections: allowed }, 'the limit of open files allows fewer connections than maxConnections: raise it (ulimit -n, LimitNOFILE=)');
+  const guard = createConnectionGuard(ctx, allowed);
   for (const door of DOORS) {
-    prepare(servers[door], createRouter(door, ROUTES, serve), Math.ceil(config.maxConnections / ctx.siblings.workers));
+    prepare(servers[door], config, ctx.siblings.workers);
+    guard.watch(door, servers[door], createRouter(door, ROUTES, serve));
     measureConnections(ctx, servers[door], door);
   }
   answerSiblings(ctx, () => readinessHere(ctx, state));
@@ -76,8 +81,8 @@ export async function openDoors(ctx: Context, options: DoorOptions): Promise<Doo
       state.draining = true;
       if (config.drainDelaySeconds > 0) await sleep(config.drainDelaySeconds * 1000);
       // The operations door goes last: until then it says what is going on.
-      await Promise.all(DOORS.filter((door) => door !== 'operations').map((door) => drain(servers[door], config.drainSeconds)));
-      await drain(servers.operations, config.drainSeconds);
+      await Promise.all(DOORS.filter((door) => door !== 'operations').map((door) => drain(servers[door], config.drainSeconds, () => guard.closeAll(door))));
+      await drain(servers.operations, config.drainSeconds, () => guard.closeAll('operations'));
       await denials.settled();
     },
   };
@@ -93,19 +98,20 @@ function httpOptions(config: Config): http.ServerOptions {
   };
 }
 
-function prepare(server: http.Server, listener: http.RequestListener, maxConnections: number): void {
+function prepare(server: http.Server, config: Config, workers: number): void {
   // Without `dropMaxConnection` (not in @types/node yet) a full worker gives a connection back to its supervisor, and full ones pass it round for ever.
-  Object.assign(server, { maxConnections, dropMaxConnection: true });
-  server.on('request', listener);
-  server.on('checkContinue', listener);
+  Object.assign(server, { maxConnections: Math.ceil(config.maxConnections / workers), dropMaxConnection: true });
+  server.timeout = config.stallTimeoutMs;
+  // Node would drop the fields beyond in silence: serve.ts counts them, and refuses.
+  server.maxHeadersCount = 0;
   server.on('clientError', refuseUnparsed);
 }
 
 /** What never became a request: broken, too long or too slow. The answer is as small as the trust. */
 function refuseUnparsed(error: NodeJS.ErrnoException, socket: Socket): void {
-  // What broke as TLS hears no answer any more, and one would wait for ever to be sent.
-  const isGone = error.code === 'ECONNRESET' || error.code?.startsWith('ERR_SSL_') === true;
-  if (isGone || !socket.writable) return void socket.destroy();
+  const isHttp = error.code?.startsWith('HPE_') === true || error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  // What broke as TLS, or never got through its handshake, hears no answer, and one would wait for ever to be sent.
+  if (!isHttp || !socket.writable) return void socket.destroy();
   const [status, title] = UNPARSED[error.code ?? ''] ?? [400, 'Bad Request'];
   const body = JSON.stringify({ type: 'about:blank', title, status });
   socket.end(`HTTP/1.1 ${status} ${title}\r\ncontent-type: application/problem+json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`);
@@ -156,9 +162,10 @@ function showCertificate(server: https.Server, options: SecureContextOptions): v
   server.setTicketKeys(ticketKeys);
 }
 
-function drain(server: http.Server, seconds: number): Promise<void> {
+/** `cutOff` closes what is left after `seconds`. */
+function drain(server: http.Server, seconds: number, cutOff: () => void): Promise<void> {
   return new Promise((resolve) => {
-    const last = setTimeout(() => server.closeAllConnections(), seconds * 1000);
+    const last = setTimeout(cutOff, seconds * 1000);
     // An answer whose head was sent before the draining began leaves its connection open.
     const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
     server.close(() => {

@@ -31,13 +31,14 @@ const MAX_ATTEMPTS = 3;
 /**
  * Enrolls one running copy of an agent: evidence → certificate, and with it an instance. The same token with the same CSR key gives the same
  * certificate again within the replay window, so that a lost answer costs nothing.
- * @throws SignetError join-token-*, csr-*, key-*, agent-*, names-not-granted, ttl-not-granted, idempotency-key-reused
+ * @throws SignetError join-token-*, csr-*, key-*, agent-*, names-not-granted, ttl-not-granted, idempotency-key-reused, rate-limited
  */
 export async function enrollAgent(ctx: Context, origin: Origin, request: EnrollRequest): Promise<IssuedCertificate> {
+  ctx.limits.joinToken(request.joinToken);
   const csr = parseCsr(request.csr, { maxBytes: ctx.config.csrMaxBytes, maxNames: ctx.config.maxNames });
   for (let attempt = 1; ; attempt++) {
     try {
-      return await enrollOnce(ctx, origin, request, csr);
+      return await enrollOnce(ctx, origin, request, csr, attempt === 1);
     } catch (error) {
       // Another use of the token won: with the same key it was the same agent asking twice, and gets the winner's certificate. Or the registration was
       // changed meanwhile: policy decides again on what it says now.
@@ -50,7 +51,7 @@ export async function enrollAgent(ctx: Context, origin: Origin, request: EnrollR
 /** The commit found the token spent, which the look before had found open. */
 class LostToken extends SignetError {}
 
-async function enrollOnce(ctx: Context, origin: Origin, request: EnrollRequest, csr: CertificateRequest): Promise<IssuedCertificate> {
+async function enrollOnce(ctx: Context, origin: Origin, request: EnrollRequest, csr: CertificateRequest, isFirst: boolean): Promise<IssuedCertificate> {
   const { now } = request;
   const evidence = await judge(ctx, request, csr);
   await ctx.barrier('issue:verified');
@@ -61,6 +62,7 @@ async function enrollOnce(ctx: Context, origin: Origin, request: EnrollRequest, 
   if ('replay' in evidence) return replayIssuance(ctx, evidence.replay.serial, now);
 
   const { agent, tokenId } = evidence;
+  if (isFirst) ctx.limits.agent(agent.id);
   try {
     const issued = await issueCertificate(ctx, { ...origin, actor: { kind: 'join-token', id: tokenId } }, {
       kind: 'enroll',

@@ -29,12 +29,13 @@ const LOST_RACE: readonly ErrorCode[] = ['certificate-superseded', 'key-in-use',
 /**
  * Renews over mutual TLS: a decision made anew from status, owner, profile, names and policy of now. A superseded certificate falls under the
  * rules (a), (b), (c) of DESIGN §2.
- * @throws SignetError client-certificate-*, agent-*, instance-*, csr-*, key-*
+ * @throws SignetError client-certificate-*, agent-*, instance-*, csr-*, key-*, rate-limited
  */
 export async function renewCertificate(ctx: Context, origin: Origin, request: RenewRequest): Promise<IssuedCertificate> {
   const { now } = request;
   for (let attempt = 1; ; attempt++) {
     const client = await authenticateClient(ctx, origin, request.peerCertificate, now, 'renewal');
+    if (attempt === 1) ctx.limits.agent(client.agentId);
     await ctx.barrier('renew:authenticated');
     const csr = parseCsr(request.csr, { maxBytes: ctx.config.csrMaxBytes, maxNames: ctx.config.maxNames });
     // Whoever gets a stored answer, or displaces another, must have proved the key first. The ordinary way proves it in step 1 of the cycle.

@@ -41,10 +41,13 @@ export interface Service {
 let sequence = 0;
 const POOL = 4;
 
+/** A hundred bad requests with one join token are what these tests are made of. */
+const ONE_TOKEN_FOR_ALL = { SIGNET_JOIN_TOKEN_ISSUE_RATE: '0' };
+
 /** Starts one; `database` in the options is used instead of a new one, and is then the caller's to drop. */
 export async function startService(options: SignetOptions = {}): Promise<Service> {
   const database = options.database ?? (await testDatabase());
-  const signet = await startSignet({ ...options, database, env: { SIGNET_LOG_LEVEL: 'warn', ...options.env } });
+  const signet = await startSignet({ ...options, database, env: { ...ONE_TOKEN_FOR_ALL, SIGNET_LOG_LEVEL: 'warn', ...options.env } });
   return serviceOf(signet, database, async () => {
     if (!options.database) await database.drop();
   });

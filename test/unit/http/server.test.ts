@@ -26,7 +26,7 @@ const [first, second, stranger] = [selfSigned('first'), selfSigned('second'), se
 const anyPort = { host: '127.0.0.1', port: 0 };
 const config = {
   apiUrl: 'https://signet.example', publicUrl: 'http://status.example', hstsSeconds: 60, trustedProxies: [], apiListen: anyPort, mtlsListen: anyPort, statusListen: anyPort, operationsListen: anyPort, tlsMinVersion: 'TLSv1.3',
-  headersTimeoutMs: 1000, requestTimeoutMs: 2000, keepAliveTimeoutMs: 5000, maxConnections: 100, maxHeaderBytes: 4096, drainDelaySeconds: 0, drainSeconds: 1,
+  headersTimeoutMs: 1000, requestTimeoutMs: 2000, keepAliveTimeoutMs: 5000, stallTimeoutMs: 10_000, responseTimeoutMs: 10_000, maxConnections: 100, maxConnectionsPerSource: 0, maxPipelined: 16, databaseConnections: 1, maxHeaderBytes: 4096, maxHeaders: 100, drainDelaySeconds: 0, drainSeconds: 1,
   jsonMaxBytes: 1024, csrMaxBytes: 512, jsonMaxDepth: 8, trustDomain: 'signet.test', accessLog: 'off', logLevel: 'silent',
 };
 /** Answers when the test says so. */
@@ -197,4 +197,17 @@ test('draining ends: what is still under way after drainSeconds is cut off', asy
   await entered;
   await own.close();
   expect(await underWay).toBe('cut off');
+});
+
+test('draining ends: a handshake that never does is cut off as well', async () => {
+  const own = await openDoors(context({ drainSeconds: 0, headersTimeoutMs: 600_000, requestTimeoutMs: 600_000 }), { tls: first, warnings: [] });
+  const started = ['api', 'mtls'] as const;
+  const ends = started.map((door) => {
+    const socket = connect(own.addresses[door].port, '127.0.0.1', () => socket.write(Buffer.from([0x16, 3, 1])));
+    sockets.push(socket);
+    return new Promise<string>((resolve) => socket.on('error', () => undefined).once('close', () => resolve('closed')));
+  });
+  await handshake(own.addresses.api.port);
+  await own.close();
+  expect(await Promise.all(ends)).toEqual(['closed', 'closed']);
 });

@@ -7,6 +7,7 @@ import { SignetError } from '../../../src/core/errors.ts';
 import type { Context } from '../../../src/context.ts';
 import type { Origin } from '../../../src/audit/events.ts';
 import { createRouter } from '../../../src/http/router.ts';
+import type { Limits } from '../../../src/limits/limits.ts';
 import type { Caller } from '../../../src/http/handler.ts';
 import type { Route } from '../../../src/http/route.ts';
 import { createServe } from '../../../src/http/serve.ts';
@@ -14,15 +15,20 @@ import { createServe } from '../../../src/http/serve.ts';
 export const NOW = new Date('2026-11-21T00:00:00Z');
 export const API_URL = 'https://signet.example:8443';
 
+const NO_LIMITS: Limits = {
+  source: () => undefined, caller: () => undefined, agent: () => undefined, joinToken: () => undefined, connection: () => true, assertNoWait: () => undefined, failed: () => undefined,
+};
+
 /** A context for requests that never reach the database. */
 export function skeletonContext(overrides: Partial<Context> = {}): Context {
   let octet = 0;
   return {
-    config: { apiUrl: API_URL, publicUrl: 'http://status.example', hstsSeconds: 60, trustedProxies: [], jsonMaxBytes: 1024, csrMaxBytes: 512, jsonMaxDepth: 8, idempotencyTtlSeconds: 86_400, idempotencySecretTtlSeconds: 600 },
+    config: { apiUrl: API_URL, publicUrl: 'http://status.example', hstsSeconds: 60, trustedProxies: [], maxHeaders: 100, responseTimeoutMs: 60_000, jsonMaxBytes: 1024, csrMaxBytes: 512, jsonMaxDepth: 8, idempotencyTtlSeconds: 86_400, idempotencySecretTtlSeconds: 600 },
     clock: { now: () => NOW, monotonicMs: () => 0 },
     random: { bytes: (length: number) => new Uint8Array(length).fill(octet++ % 256) },
     log: createLogger('silent'),
     metrics: createMetrics(),
+    limits: NO_LIMITS,
     siblings: alone,
     ...overrides,
   } as unknown as Context;
