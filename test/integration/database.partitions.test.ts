@@ -34,6 +34,19 @@ test('a partition has every index of its parent, attached', async () => {
   expect(rows[0]?.attached).toBe(rows[0]?.parents);
 });
 
+test('a certificate that is updated as in its life stays on its page: no index grows', async () => {
+  await ensurePartitions(t.ownerDb, DAY + 20, DAY + 20);
+  await t.db.$executeRaw`
+    INSERT INTO certificates (bucket, serial, issuer_id, agent_id, instance_id, profile, shard, generation, fingerprint, key_hash, der, not_before, not_after, issued_at)
+    SELECT ${DAY + 20}, decode(repeat('ab', 18), 'hex') || int2send(i::int2), 'i', 'a', 'n', 'p', 0, 1, sha256(int4send(i)), sha256(int4send(i)), convert_to(repeat(md5(i::text), 30), 'UTF8'), now(), now(), now() FROM generate_series(1, 40) AS i`;
+  const page = () => t.ownerDb.$queryRaw`SELECT serial, split_part(ctid::text, ',', 1) AS page FROM certificates WHERE bucket = ${DAY + 20} ORDER BY serial`;
+  const before = await page();
+  // One after the other, as they are presented: what an earlier one leaves behind makes room for a later one.
+  for (let i = 1; i <= 40; i++) await t.db.$executeRaw`UPDATE certificates SET presented_at = now() WHERE bucket = ${DAY + 20} AND serial = decode(repeat('ab', 18), 'hex') || int2send(${i}::int2)`;
+  expect(await page()).toEqual(before);
+  await t.ownerDb.$executeRawUnsafe(`DROP TABLE certificates_d${DAY + 20}`);
+});
+
 test('the service writes through the parent; a day without a partition is refused; a serial is unique in its day', async () => {
   expect(await insert(DAY)).toBe(1);
   await expect(insert(DAY)).rejects.toThrow(/certificates_d30000_pkey|Unique/);
