@@ -10,6 +10,13 @@ export interface Partition {
   state: 'attached' | 'detaching' | 'detached';
 }
 
+/**
+ * Percent of a page that inserts fill. A certificate is updated twice in an ordinary life (presented, superseded); with room beside it the new version stays on its
+ * page and none of its six indexes is touched: 8 of 10 updates instead of 2 of 10, a presentation writes 0.55 instead of 1.6 kB of WAL, a renewal 4.4 instead
+ * of 5.5 kB (docs/performance.md).
+ */
+const FILLFACTOR = 70;
+
 const nameOf = (bucket: number): string => `certificates_d${bucket}`;
 
 /** Every partition there is, by bucket. */
@@ -43,7 +50,7 @@ export async function ensurePartitions(ownerDb: Db, fromDay: number, toDay: numb
       const name = nameOf(bucket);
       // One statement a partition: it is also one round trip.
       await tx.$executeRawUnsafe(`DO $$ BEGIN
-        CREATE TABLE ${name} (LIKE certificates INCLUDING ALL);
+        CREATE TABLE ${name} (LIKE certificates INCLUDING ALL) WITH (fillfactor = ${FILLFACTOR});
         ALTER TABLE certificates ATTACH PARTITION ${name} FOR VALUES FROM (${bucket}) TO (${bucket + 1});
       END $$`);
       created.push(name);

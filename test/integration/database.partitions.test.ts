@@ -34,6 +34,18 @@ test('a partition has every index of its parent, attached', async () => {
   expect(rows[0]?.attached).toBe(rows[0]?.parents);
 });
 
+test('a certificate that is updated as in its life stays on its page: no index grows', async () => {
+  await ensurePartitions(t.ownerDb, DAY + 20, DAY + 20);
+  await t.db.$executeRaw`
+    INSERT INTO certificates (bucket, serial, issuer_id, agent_id, instance_id, profile, shard, generation, fingerprint, key_hash, der, not_before, not_after, issued_at)
+    SELECT ${DAY + 20}, decode(repeat('ab', 18), 'hex') || int2send(i::int2), 'i', 'a', 'n', 'p', 0, 1, sha256(int4send(i)), sha256(int4send(i)), convert_to(repeat(md5(i::text), 30), 'UTF8'), now(), now(), now() FROM generate_series(1, 40) AS i`;
+  const page = () => t.ownerDb.$queryRaw`SELECT split_part(ctid::text, ',', 1) AS page FROM certificates WHERE bucket = ${DAY + 20} ORDER BY serial LIMIT 1`;
+  const before = await page();
+  for (const column of ['presented_at', 'superseded_at']) await t.db.$executeRawUnsafe(`UPDATE certificates SET ${column} = now() WHERE bucket = ${DAY + 20} AND serial = decode(repeat('ab', 18) || '0001', 'hex')`);
+  expect(await page()).toEqual(before);
+  await t.ownerDb.$executeRawUnsafe(`DROP TABLE certificates_d${DAY + 20}`);
+});
+
 test('the service writes through the parent; a day without a partition is refused; a serial is unique in its day', async () => {
   expect(await insert(DAY)).toBe(1);
   await expect(insert(DAY)).rejects.toThrow(/certificates_d30000_pkey|Unique/);

@@ -196,3 +196,14 @@ BEGIN
       WHERE p.bucket = day;
   END LOOP;
 END $$;
+
+-- Room for the two updates of a certificate's life and for the renewals of an instance, on the page where the row is (src/db/partitions.ts: FILLFACTOR).
+ALTER TABLE instances SET (fillfactor = 80);
+DO $$
+DECLARE
+  partition text;
+BEGIN
+  FOR partition IN SELECT i.inhrelid::regclass::text FROM pg_inherits i WHERE i.inhparent = 'certificates'::regclass LOOP
+    EXECUTE format('ALTER TABLE %s SET (fillfactor = 70)', partition);
+  END LOOP;
+END $$;
