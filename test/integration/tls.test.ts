@@ -11,6 +11,8 @@ import type { SignetOptions } from '../support/signet-process.ts';
 import { gradeTls } from '../support/tls-grade.ts';
 import { startWeakServer } from '../support/weak-tls-server.ts';
 
+/** Some twenty handshakes by a process of their own each. */
+const LONG_MS = 120_000;
 const folders: string[] = [];
 afterAll(() => folders.forEach((folder) => fs.rmSync(folder, { recursive: true })));
 const newFolder = (): string => {
@@ -43,14 +45,14 @@ const shownBy = ({ signet }: Service): Promise<X509Certificate | undefined> =>
 test('by default: TLS 1.3 only, nothing to complain of at either door', () =>
   withService({}, async ({ signet }, folder) => {
     for (const port of [signet.ports.api, signet.ports.mtls]) expect(await gradeTls({ port, folder, lowest: 'TLSv1.3' })).toEqual([]);
-  }));
+  }), LONG_MS);
 
 test('with TLS 1.2 by config, and an Ed25519 authority: still nothing, and the key of the doors is ECDSA', () =>
   withService({ SIGNET_TLS_MIN_VERSION: 'TLSv1.2', SIGNET_AUTHORITY_KEY_ALGORITHM: 'ed25519' }, async (service, folder) => {
     expect(await gradeTls({ port: service.signet.ports.api, folder, lowest: 'TLSv1.2' })).toEqual([]);
     const certificate = await shownBy(service);
     expect([certificate?.publicKey.asymmetricKeyType, certificate?.publicKey.asymmetricKeyDetails?.namedCurve, certificate?.signatureAlgorithm]).toEqual(['ec', 'prime256v1', 'ED25519']);
-  }));
+  }), LONG_MS);
 
 test('the grader finds what is wrong with a server that is wrong in every way', async () => {
   const folder = newFolder();
@@ -63,4 +65,4 @@ test('the grader finds what is wrong with a server that is wrong in every way', 
     /^renegotiation: a client may ask/, /^ALPN: http\/1\.1 is not chosen/, /^ALPN: a client that speaks something else/, /^names: /,
     /^chain: certificate 0 is not issued by the next one/, /^chain: certificate 2 is its own issuer/, /^key: certificate 0 has a weak one/, /^key: the server shows rsa/,
   ]) expect(faults).toContainEqual(expect.stringMatching(fault));
-});
+}, LONG_MS);
