@@ -41,9 +41,18 @@ let proxy: OutsideProxy;
 let adminToken: string;
 let rootPem: string;
 
-async function start(replica: Pick<Replica, 'dataDir' | 'ports'>): Promise<SignetProcess> {
-  const env = { SIGNET_LOG_LEVEL: 'warn', SIGNET_DRAIN_DELAY_SECONDS: String(DRAIN_DELAY_SECONDS), SIGNET_CRL_INTERVAL_SECONDS: String(CRL_SECONDS), SIGNET_FAULT_BARRIERS_DIR: `${replica.dataDir}/barriers` };
-  return startSignet({ database, dataDir: replica.dataDir, ports: replica.ports, env });
+/** All agents come from one address and register with one token here: limits are not what is tried. */
+const NO_RATES = Object.fromEntries(['SOURCE_READ', 'SOURCE_CHANGE', 'SOURCE_ISSUE', 'SOURCE_STATUS', 'SOURCE_CONNECTION', 'CALLER_CHANGE', 'CALLER_STATUS'].map((name) => [`SIGNET_${name}_RATE`, '0']));
+
+async function start({ dataDir, ports }: Pick<Replica, 'dataDir' | 'ports'>): Promise<SignetProcess> {
+  const env = {
+    ...NO_RATES,
+    SIGNET_LOG_LEVEL: 'warn',
+    SIGNET_DRAIN_DELAY_SECONDS: String(DRAIN_DELAY_SECONDS),
+    SIGNET_CRL_INTERVAL_SECONDS: String(CRL_SECONDS),
+    SIGNET_FAULT_BARRIERS_DIR: `${dataDir}/barriers`,
+  };
+  return startSignet({ database, dataDir, ports, env });
 }
 
 async function newReplica(): Promise<Replica> {
