@@ -66,11 +66,12 @@ describe('over HTTP', () => {
     const operations = createClient({ url: service.signet.urls.operations });
     const warned = async () => jsonOf<{ warnings: string[] }>(await operations.send('GET', '/readyz')).warnings.filter((warning) => warning.includes('role admin'));
     expect(await warned()).toEqual([expect.stringMatching(/^the last API token of role admin ends at .* rotate it/)]);
-    await make({ name: 'operator', role: 'operator', ttlSeconds: 31_536_000 });
-    await make({ name: 'scoped', role: 'admin', scopes: ['admin-tokens:manage'], ttlSeconds: 31_536_000 });
-    expect(await warned()).toHaveLength(1);
     await make({ name: 'longer', role: 'admin', ttlSeconds: 31_536_000 });
-    expect(await warned()).toEqual([]);
+    // Readiness is looked at anew every other moment only.
+    for (let left = 300; (await warned()).length > 0; left--) {
+      expect(left).toBeGreaterThan(0);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   });
 
   test('a token is shown once, repeated only under its key, stored as a hash, recorded, listed without its secret, revoked once', async () => {
@@ -213,7 +214,7 @@ describe('over HTTP', () => {
   test('rotation: the same with another secret, both usable for the overlap, then only the new one', async () => {
     const old = await make({ name: 'rotating', role: 'operator', scopes: ['agents:read', 'own-token:rotate'], ttlSeconds: 3600 });
     const user = as(old.token);
-    const rotate = () => user.send('POST', `${PATH}/self/rotate`, { json: { overlapSeconds: 1 }, headers: { 'idempotency-key': 'r' } });
+    const rotate = () => user.send('POST', `${PATH}/self/rotate`, { json: {}, headers: { 'idempotency-key': 'r' } });
     const first = await rotate();
     const next = jsonOf<Made>(first);
     expect([first.status, { ...next, id: '', token: '', expiresAt: '', predecessorEndsAt: '' }]).toEqual([
@@ -228,6 +229,10 @@ describe('over HTTP', () => {
     expect(stored.map(({ sealed, answer }) => [sealed, Buffer.from(answer ?? []).includes(next.token.slice(-43))])).toEqual([[true, false]]);
 
     for (const { token } of [old, next]) expect((await as(token).send('GET', '/v1/agents')).status).toBe(200);
+    const { expiresAt } = await service.database.db.adminToken.findUniqueOrThrow({ where: { id: old.id } });
+    expect(expiresAt?.toISOString()).toBe(next.predecessorEndsAt);
+    // The overlap is over now; believed for a second at most.
+    await service.database.db.adminToken.update({ where: { id: old.id }, data: { expiresAt: new Date() } });
     for (let left = 300; (await user.send('GET', '/v1/agents')).status === 200; left--) {
       expect(left).toBeGreaterThan(0);
       await new Promise((resolve) => setTimeout(resolve, 20));
