@@ -55,6 +55,8 @@ describe.each(fs.readdirSync(FIXTURES).filter((file) => file.endsWith('.sql')).m
     await loader.query(fs.readFileSync(path.join(FIXTURES, `${schema}.sql`), 'utf8'));
     await loader.end();
     owner = new pg.Client({ connectionString: database.ownerUrl });
+    // The database is dropped at the end, whoever is still connected.
+    owner.on('error', () => undefined);
     await owner.connect();
     await owner.query('CREATE SCHEMA old');
     for (const { name } of await rows<{ name: string }>("SELECT relname::text AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition")) {
