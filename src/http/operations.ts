@@ -1,10 +1,9 @@
 import { endingAdmins } from '../admins/ending.ts';
-import { documentErrors } from '../api/error-codes.ts';
 import type * as api from '../api/public.ts';
 import type { Readiness } from '../api/public.ts';
 import type { Context } from '../context.ts';
 import { pingDatabase } from '../db/views/readiness.ts';
-import { ok, publicBytes } from './answers.ts';
+import { ok } from './answers.ts';
 import type { HandlerOf, ProcessState } from './handler.ts';
 import { replicaMetrics, replicaReadiness, type WorkerReadiness } from './replica.ts';
 
@@ -46,7 +45,3 @@ async function outcome(check: () => Promise<unknown>): Promise<string> {
 
 /** GET /metrics */
 export const getMetrics: HandlerOf<typeof api.getMetrics> = async (ctx) => ({ status: 200, bytes: Buffer.from(await replicaMetrics(ctx)), contentType: ctx.metrics.contentType });
-
-const ERRORS_PAGE = Buffer.from(documentErrors());
-/** GET /errors: where the `type` of a problem leads. */
-export const getErrorsDocument: HandlerOf<typeof api.getErrorsDocument> = () => publicBytes(ERRORS_PAGE, 'text/markdown; charset=utf-8', 3600);

@@ -8,7 +8,7 @@ import { actorOf, ANONYMOUS, enrollmentCaller, judgedClient, STATUS_READER, unju
 import { authorize } from './authorize.ts';
 import { ClientGone, parseJson, readBody } from './body.ts';
 import type { Denials } from './denials.ts';
-import type { Answer, ApiRequest, Caller, ProcessState } from './handler.ts';
+import type { Answer, ApiRequest, Caller, Documents, ProcessState } from './handler.ts';
 import { createOnce } from './idempotency.ts';
 import { mediaType, parseIdempotencyKey, parseIfMatch, parsePart, parseQuery } from './parse.ts';
 import { createPeerReader, type Peer } from './peer.ts';
@@ -22,6 +22,7 @@ export interface ServeParts {
   authenticator: Authenticator;
   denials: Denials;
   process: ProcessState;
+  documents: Documents;
 }
 
 /** One exchange under way. */
@@ -92,6 +93,7 @@ async function answer(ctx: Context, parts: ServeParts, x: Exchange): Promise<Ans
     now: x.now,
     requestHash: idempotencyKey === undefined ? undefined : hashRequest(x.req, contentType, rawBody),
     process: parts.process,
+    documents: parts.documents,
   };
   const { handler } = x.route;
   if (typeof handler === 'function') return handler(ctx, request);
