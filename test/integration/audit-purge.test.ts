@@ -58,7 +58,7 @@ const environment = (more: Record<string, string> = {}) => ({
 
 async function purge(args: string[], env: Record<string, string> = {}): Promise<Ran> {
   const text = { out: '', err: '' };
-  const code = await runLocal(['audit', 'purge', ...args], { out: { write: (part) => (text.out += part) }, err: { write: (part) => (text.err += part) }, env: environment(env) });
+  const code = await runLocal(['audit', 'purge', ...args], { out: { write: (part) => (text.out += String(part)) }, err: { write: (part) => (text.err += String(part)) }, env: environment(env) });
   if (code === undefined) throw new Error('there is no such command');
   return { code, ...text };
 }

@@ -53,7 +53,8 @@ export function buildImage({ dockerfile, context, folder, env }: { dockerfile: s
     } else if (stage === undefined) {
       throw new Error(`${name} before FROM`);
     } else {
-      INSTRUCTIONS[name]?.(stage, rest, { stages, context, env }) ?? refuse(name);
+      const instruction = INSTRUCTIONS[name] ?? refuse(name);
+      instruction(stage, rest, { stages, context, env });
     }
   }
   const image = stages.get('image');
@@ -61,8 +62,8 @@ export function buildImage({ dockerfile, context, folder, env }: { dockerfile: s
   return image;
 }
 
-function refuse(name: string): void {
-  if (!(name in INSTRUCTIONS)) throw new Error(`the test does not know the instruction ${name}`);
+function refuse(name: string): never {
+  throw new Error(`the test does not know the instruction ${name}`);
 }
 
 function startStage(root: string, base: string): Stage {
