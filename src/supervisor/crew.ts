@@ -17,6 +17,8 @@ export interface Crew {
    * @throws StartupError when the first cannot start
    */
   start(embedded: EmbeddedAccess | undefined): Promise<Started>;
+  /** Resolves with the reason when a worker finds that the whole replica cannot go on. */
+  readonly failed: Promise<string>;
   /** Drains all of them at once. Resolves, when all have ended, with whether each did so by itself and without a fault. */
   stop(): Promise<boolean>;
 }
@@ -31,6 +33,7 @@ export interface CrewNeeds {
 export function createCrew({ config, warnings, log }: CrewNeeds): Crew {
   const relay = createRelay();
   const running = new Map<number, WorkerProcess>();
+  const failed = Promise.withResolvers<string>();
   const quickEnds = new Map<number, number>();
   const restarts = new Map<number, NodeJS.Timeout>();
   let embedded: EmbeddedAccess | undefined;
@@ -46,6 +49,7 @@ export function createCrew({ config, warnings, log }: CrewNeeds): Crew {
     running.set(number, worker);
     relay.join(number, worker.post.send);
     worker.ready.then(() => serves(worker), () => undefined);
+    void worker.failed.then(failed.resolve);
     void worker.ended.then((end) => hasEnded(worker, end));
     return worker;
   }
@@ -95,21 +99,9 @@ export function createCrew({ config, warnings, log }: CrewNeeds): Crew {
     restarts.set(number, setTimeout(() => order(fork(number)), waitMs));
   }
 
-  async function end({ number, pid, post, ended, kill }: WorkerProcess): Promise<boolean> {
-    post.insist({ kind: 'stop' });
-    let forced = false;
-    const late = setTimeout(() => {
-      forced = true;
-      log.error({ worker: number, workerPid: pid }, 'a worker does not end and is killed');
-      kill();
-    }, (config.drainDelaySeconds + config.drainSeconds) * 1000 + STOP_SLACK_MS);
-    const { fault } = await ended;
-    clearTimeout(late);
-    return !forced && fault === undefined;
-  }
-
   const first = fork(1);
   return {
+    failed: failed.promise,
     async start(access) {
       embedded = access;
       order(first);
@@ -126,8 +118,23 @@ export function createCrew({ config, warnings, log }: CrewNeeds): Crew {
     async stop() {
       phase = 'stopping';
       for (const timer of restarts.values()) clearTimeout(timer);
-      const clean = await Promise.all([...running.values()].map(end));
+      const patienceMs = (config.drainDelaySeconds + config.drainSeconds) * 1000 + STOP_SLACK_MS;
+      const clean = await Promise.all([...running.values()].map((worker) => end(worker, patienceMs, log)));
       return clean.every(Boolean);
     },
   };
+}
+
+/** Resolves, when it has ended, with whether it did so by itself and without a fault. */
+async function end({ number, pid, post, ended, kill }: WorkerProcess, patienceMs: number, log: Logger): Promise<boolean> {
+  post.insist({ kind: 'stop' });
+  let forced = false;
+  const late = setTimeout(() => {
+    forced = true;
+    log.error({ worker: number, workerPid: pid }, 'a worker does not end and is killed');
+    kill();
+  }, patienceMs);
+  const { fault } = await ended;
+  clearTimeout(late);
+  return !forced && fault === undefined;
 }

@@ -30,6 +30,8 @@ export type ToWorker =
 
 export type ToSupervisor =
   | { kind: 'ready'; started: Started }
+  /** It serves, and has lost something that no other worker has either. */
+  | { kind: 'cannot-go-on'; reason: string }
   | { kind: 'failed'; message: string; exitCode: StartupExitCode }
   | { kind: 'handles'; topic: SiblingTopic }
   | { kind: 'ask'; ask: number; topic: SiblingTopic; message: unknown; timeoutMs: number }

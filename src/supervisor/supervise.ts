@@ -33,7 +33,7 @@ export async function supervise(config: Config, warnings: readonly string[], log
   }
   return {
     ...started,
-    failed: failureOf(database),
+    failed: Promise.race([failureOf(database), crew.failed]),
     async stop() {
       const clean = await crew.stop();
       await database?.stop();

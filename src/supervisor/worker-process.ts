@@ -21,6 +21,8 @@ export interface WorkerProcess {
   readonly isServing: () => boolean;
   /** Resolves when it serves. @throws StartupError when it ends before that, its own if it gave one */
   readonly ready: Promise<Started>;
+  /** Resolves with the reason when it finds that the whole replica cannot go on. */
+  readonly failed: Promise<string>;
   /** Resolves with how it ended. */
   readonly ended: Promise<WorkerEnd>;
   readonly kill: () => void;
@@ -44,6 +46,7 @@ export function forkWorker(number: number, heard: (message: SiblingMessage) => v
   const { process: child } = cluster.fork();
   closeLostConnections(child);
   const ready = Promise.withResolvers<Started>();
+  const failed = Promise.withResolvers<string>();
   const ended = Promise.withResolvers<WorkerEnd>();
   let serving = false;
   let fault: StartupError | undefined;
@@ -54,6 +57,9 @@ export function forkWorker(number: number, heard: (message: SiblingMessage) => v
       case 'ready':
         serving = true;
         ready.resolve(message.started);
+        return;
+      case 'cannot-go-on':
+        failed.resolve(message.reason);
         return;
       case 'failed':
         fault = new StartupError(message.message, message.exitCode);
@@ -77,6 +83,7 @@ export function forkWorker(number: number, heard: (message: SiblingMessage) => v
     startedMs: systemClock.monotonicMs(),
     isServing: () => serving,
     ready: ready.promise,
+    failed: failed.promise,
     ended: ended.promise,
     kill: () => void child.kill('SIGKILL'),
   };

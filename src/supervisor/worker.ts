@@ -48,6 +48,7 @@ export function work(load: Promise<typeof startApp>): void {
     const log = createLogger(config.logLevel);
     const app = await (await load)(config, warnings, log, { siblings: place, leads, embedded });
     running = { app, log };
+    void app.failed.then((reason) => post.insist({ kind: 'cannot-go-on', reason }));
     const { addresses, rootFingerprint, database, bootstrap } = app;
     post.insist({ kind: 'ready', started: { addresses, rootFingerprint, database, bootstrap } });
   }

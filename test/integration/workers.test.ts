@@ -70,7 +70,9 @@ test('two workers, processes of their own, answer at the same doors, and either 
   }
   // What all see alike is one series, not a sum.
   expect(text.match(/^signet_feed_position .*/gm)).toHaveLength(1);
-  expect(text.match(/^signet_crl_number{/gm)?.length).toBe(new Set(text.match(/^signet_crl_number{[^}]*}/gm)).size);
+  const lists = text.match(/^signet_cluster_crl_number{[^}]*}/gm);
+  expect(lists).toHaveLength(2);
+  expect(new Set(lists).size).toBe(2);
 }, LONG);
 
 test('a TLS session begun with one worker is resumed by the other', async () => {

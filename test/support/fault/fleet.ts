@@ -136,15 +136,22 @@ class RunningReplica implements Replica {
 
   async freeze(): Promise<void> {
     for (;;) {
-      this.process.kill('SIGSTOP');
+      this.#signal('SIGSTOP');
       if (!(await anyoneAtWork(this.#database))) return;
-      this.process.kill('SIGCONT');
+      this.#signal('SIGCONT');
       await sleep(FREEZE_RETRY_MS);
     }
   }
 
   thaw(): void {
-    this.process.kill('SIGCONT');
+    this.#signal('SIGCONT');
+  }
+
+  /** To the process that was started, and to its workers if it has any. */
+  #signal(signal: NodeJS.Signals): void {
+    const { pid } = this.process;
+    const workers = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').map(Number).filter((child) => child > 0);
+    for (const one of [pid, ...workers]) process.kill(one, signal);
   }
 
   async stop(): Promise<void> {
