@@ -1,5 +1,5 @@
 /** Issuance: keep-alive HTTPS, a join token and a key of its own for each certificate. */
-import { requestOf } from './connection.ts';
+import { requestOf, type Reply } from './connection.ts';
 import type { MadeCsr } from './csrs.ts';
 import { closedLoop, openLoop, openPool } from './loops.ts';
 import { assertAll, measure, type Figures } from './measure.ts';
@@ -29,10 +29,8 @@ export async function issuance(stage: Stage, agentIds: readonly string[]): Promi
   const { service, csrs, sizes, database } = stage;
   const count = sizes.issuanceWarmUp + sizes.issuance + sizes.issuanceHalf;
   const keys = csrs.take(count);
-  const tokens = await database.insertJoinTokens(agentIds, count);
+  const requests = await requestsFor(stage, agentIds, keys);
   await database.settle('agents', 'join_tokens');
-  const headers = { 'content-type': 'application/pkcs10' };
-  const requests = keys.map(({ der }, i) => requestOf('POST', '/v1/certificates', { ...headers, authorization: `Bearer ${tokens[i]}` }, der));
   const part = (from: number, length: number) => requests.slice(from, from + length);
 
   const pool = await openPool(service.doors.api, CONNECTIONS);
@@ -48,10 +46,26 @@ export async function issuance(stage: Stage, agentIds: readonly string[]): Promi
     served[owner] = (served[owner] ?? 0) + answered;
   }
   for (const answers of [warm, full.answers, half.answers]) assertAll(answers, 201);
-  const replies = [warm, full.answers, half.answers].flatMap((answers) => answers.replies);
-  const enrolled = replies.map(({ body }, i): Enrolled => {
-    const { serial, agentId, certificate, chain } = JSON.parse(body.toString('utf8')) as { serial: string; agentId: string; certificate: string; chain: string };
-    return { agentId, serial, key: keys[i] as MadeCsr, chain: certificate + chain };
-  });
+  const enrolled = [warm, full.answers, half.answers].flatMap(({ replies }) => replies).map((reply, i) => enrolledBy(reply, keys[i] as MadeCsr));
   return { figures: { full: full.figures, half: half.figures, served }, enrolled };
+}
+
+/** One certificate, for those who need one that is real. */
+export async function issueOne(stage: Stage, agentIds: readonly string[]): Promise<Enrolled[]> {
+  const keys = stage.csrs.take(1);
+  const pool = await openPool(stage.service.doors.api, 1);
+  const answers = await closedLoop(pool, await requestsFor(stage, agentIds, keys));
+  pool.close();
+  assertAll(answers, 201);
+  return answers.replies.map((reply, i) => enrolledBy(reply, keys[i] as MadeCsr));
+}
+
+async function requestsFor({ database }: Stage, agentIds: readonly string[], keys: readonly MadeCsr[]): Promise<Buffer[]> {
+  const tokens = await database.insertJoinTokens(agentIds, keys.length);
+  return keys.map(({ der }, i) => requestOf('POST', '/v1/certificates', { 'content-type': 'application/pkcs10', authorization: `Bearer ${tokens[i]}` }, der));
+}
+
+function enrolledBy({ body }: Reply, key: MadeCsr): Enrolled {
+  const { serial, agentId, certificate, chain } = JSON.parse(body.toString('utf8')) as { serial: string; agentId: string; certificate: string; chain: string };
+  return { agentId, serial, key, chain: certificate + chain };
 }
