@@ -3,6 +3,7 @@ import { requestOf, type Reply } from './connection.ts';
 import type { MadeCsr } from './csrs.ts';
 import { closedLoop, openLoop, openPool } from './loops.ts';
 import { assertAll, measure, type Figures } from './measure.ts';
+import { withBatchRows } from './metrics.ts';
 import { ownersOfConnections } from './processes.ts';
 import type { Stage } from './stage.ts';
 
@@ -21,6 +22,8 @@ export interface IssuanceFigures {
   full: Figures;
   /** Constant arrival at half of the full rate. */
   half: Figures;
+  /** Certificates a group commit, of any worker, on average. */
+  batchRows: { full: number; half: number };
   /** Certificates handed out by each worker. */
   served: Record<string, number>;
 }
@@ -35,8 +38,8 @@ export async function issuance(stage: Stage, agentIds: readonly string[]): Promi
 
   const pool = await openPool(service.doors.api, CONNECTIONS);
   const warm = await closedLoop(pool, part(0, sizes.issuanceWarmUp));
-  const full = await measure(stage, () => closedLoop(pool, part(sizes.issuanceWarmUp, sizes.issuance)));
-  const half = await measure(stage, () => openLoop(pool, part(sizes.issuanceWarmUp + sizes.issuance, sizes.issuanceHalf), full.figures.perSecond / 2));
+  const [full, fullRows] = await withBatchRows(service, () => measure(stage, () => closedLoop(pool, part(sizes.issuanceWarmUp, sizes.issuance))));
+  const [half, halfRows] = await withBatchRows(service, () => measure(stage, () => openLoop(pool, part(sizes.issuanceWarmUp + sizes.issuance, sizes.issuanceHalf), full.figures.perSecond / 2)));
   const owners = ownersOfConnections(service.doors.api.port, [service.pid, ...service.workers]);
   pool.close();
 
@@ -47,7 +50,7 @@ export async function issuance(stage: Stage, agentIds: readonly string[]): Promi
   }
   for (const answers of [warm, full.answers, half.answers]) assertAll(answers, 201);
   const enrolled = [warm, full.answers, half.answers].flatMap(({ replies }) => replies).map((reply, i) => enrolledBy(reply, keys[i] as MadeCsr));
-  return { figures: { full: full.figures, half: half.figures, served }, enrolled };
+  return { figures: { full: full.figures, half: half.figures, batchRows: { full: fullRows, half: halfRows }, served }, enrolled };
 }
 
 /** One certificate, for those who need one that is real. */
