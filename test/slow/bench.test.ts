@@ -16,6 +16,6 @@ test('two workers, then one: every answer is stored, durably, and every scenario
   fs.rmSync(folder, { recursive: true });
   expect(faults).toEqual([]);
   expect(runs.map(({ workers }) => workers)).toEqual([2, 1]);
-  expect(runs[0]).toMatchObject({ renewal: { handshake: expect.any(Number) as number }, ocsp: { 'cold post': { ofSource: 1 } }, status: {}, crl: { entries: 201 } });
+  expect(runs[0]).toMatchObject({ ocsp: { 'cold post': { ofSource: 1 } }, crl: { entries: 201 } });
   for (const heading of ['issuance, full rate', 'renewal, new connection each', 'OCSP warm get', 'status batch cold of 100', 'complete CRL: ']) expect(ran.stdout).toContain(heading);
-});
+}, 300_000);
