@@ -7,14 +7,20 @@ export interface Database {
   insertAgents(count: number): Promise<string[]>;
   /** A join token each, over the agents in turn. Returns the tokens as an agent shows them. */
   insertJoinTokens(agentIds: readonly string[], count: number): Promise<string[]>;
-  /** Good certificates over the partitions of the coming days, as large as `like`, the DER of a real one. Returns their serials. */
-  insertCertificates(count: number, like: { issuerId: string; agentId: string; der: Buffer }): Promise<Buffer[]>;
+  /** Certificates over the partitions of the coming days, all but `revoked` of them good. Returns the serials of `keep` good ones. */
+  insertCertificates(wanted: { count: number; revoked: number; keep: number }, like: Likeness): Promise<Buffer[]>;
   /** What was stored by the service itself. */
   stored(): Promise<Stored>;
   /** Tidies up tables after bulk inserts, so that it is not done while something is measured. */
   settle(...tables: string[]): Promise<void>;
   query<R extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<R[]>;
   close(): Promise<void>;
+}
+
+/** What certificates put in by SQL have of a real one. */
+export interface Likeness {
+  issuerId: string;
+  der: Buffer;
 }
 
 export interface Stored {
@@ -28,8 +34,9 @@ export interface Stored {
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const makeUlid = (): string => `01M${[...randomBytes(23)].map((octet) => ALPHABET[octet & 31]).join('')}`;
 const INSERT_ROWS = 10_000;
-/** Marks rows that no request made. */
-const SEEDED = 'seeded by bench';
+/** Marks rows that no request made: the beginning of their agent's and instance's id. */
+const SEEDED = 'SEEDED';
+const SEEDED_AGENTS = 100_000;
 
 export async function openDatabase(urls: { owner: string; service: string }): Promise<Database> {
   const owner = new pg.Client({ connectionString: urls.owner });
@@ -57,27 +64,33 @@ export async function openDatabase(urls: { owner: string; service: string }): Pr
       );
       return tokens.map(({ id, secret }) => `sgj_${id}_${secret}`);
     },
-    async insertCertificates(count, { issuerId, agentId, der }) {
-      const serials: Buffer[] = [];
-      while (serials.length < count) {
-        const rows = await query<{ serial: Buffer }>(
+    async insertCertificates({ count, revoked, keep }, { issuerId, der }) {
+      const kept: Buffer[] = [];
+      for (let done = 0; done < count; ) {
+        const isRevoked = done < revoked;
+        const rows = Math.min(INSERT_ROWS, (isRevoked ? revoked : count) - done);
+        const serials = await query<{ serial: Buffer }>(
           `WITH days AS (SELECT array_agg(substr(relname, 15)::int ORDER BY relname) AS day FROM pg_class WHERE relkind = 'r' AND relname ~ '^certificates_d[0-9]+$'),
-           made AS (SELECT day[2 + i % (cardinality(day) - 1)] AS bucket, uuid_send(gen_random_uuid()) AS entropy FROM days, generate_series(1, $1::int) AS i)
-           INSERT INTO certificates (bucket, serial, issuer_id, agent_id, instance_id, profile, shard, generation, fingerprint, key_hash, der, not_before, not_after, issued_at)
-           SELECT bucket, serial, $2, $3, '${SEEDED}', 'agent', 0, 1, sha256(serial), sha256(entropy), $4, now(), to_timestamp(bucket * 86400.0 + 86399), now()
-           FROM made, LATERAL (SELECT '\\x01'::bytea || substr(int4send(bucket), 2) || entropy AS serial) AS s
-           RETURNING serial`,
-          [Math.min(INSERT_ROWS, count - serials.length), issuerId, agentId, der],
+           made AS (SELECT day[2 + i % (cardinality(day) - 1)] AS bucket, uuid_send(gen_random_uuid()) AS entropy, i FROM days, generate_series($1::int, $2::int) AS i),
+           put AS (
+             INSERT INTO certificates (bucket, serial, issuer_id, agent_id, instance_id, profile, shard, generation, fingerprint, key_hash, der, not_before, not_after, issued_at, revoked_at, revocation_reason)
+             SELECT bucket, serial, $3, '${SEEDED}' || i % ${SEEDED_AGENTS}, '${SEEDED}' || i, 'agent', 0, 1, sha256(serial), sha256(entropy), $4, now(), to_timestamp(bucket * 86400.0 + 86399), now(),
+               CASE WHEN $5 THEN now() END, CASE WHEN $5 THEN 4 END
+             FROM made, LATERAL (SELECT '\\x01'::bytea || substr(int4send(bucket), 2) || entropy AS serial) AS s
+             RETURNING serial)
+           SELECT serial FROM put LIMIT $6`,
+          [done + 1, done + rows, issuerId, der, isRevoked, isRevoked ? 0 : keep - kept.length],
         );
-        serials.push(...rows.map(({ serial }) => serial));
+        kept.push(...serials.map(({ serial }) => serial));
+        done += rows;
       }
-      return serials;
+      return kept;
     },
     async stored() {
       const [counts] = await query<Omit<Stored, 'durability'>>(
         `SELECT count(DISTINCT serial)::int AS serials, count(DISTINCT key_hash)::int AS keys,
            (SELECT count(*)::int FROM audit_events WHERE kind IN ('certificate.issued', 'certificate.renewed')) AS audits
-         FROM certificates WHERE instance_id <> '${SEEDED}'`,
+         FROM certificates WHERE instance_id NOT LIKE '${SEEDED}%'`,
       );
       const service = new pg.Client({ connectionString: urls.service });
       await service.connect();

@@ -9,6 +9,7 @@ import { subjectPublicKeyBits } from '../../src/x509/public-key.ts';
 import { requestOf } from './connection.ts';
 import { closedLoop, openPool, type Answers, type Pool } from './loops.ts';
 import { assertAll, measure, type Figures } from './measure.ts';
+import { metric } from './metrics.ts';
 import type { Stage } from './stage.ts';
 
 const CONNECTIONS = 32;
@@ -60,10 +61,7 @@ async function phase(stage: Stage, pool: Pool, name: Phase, requests: readonly B
 }
 
 /** "good" answers that the service counted by where they came from. */
-async function answersFrom({ service }: Stage, source: string): Promise<number> {
-  const lines = (await service.metrics()).split('\n').filter((line) => line.startsWith('signet_ocsp_answers_total{') && line.includes('status="good"') && line.includes(`source="${source}"`));
-  return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
-}
+const answersFrom = ({ service }: Stage, source: string): Promise<number> => metric(service, 'signet_ocsp_answers_total', { status: 'good', source });
 
 function assertSuccessful({ replies }: Answers): void {
   const other = replies.find(({ body }) => !body.subarray(STATUS_OFFSET, STATUS_OFFSET + SUCCESSFUL.length).equals(SUCCESSFUL));

@@ -61,8 +61,12 @@ export function workersOf(service: number, postmaster: number): number[] {
   return children.length > 0 ? children : [service];
 }
 
+const memoryMb = (pid: number, field: RegExp): number => Number(field.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
+
 /** Resident memory, MB. */
-export const residentMb = (pid: number): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
+export const residentMb = (pid: number): number => memoryMb(pid, /VmRSS:\s+(\d+)/);
+/** The same at its highest since the process began. */
+export const peakMb = (pid: number): number => memoryMb(pid, /VmHWM:\s+(\d+)/);
 
 /** Which process has each connection, by the port of the other side. `pids` are those asked about. */
 export function ownersOfConnections(serverPort: number, pids: readonly number[]): Map<number, number> {

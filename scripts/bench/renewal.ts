@@ -4,6 +4,7 @@ import { requestOf, type Door } from './connection.ts';
 import type { Enrolled } from './issuance.ts';
 import { closedLoop, newConnections, openPool, type Answers } from './loops.ts';
 import { assertAll, measure, type Figures } from './measure.ts';
+import { withBatchRows } from './metrics.ts';
 import type { Stage } from './stage.ts';
 
 const CONCURRENCY = 16;
@@ -16,6 +17,8 @@ export interface RenewalFigures {
   connection: Figures;
   /** The trivial request alone. */
   trivial: Figures;
+  /** Certificates a group commit on average. */
+  batchRows: number;
   /** CPU µs of the service: connection less trivial request, and renewal less that. */
   handshake: number;
   afterHandshake: number;
@@ -34,7 +37,7 @@ export async function renewal(stage: Stage, instances: readonly Enrolled[]): Pro
 
   const warm = await newConnections(doors, requests.slice(0, sizes.renewalWarmUp), CONCURRENCY);
   await newConnections(doors, trivial(sizes.renewalWarmUp), CONCURRENCY);
-  const renewed = await measure(stage, () => newConnections(doors.slice(sizes.renewalWarmUp), requests.slice(sizes.renewalWarmUp), CONCURRENCY));
+  const [renewed, batchRows] = await withBatchRows(service, () => measure(stage, () => newConnections(doors.slice(sizes.renewalWarmUp), requests.slice(sizes.renewalWarmUp), CONCURRENCY)));
   const connection = await measure(stage, () => newConnections(doors.slice(sizes.renewalWarmUp), trivial(sizes.renewal), CONCURRENCY));
   const pool = await openPool(doors[0] as Door, CONCURRENCY);
   await closedLoop(pool, trivial(sizes.trivial));
@@ -47,7 +50,7 @@ export async function renewal(stage: Stage, instances: readonly Enrolled[]): Pro
   const afterHandshake = renewed.figures.cpu.service - handshake;
   const floor = (renewed.figures.floor + connection.figures.floor) / 2;
   const figures = {
-    renewal: renewed.figures, connection: connection.figures, trivial: alone.figures, handshake, afterHandshake, afterHandshakeTimesFloor: afterHandshake / floor,
+    renewal: renewed.figures, connection: connection.figures, trivial: alone.figures, batchRows, handshake, afterHandshake, afterHandshakeTimesFloor: afterHandshake / floor,
   };
   return { figures, serials: [warm, renewed.answers].flatMap(serialsOf) };
 }

@@ -32,8 +32,10 @@ export function describeRun(run: Run): string {
   const lines = [
     `${run.workers} worker${run.workers === 1 ? '' : 's'} (pids ${run.workerPids.join(', ')}), ready in ${rounded(run.readyMs, 0)} ms, idle RSS of a worker ${run.idleRssMb.map((mb) => rounded(mb, 0)).join(' and ')} MB`,
     table(rows),
+    `certificates a group commit: ${rounded(issuance.batchRows.full, 1)} at full rate, ${rounded(issuance.batchRows.half, 1)} at half rate${renewal ? `, ${rounded(renewal.batchRows, 1)} of renewals` : ''}`,
     `issuance: CPU by process of the service ${shares.join(', ')}; certificates by worker ${Object.entries(issuance.served).map(([pid, count]) => `${pid} ${count}`).join(', ')}`,
     ...(renewal ? [`renewal: handshake ${rounded(renewal.handshake, 0)} µs, after it ${rounded(renewal.afterHandshake, 0)} µs = ${rounded(renewal.afterHandshakeTimesFloor, 1)} × floor`] : []),
+    ...(run.crl ? [`complete CRL: ${run.crl.entries} entries, ${rounded(run.crl.megabytes, 1)} MB, stored ${rounded(run.crl.seconds, 2)} s after a revocation was answered; CPU ${rounded(run.crl.cpuSeconds.service, 2)} s in the service, ${rounded(run.crl.cpuSeconds.postgres, 2)} s in PostgreSQL; highest RSS ${run.crl.peakRssMb.map((mb) => rounded(mb, 0)).join(' and ')} MB`] : []),
     ...(ocsp ? [`OCSP: answers that came from where they should ${Object.entries(ocsp).map(([name, { ofSource }]) => `${name} ${rounded(ofSource * 100, 1)} %`).join(', ')}`] : []),
   ];
   return lines.join('\n');

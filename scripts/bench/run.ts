@@ -1,9 +1,10 @@
 /** One start of the service, measured from end to end. */
 import { X509Certificate } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { crl, type CrlFigures } from './crl.ts';
 import type { CryptoFloor, CsrSupply } from './csrs.ts';
 import { openDatabase, type Stored } from './database.ts';
-import { issuance, type IssuanceFigures } from './issuance.ts';
+import { issuance, issueOne, type IssuanceFigures } from './issuance.ts';
 import { ocsp, type OcspFigures } from './ocsp.ts';
 import { residentMb } from './processes.ts';
 import { renewal, type RenewalFigures } from './renewal.ts';
@@ -13,8 +14,10 @@ import { status, STATUS_BATCH, type StatusFigures } from './status.ts';
 
 /** How long a started service is left alone before its memory is read. */
 const IDLE_MS = 4_000;
+const CRL_WAIT_MS = 300_000;
 
-export const SCENARIOS = ['renewal', 'ocsp', 'status'] as const;
+/** What is measured beside issuance, which is always there: the others need its certificates. */
+export const SCENARIOS = ['renewal', 'ocsp', 'status', 'crl'] as const;
 export type Scenario = (typeof SCENARIOS)[number];
 
 export interface RunOptions {
@@ -38,6 +41,7 @@ export interface Run {
   renewal: RenewalFigures | undefined;
   ocsp: OcspFigures | undefined;
   status: StatusFigures | undefined;
+  crl: CrlFigures | undefined;
   stored: Stored;
   /** Distinct serials in 2xx answers, of this run and those before it. */
   answered: number;
@@ -53,11 +57,14 @@ export async function measureRun(options: RunOptions): Promise<Run> {
     await sleep(IDLE_MS);
     const idleRssMb = service.workers.map(residentMb);
     const agents = await database.insertAgents(sizes.agents);
+    const asks = scenarios.some((scenario) => scenario !== 'renewal');
+    // Before issuance is measured, so that it is over a table of that size.
+    const first = asks ? await issueOne(stage, agents) : [];
+    const seeded = asks ? await seed(stage, first[0]?.chain ?? '') : undefined;
     const issued = await issuance(stage, agents);
-    for (const { serial } of issued.enrolled) answered.add(serial);
+    for (const { serial } of [...first, ...issued.enrolled]) answered.add(serial);
     const renewed = scenarios.includes('renewal') ? await renewal(stage, issued.enrolled) : undefined;
     for (const serial of renewed?.serials ?? []) answered.add(serial);
-    const asked = scenarios.includes('ocsp') || scenarios.includes('status') ? await seed(stage, issued.enrolled[0]?.chain ?? '') : undefined;
     const statusSerials = sizes.status + sizes.statusBatches * STATUS_BATCH;
     const run: Run = {
       workers: options.workers,
@@ -66,8 +73,9 @@ export async function measureRun(options: RunOptions): Promise<Run> {
       idleRssMb,
       issuance: issued.figures,
       renewal: renewed?.figures,
-      ocsp: asked && scenarios.includes('ocsp') ? await ocsp(stage, { issuer: asked.issuer, serials: asked.serials.slice(statusSerials) }) : undefined,
-      status: asked && scenarios.includes('status') ? await status(stage, asked.serials.slice(0, statusSerials)) : undefined,
+      ocsp: seeded && scenarios.includes('ocsp') ? await ocsp(stage, { issuer: seeded.issuer, serials: seeded.serials.slice(statusSerials) }) : undefined,
+      status: seeded && scenarios.includes('status') ? await status(stage, seeded.serials.slice(0, statusSerials)) : undefined,
+      crl: seeded && scenarios.includes('crl') ? await crl(stage, { issuerId: seeded.issuerId, serial: first[0]?.serial ?? '', atLeast: sizes.revoked + 1, waitMs: CRL_WAIT_MS }) : undefined,
       stored: await database.stored(),
       answered: answered.size,
     };
@@ -78,18 +86,23 @@ export async function measureRun(options: RunOptions): Promise<Run> {
   }
 }
 
+interface Seeded {
+  issuer: X509Certificate;
+  issuerId: string;
+  /** Good ones. */
+  serials: Buffer[];
+}
+
 /** Certificates to ask about, put in by SQL: they look like the first one that was issued. `chain`: leaf and issuer, PEM. */
-async function seed({ database, sizes }: Stage, chain: string): Promise<{ issuer: X509Certificate; serials: Buffer[] }> {
+async function seed({ database, sizes }: Stage, chain: string): Promise<Seeded> {
   const [leaf, issuer] = chain.split(/(?=-----BEGIN)/).map((pem) => new X509Certificate(pem));
   if (!leaf || !issuer) throw new Error('an answer came without its chain');
-  const [like] = await database.query<{ issuerId: string; agentId: string; der: Buffer }>(
-    'SELECT issuer_id AS "issuerId", agent_id AS "agentId", der FROM certificates WHERE fingerprint = decode($1, \'hex\')',
-    [leaf.fingerprint256.replaceAll(':', '')],
-  );
-  if (!like) throw new Error('an answered certificate is not stored');
-  const serials = await database.insertCertificates(sizes.certificates + sizes.status + sizes.statusBatches * STATUS_BATCH, like);
+  const [stored] = await database.query<{ issuerId: string }>('SELECT issuer_id AS "issuerId" FROM certificates WHERE fingerprint = decode($1, \'hex\')', [leaf.fingerprint256.replaceAll(':', '')]);
+  if (!stored) throw new Error('an answered certificate is not stored');
+  const keep = sizes.asked + sizes.status + sizes.statusBatches * STATUS_BATCH;
+  const serials = await database.insertCertificates({ count: Math.max(sizes.certificates, keep + sizes.revoked), revoked: sizes.revoked, keep }, { issuerId: stored.issuerId, der: leaf.raw });
   await database.settle('certificates');
-  return { issuer, serials };
+  return { issuer, issuerId: stored.issuerId, serials };
 }
 
 /** What makes the figures worthless; empty when nothing does. `keysUsed`: distinct keys that the load has sent. */

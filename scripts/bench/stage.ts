@@ -11,9 +11,12 @@ export interface Sizes {
   renewalWarmUp: number;
   renewal: number;
   trivial: number;
-  /** Certificates put in by SQL for questions about their status. */
+  /** Certificates put in by SQL, at least as many as are asked about; so many of them are revoked. */
   certificates: number;
-  /** Questions of each OCSP phase by each method, the cold one excepted: that asks about all certificates but those of `status`. */
+  revoked: number;
+  /** Certificates that the cold OCSP phases ask about, half of them by each method. */
+  asked: number;
+  /** Questions of each other OCSP phase by each method: about the last of those. */
   ocsp: number;
   status: number;
   statusBatches: number;

@@ -1,0 +1,21 @@
+/** The bench at a hundredth of its size: what it prints is not judged here, that it counts is. */
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { expect, test } from '@jest/globals';
+import { temporaryFolder } from '../support/postgres.ts';
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+
+test('two workers, then one: every answer is stored, durably, and every scenario has figures', () => {
+  const folder = temporaryFolder('signet-bench-test-');
+  const json = path.join(folder, 'figures.json');
+  const ran = spawnSync(process.execPath, ['scripts/bench/main.ts', '--scale', '0.01', '--only', 'renewal,ocsp,status,crl', '--revoked', '200', '--json', json], { cwd: ROOT, encoding: 'utf8' });
+  expect(`${ran.status} ${ran.stderr}`).toBe('0 ');
+  const { runs, faults } = JSON.parse(fs.readFileSync(json, 'utf8')) as { runs: { workers: number; crl: { entries: number } }[]; faults: string[] };
+  fs.rmSync(folder, { recursive: true });
+  expect(faults).toEqual([]);
+  expect(runs.map(({ workers }) => workers)).toEqual([2, 1]);
+  expect(runs[0]).toMatchObject({ ocsp: { 'cold post': { ofSource: 1 } }, crl: { entries: 201 } });
+  for (const heading of ['issuance, full rate', 'renewal, new connection each', 'OCSP warm get', 'status batch cold of 100', 'complete CRL: ']) expect(ran.stdout).toContain(heading);
+}, 300_000);
