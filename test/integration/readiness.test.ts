@@ -21,6 +21,7 @@ beforeEach(async () => {
   const authority = await openTestAuthority(database, { clock: movableClock(), env: { DATABASE_URL: 'postgresql://elsewhere/signet', SIGNET_KEK_FILE: '/run/secrets/kek' } });
   const keyStore = Object.create(authority.keyStore, { check: { value: () => (parts.looks++, parts.keyStoreCheck()) } }) as Context['keyStore'];
   ctx = { ...authority, keyStore, barrier: noBarrier, crls: { put: () => undefined }, siblings: alone, feed: { positionAgeMs: () => parts.feedAgeMs } } as unknown as typeof ctx;
+  await database.db.adminToken.create({ data: { id: 'A', name: 'a', role: 'admin', secretHash: new Uint8Array(32), createdAt: FIXED_NOW } });
   const jobs = startJobs(ctx);
   await jobs.tick();
   await jobs.stop();
@@ -38,7 +39,7 @@ test('a cluster that runs: ready, nothing to warn about', async () => {
   expect(await look()).toEqual({
     worker: 1,
     isReady: true,
-    checks: { process: 'ok', database: 'ok', keyStore: 'ok', issuer: 'ok', lists: 'ok', feed: 'ok', jobs: 'ok', partitions: 'ok', authorities: 'ok', disk: 'ok', keyEncryptionKey: 'ok' },
+    checks: { process: 'ok', database: 'ok', keyStore: 'ok', issuer: 'ok', lists: 'ok', feed: 'ok', jobs: 'ok', partitions: 'ok', authorities: 'ok', admins: 'ok', disk: 'ok', keyEncryptionKey: 'ok' },
     warnings: [],
   });
 });
