@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { createAdminToken } from '../../src/admins/create.ts';
 import { revokeAdminToken } from '../../src/admins/revoke.ts';

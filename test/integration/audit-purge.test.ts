@@ -123,7 +123,7 @@ describe('signet audit purge', () => {
   test('as the service role it is refused, says what to give, and nothing changes', async () => {
     await writeEvents(3);
     const refused = await purge(['--before', hoursLater(2).toISOString(), '--yes'], { SIGNET_OWNER_DATABASE_URL: '' });
-    expect(refused.code).toBe(1);
+    expect(refused.code).toBe(69);
     expect(refused.err).toContain('SIGNET_OWNER_DATABASE_URL');
     expect(refused.out + refused.err).not.toContain(new URL(database.serviceUrl).password);
     expect(await leavesOf()).toHaveLength(3);
@@ -131,7 +131,7 @@ describe('signet audit purge', () => {
   });
 
   test.each([
-    ['no date', [], '--before is missing'],
+    ['no date', [], '--before is needed'],
     ['no date at all', ['--before', 'yesterday'], 'must be a date'],
     ['a date to come', ['--before', '2999-01-01'], 'in the future'],
     ['an unknown option', ['--force'], '--before <date>'],
