@@ -55,7 +55,9 @@ const SAMPLE: Partial<Record<MeasuredTable, string>> = {
 async function measure(table: Exclude<MeasuredTable, 'audit_leaf_hashes'>): Promise<number> {
   const { rows: columns } = await client.query<{ name: string }>("SELECT attname::text AS name FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum", [table]);
   const values = columns.map(({ name }) => VARIED[table][name] ?? `sample.${name}`);
-  await client.query(`CREATE TABLE measured (LIKE ${table} INCLUDING ALL)`);
+  // Rows of a partitioned table rest in its partitions, which leave room on the page for updates.
+  const { rows: options } = await client.query<{ options: string[] | null }>("SELECT reloptions AS options FROM pg_class WHERE relname = $1 OR relname ~ ('^' || $1 || '_d[0-9]+$') ORDER BY relkind = 'p' LIMIT 1", [table]);
+  await client.query(`CREATE TABLE measured (LIKE ${table} INCLUDING ALL)${options[0]?.options ? ` WITH (${options[0].options.join(', ')})` : ''}`);
   try {
     await client.query(`INSERT INTO measured SELECT ${values.join(', ')} FROM (SELECT * FROM ${table} WHERE ${SAMPLE[table] ?? 'true'} LIMIT 1) sample, generate_series(1, ${ROWS}) i`);
     const { rows } = await client.query<{ octets: string; rows: string }>('SELECT pg_total_relation_size($1::regclass) AS octets, (SELECT count(*) FROM measured) AS rows', ['measured']);
