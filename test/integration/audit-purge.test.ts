@@ -92,20 +92,20 @@ describe('signet audit purge', () => {
 
   test('killed in the middle: every event is there whole or as its hash, never both, and a second run finishes', async () => {
     await writeEvents(1);
-    // 20,000 events of the first hour, as one statement.
+    // 10,000 events of the first hour, as one statement.
     await database.ownerDb.$executeRaw`
       INSERT INTO audit_events (n, id, kind, outcome, at, actor_kind, actor_id, event)
-      SELECT n, 'x' || n, 'certificate.released', 'success', ${FIXED_NOW}::timestamptz, 'system', 's', convert_to('event ' || n, 'UTF8') FROM generate_series(2, 20000) n`;
-    await database.ownerDb.$executeRaw`UPDATE counters SET value = 20000 WHERE name = 'audit'`;
+      SELECT n, 'x' || n, 'certificate.released', 'success', ${FIXED_NOW}::timestamptz, 'system', 's', convert_to('event ' || n, 'UTF8') FROM generate_series(2, 10000) n`;
+    await database.ownerDb.$executeRaw`UPDATE counters SET value = 10000 WHERE name = 'audit'`;
     await updateCertificateNumbers(database.db, FIXED_NOW);
     const before = await leavesOf();
     const running = spawn(process.execPath, [PROGRAM, 'audit', 'purge', '--before', hoursLater(1).toISOString(), '--yes'], { env: { PATH: process.env.PATH, ...environment() }, stdio: 'ignore' });
     const ended = new Promise((resolve) => running.once('close', (_code, signal) => resolve(signal)));
-    while ((await database.db.auditLeafHashes.count()) < 2) await sleep(2);
+    while (running.exitCode === null && (await database.db.auditLeafHashes.count()) < 1) await sleep(2);
     running.kill('SIGKILL');
     await ended;
 
-    const whole = async () => (await leavesOf()).filter(({ n }) => n <= 20000n);
+    const whole = async () => (await leavesOf()).filter(({ n }) => n <= 10000n);
     const interrupted = await keptHashes();
     expect(interrupted.length).toBeGreaterThan(0);
     expect([...interrupted, ...(await whole())]).toEqual(before);
@@ -117,8 +117,8 @@ describe('signet audit purge', () => {
     const records = (await database.db.auditEvent.findMany({ where: { kind: 'audit.purged' }, orderBy: { n: 'asc' } })).map(({ event }) => (JSON.parse(Buffer.from(event).toString()) as { detail: { first: string; last: string } }).detail);
     expect(records[0]?.first).toBe('1');
     records.slice(1).forEach((record, i) => expect(Number(record.first)).toBe(Number(records[i]?.last) + 1));
-    expect(records.at(-1)?.last).toBe('20000');
-  });
+    expect(records.at(-1)?.last).toBe('10000');
+  }, 120_000);
 
   test('as the service role it is refused, says what to give, and nothing changes', async () => {
     await writeEvents(3);
@@ -131,10 +131,10 @@ describe('signet audit purge', () => {
   });
 
   test.each([
-    ['no date', [], '--before is missing'],
+    ['no date', [], '--before is needed'],
     ['no date at all', ['--before', 'yesterday'], 'must be a date'],
     ['a date to come', ['--before', '2999-01-01'], 'in the future'],
-    ['an unknown option', ['--force'], "Unknown option '--force'"],
+    ['an unknown option', ['--force'], '--before <date>'],
   ])('%s is wrong use', async (_, args, says) => {
     const ran = await purge(args);
     expect(ran).toMatchObject({ code: 64, out: '' });

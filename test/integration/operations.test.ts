@@ -17,7 +17,7 @@ beforeAll(async () => {
   const pipe = path.join(folder, 'log');
   execFileSync('mkfifo', [pipe]);
   reader = fs.openSync(pipe, fs.constants.O_RDWR);
-  service = await startService({ logTo: fs.openSync(pipe, 'w'), env: { SIGNET_LOG_LEVEL: 'trace', SIGNET_ACCESS_LOG: 'all' } });
+  service = await startService({ logTo: fs.openSync(pipe, 'w'), env: { SIGNET_LOG_LEVEL: 'trace', SIGNET_ACCESS_LOG: 'all', SIGNET_CREDENTIAL_FAILURES: '0' } });
   operations = createClient({ url: service.signet.urls.operations, connections: 4 });
 }, 120_000);
 afterAll(async () => {

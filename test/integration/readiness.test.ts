@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Context } from '../../src/context.ts';
 import { noBarrier } from '../../src/core/barrier.ts';
@@ -9,14 +10,35 @@ import { startJobs } from '../../src/jobs/start-jobs.ts';
 import { bucketOf } from '../../src/x509/serial.ts';
 import { movableClock, openTestAuthority, type MovableClock } from '../support/authority.ts';
 import { FIXED_NOW, testDatabase, type TestDatabase } from '../support/db.ts';
+import { runSql } from '../support/postgres.ts';
 
 let database: TestDatabase;
 let ctx: Context & { clock: MovableClock };
 /** What the parts outside the database say. */
 const parts = { feedAgeMs: 0, keyStoreCheck: () => Promise.resolve(), looks: 0 };
 
+/** The database's own clock, set by the test: a function that its sessions find before PostgreSQL's. */
+const CLOCKWORK = `
+  CREATE SCHEMA clockwork;
+  CREATE TABLE clockwork.hand (at timestamptz);
+  INSERT INTO clockwork.hand VALUES ('${FIXED_NOW.toISOString()}');
+  CREATE FUNCTION clockwork.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS 'SELECT at FROM clockwork.hand';
+  GRANT USAGE ON SCHEMA clockwork TO PUBLIC;
+  GRANT SELECT ON clockwork.hand TO PUBLIC`;
+
+/** What time it is here and in the database. */
+async function setTime(at: Date): Promise<void> {
+  ctx.clock.set(at);
+  await database.ownerDb.$executeRaw`UPDATE clockwork.hand SET at = ${at}`;
+}
+const minutes = (count: number) => setTime(new Date(FIXED_NOW.getTime() + count * 60_000));
+const days = (count: number) => minutes(count * 24 * 60);
+
 beforeEach(async () => {
   database = await testDatabase();
+  await runSql(database.ownerUrl, CLOCKWORK);
+  await runSql(database.ownerUrl, `ALTER DATABASE ${database.name} SET search_path = clockwork, pg_catalog, public`);
+  await database.db.adminToken.create({ data: { id: 'A', name: 'a', role: 'admin', secretHash: new Uint8Array(32), createdAt: FIXED_NOW } });
   Object.assign(parts, { feedAgeMs: 0, keyStoreCheck: () => Promise.resolve(), looks: 0 });
   const authority = await openTestAuthority(database, { clock: movableClock(), env: { DATABASE_URL: 'postgresql://elsewhere/signet', SIGNET_KEK_FILE: '/run/secrets/kek' } });
   const keyStore = Object.create(authority.keyStore, { check: { value: () => (parts.looks++, parts.keyStoreCheck()) } }) as Context['keyStore'];
@@ -32,23 +54,32 @@ afterEach(async () => {
 
 /** A look of its own: another context is another process. */
 const look = (process = { draining: false, warnings: [] as string[] }) => readinessHere({ ...ctx }, process);
-const minutes = (count: number) => ctx.clock.set(new Date(FIXED_NOW.getTime() + count * 60_000));
 
 test('a cluster that runs: ready, nothing to warn about', async () => {
   expect(await look()).toEqual({
     worker: 1,
     isReady: true,
-    checks: { process: 'ok', database: 'ok', keyStore: 'ok', issuer: 'ok', lists: 'ok', feed: 'ok', jobs: 'ok', partitions: 'ok', authorities: 'ok', disk: 'ok', keyEncryptionKey: 'ok' },
+    checks: { process: 'ok', database: 'ok', keyStore: 'ok', clock: 'ok', issuer: 'ok', lists: 'ok', feed: 'ok', jobs: 'ok', partitions: 'ok', authorities: 'ok', adminTokens: 'ok', disk: 'ok', keyEncryptionKey: 'ok' },
     warnings: [],
   });
+  // Each has its line in the page that says what makes a replica unready.
+  const page = readFileSync('docs/operations.md', 'utf8');
+  for (const name of Object.keys((await look()).checks)) expect(page).toContain(`\n| \`${name}\` | `);
+});
+
+test('a clock that is off makes it unready: the database has the time that all replicas see', async () => {
+  ctx.clock.set(new Date(FIXED_NOW.getTime() + 3_600_000));
+  const { isReady, checks, warnings } = await look();
+  expect([isReady, checks.clock]).toEqual([false, 'warning']);
+  expect(warnings.join()).toContain('3600 s apart');
 });
 
 test('lists that are late, then over, warn and leave the replica in service: every other one has the same', async () => {
-  minutes(23);
+  await minutes(23);
   const late = await look();
   expect(late).toMatchObject({ isReady: true, checks: { lists: 'warning' } });
   expect(late.warnings.filter((warning) => warning.includes('is late'))).toHaveLength(2);
-  minutes(5 * 60);
+  await minutes(5 * 60);
   const over = await look();
   expect(over.isReady).toBe(true);
   expect(over.warnings.filter((warning) => warning.includes('relying parties that check it refuse every certificate'))).toHaveLength(2);
@@ -69,8 +100,7 @@ test('a job whose last three runs failed is named; with one success among them i
 });
 
 test('a job that has not run for three of its intervals is named', async () => {
-  await database.db.$executeRaw`UPDATE job_runs SET finished_at = ${FIXED_NOW}`;
-  minutes(60);
+  await minutes(60);
   expect((await look()).warnings.filter((warning) => warning.startsWith('job '))).toEqual([
     `job rotate-responders has not succeeded since ${FIXED_NOW.toISOString()}`,
     `job rotate-tls has not succeeded since ${FIXED_NOW.toISOString()}`,
@@ -86,12 +116,12 @@ test('a gap in the partitions of the days ahead is seen', async () => {
 });
 
 test('authority certificates that should long have been replaced are named', async () => {
-  ctx.clock.advance(364);
+  await days(364);
   const { warnings } = await look();
   expect(warnings.join('\n')).toMatch(/issuer \w+ ends at .*no successor issues yet/);
   expect(warnings.join('\n')).toMatch(/OCSP responder of issuer \w+ ends/);
   expect(warnings.join('\n')).toContain("Signet's own TLS certificate ends");
-  ctx.clock.advance(3_000);
+  await days(3_364);
   const ended = await look();
   // Without an issuer it can still revoke and tell status, as can all the others.
   expect(ended).toMatchObject({ isReady: true, checks: { issuer: 'failed' } });

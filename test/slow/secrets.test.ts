@@ -25,6 +25,10 @@ import { createClient, jsonOf, type Client } from '../support/https-client.ts';
 import { binariesFolder, runSql, temporaryFolder } from '../support/postgres.ts';
 import { startSignet, type SignetProcess } from '../support/signet-process.ts';
 
+/** A refusal for coming too often would look at nothing. */
+const UNLIMITED = Object.fromEntries(
+  ['CREDENTIAL_FAILURES', ...['SOURCE_READ', 'SOURCE_CHANGE', 'SOURCE_ISSUE', 'SOURCE_STATUS', 'SOURCE_HEALTH', 'SOURCE_CONNECTION', 'CALLER_READ', 'CALLER_CHANGE', 'CALLER_STATUS'].map((name) => `${name}_RATE`)].map((key) => [`SIGNET_${key}`, '0']),
+);
 const LONG = 240_000;
 const folder = temporaryFolder('signet-secrets-');
 const postgresLog: string[] = [];
@@ -61,7 +65,7 @@ beforeAll(async () => {
   signet = await startSignet({
     env: {
       DATABASE_URL: urls.service, SIGNET_OWNER_DATABASE_URL: urls.owner, SIGNET_KEK_PASSPHRASE_FILE: path.join(folder, 'passphrase'),
-      SIGNET_LOG_LEVEL: 'trace', SIGNET_ACCESS_LOG: 'all',
+      SIGNET_LOG_LEVEL: 'trace', SIGNET_ACCESS_LOG: 'all', ...UNLIMITED,
     },
   });
   keep('bootstrap token', signet.adminToken);

@@ -53,17 +53,14 @@ export function buildImage({ dockerfile, context, folder, env }: { dockerfile: s
     } else if (stage === undefined) {
       throw new Error(`${name} before FROM`);
     } else {
-      const instruction = INSTRUCTIONS[name] ?? refuse(name);
-      instruction(stage, rest, { stages, context, env });
+      const follow = INSTRUCTIONS[name];
+      if (!follow) throw new Error(`the test does not know the instruction ${name}`);
+      follow(stage, rest, { stages, context, env });
     }
   }
   const image = stages.get('image');
   if (!image) throw new Error('no last stage');
   return image;
-}
-
-function refuse(name: string): never {
-  throw new Error(`the test does not know the instruction ${name}`);
 }
 
 function startStage(root: string, base: string): Stage {
