@@ -111,21 +111,26 @@ export function documentErrors(): string {
   return `${PREAMBLE}\n${sections.join('\n')}`;
 }
 
+/** Members of a problem, and what they mean. */
+export const PROBLEM_MEMBERS: readonly (readonly [name: string, meaning: string])[] = [
+  ['type', 'address of the section of this page that explains the code'],
+  ['code', 'the stable code: what programs should look at'],
+  ['title', 'what the code means, the same for every occurrence'],
+  ['status', 'the HTTP status'],
+  ['detail', 'what was wrong this time (never for `internal`)'],
+  ['requestId', 'also in the `request-id` header; find it in the log and the audit log'],
+  ['next', 'what to do next'],
+  ['fields', 'faults by member, with a JSON pointer (RFC 6901) each'],
+  ['granted', 'the names that would have been granted'],
+];
+
 const PREAMBLE = `# Errors
 
 Every error answer is \`application/problem+json\` (RFC 9457) with these members:
 
 | member | meaning |
 |---|---|
-| \`type\` | address of the section of this page that explains the code |
-| \`code\` | the stable code: what programs should look at |
-| \`title\` | what the code means, the same for every occurrence |
-| \`status\` | the HTTP status |
-| \`detail\` | what was wrong this time (never for \`internal\`) |
-| \`requestId\` | also in the \`request-id\` header; find it in the log and the audit log |
-| \`next\` | what to do next |
-| \`fields\` | faults by member, with a JSON pointer (RFC 6901) each |
-| \`granted\` | the names that would have been granted |
+${PROBLEM_MEMBERS.map(([name, meaning]) => `| \`${name}\` | ${meaning} |`).join('\n')}
 
 A \`Retry-After\` header says when a retry makes sense. This page is generated from \`src/api/error-codes.ts\`.
 `;

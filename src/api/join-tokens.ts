@@ -9,27 +9,29 @@ const cidr = z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()], { error: 'mus
 
 /** Body of a new join token. `boundKeyHash`: SHA-256 of the SubjectPublicKeyInfo, hexadecimal: only this key may enroll. */
 export const createJoinTokenBody = z.strictObject({
-  ttlSeconds: optional(seconds),
-  sourceCidrs: optional(z.array(cidr).max(32)),
-  boundKeyHash: optional(sha256Hex),
+  ttlSeconds: optional(seconds.describe('Its life; without it that of the configuration (`joinTokenTtlSeconds`).')),
+  sourceCidrs: optional(z.array(cidr).max(32).describe('The networks an enrollment with it must come from.')),
+  boundKeyHash: optional(sha256Hex.describe('SHA-256 of the only public key (SubjectPublicKeyInfo) that may enroll with it, hexadecimal.')),
 });
 export type CreateJoinTokenBody = z.output<typeof createJoinTokenBody>;
 
 /** A new join token with its secret, shown once. */
-export const newJoinToken = z.object({ id, agentId: id, token: z.string(), expiresAt: time });
+export const newJoinToken = z.object({ id, agentId: id, token: z.string().describe('The secret. It is shown this once.'), expiresAt: time }).meta({ id: 'NewJoinToken' });
 
-export const joinToken = z.object({
-  id,
-  agentId: id,
-  state: z.enum(JOIN_TOKEN_STATES),
-  sourceCidrs: z.array(z.string()),
-  boundKeyHash: z.string().nullable(),
-  createdBy: z.string(),
-  createdAt: time,
-  expiresAt: time,
-  usedAt: time.nullable(),
-  usedInstanceId: id.nullable(),
-});
+export const joinToken = z
+  .object({
+    id,
+    agentId: id,
+    state: z.enum(JOIN_TOKEN_STATES).describe('`open`: nobody has used it yet.'),
+    sourceCidrs: z.array(z.string()),
+    boundKeyHash: z.string().nullable(),
+    createdBy: z.string(),
+    createdAt: time,
+    expiresAt: time,
+    usedAt: time.nullable(),
+    usedInstanceId: id.nullable().describe('The instance that enrolled with it.'),
+  })
+  .meta({ id: 'JoinToken', description: 'A join token, never its secret.' });
 /** A join token as the wire shows it: never its secret. */
 export type JoinTokenAnswer = z.output<typeof joinToken>;
 

@@ -10,7 +10,12 @@ export interface ResponseContract {
   description: string;
   contentTypes: readonly string[];
   schema?: z.ZodType;
+  /** Headers that always come with it, besides those of every answer. */
+  headers?: readonly ResponseHeader[];
 }
+
+/** Headers that say something about the thing that is answered. */
+export type ResponseHeader = 'etag' | 'location' | 'cache-control';
 
 /**
  * One operation of the wire contract: all that a client, the OpenAPI document and the route table need to know of it.
@@ -37,7 +42,12 @@ export interface Operation<P extends z.ZodType = z.ZodType, Q extends z.ZodType 
   errors: readonly ErrorCode[];
   /** True when it creates something: such a POST honours Idempotency-Key. */
   creates: boolean;
+  /** True when it honours If-Match with the version of what it changes. */
+  ifMatch?: true;
 }
+
+/** The answer to If-None-Match with the entity tag of what is there (RFC 9110 §13.1.2). */
+export const UNCHANGED: ResponseContract = { description: 'It is what If-None-Match names.', contentTypes: [], headers: ['etag'] };
 
 /** Codes any operation can answer. */
 export const COMMON_ERRORS = [

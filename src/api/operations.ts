@@ -7,7 +7,7 @@ import {
 import { getInstance, listInstances, quarantineInstance, releaseInstance, revokeInstance } from './instances.ts';
 import { createJoinToken, listJoinTokens } from './join-tokens.ts';
 import {
-  getCompleteCrl, getCrlShard, getErrorsDocument, getHealth, getIssuerCertificate, getMetrics, getOcsp, getReadiness, getSpiffeBundle, getTrustBundlePem, postOcsp,
+  getCompleteCrl, getCrlShard, getDocsPage, getErrorsDocument, getHealth, getIssuerCertificate, getMetrics, getOcsp, getOpenApi, getReadiness, getSpiffeBundle, getTrustBundlePem, postOcsp,
 } from './public.ts';
 import { listAudit, listFindings, listJobs, resolveFinding } from './records.ts';
 import {
@@ -29,6 +29,6 @@ export const OPERATIONS = {
   addRelyingPartyCertificate, removeRelyingPartyCertificate, createRelyingPartyToken, listRelyingPartyTokens, revokeRelyingPartyToken,
   listAudit, listJobs, listFindings, resolveFinding,
   getCompleteCrl, getCrlShard, getIssuerCertificate, postOcsp, getOcsp, getTrustBundlePem, getSpiffeBundle,
-  getErrorsDocument, getHealth, getReadiness, getMetrics,
+  getErrorsDocument, getOpenApi, getDocsPage, getHealth, getReadiness, getMetrics,
 };
 export type OperationId = keyof typeof OPERATIONS;

@@ -1,41 +1,43 @@
 import { z } from 'zod';
 import { operation } from './operation.ts';
-import { id, nothing, optional, page, paging, plain, queryInteger, serial, text, time, timeIn } from './values.ts';
+import { id, nothing, optional, page, paging, plain, queryInteger, serial, time, timeIn, whyBody } from './values.ts';
 
 /** An audit event: number, and its canonical record. */
-export const auditEvent = z.object({
-  n: z.string().meta({ description: 'position in the log, a decimal number without gaps' }),
-  id,
-  kind: z.string(),
-  outcome: z.enum(['success', 'failure']),
-  at: time,
-  actor: z.object({ kind: z.string(), id: z.string() }),
-  requestId: z.string().nullable(),
-  source: z.string().nullable(),
-  agentId: z.string().nullable(),
-  instanceId: z.string().nullable(),
-  serial: z.string().nullable(),
-  target: z.string().nullable(),
-  authority: z.string().nullable(),
-  detail: z.record(z.string(), z.unknown()),
-});
+export const auditEvent = z
+  .object({
+    n: z.string().describe('Position in the log: a decimal number, without gaps.'),
+    id,
+    kind: z.string(),
+    outcome: z.enum(['success', 'failure']),
+    at: time,
+    actor: z.object({ kind: z.string(), id: z.string() }),
+    requestId: z.string().nullable(),
+    source: z.string().nullable(),
+    agentId: z.string().nullable(),
+    instanceId: z.string().nullable(),
+    serial: z.string().nullable(),
+    target: z.string().nullable(),
+    authority: z.string().nullable(),
+    detail: z.record(z.string(), z.unknown()).describe('What else there is to say, by kind.'),
+  })
+  .meta({ id: 'AuditEvent' });
 export type AuditAnswer = z.output<typeof auditEvent>;
 
 /** Filters of the audit log: all must hold. `after` starts behind a number; `cursor` continues a page. */
 export const listAuditQuery = z.strictObject({
   ...paging,
-  after: optional(queryInteger(Number.MAX_SAFE_INTEGER)),
-  kind: optional(plain(64)),
-  outcome: optional(z.enum(['success', 'failure'])),
-  actorKind: optional(plain(32)),
-  actorId: optional(plain(128)),
-  agentId: optional(id),
-  instanceId: optional(id),
-  serial: optional(serial),
-  target: optional(plain(256)),
-  requestId: optional(plain(64)),
-  since: optional(timeIn),
-  until: optional(timeIn),
+  after: optional(queryInteger(999_999_999_999_999).describe('Only events behind this number.')),
+  kind: optional(plain(64).describe('Only events of this kind, for instance `certificate.revoked`.')),
+  outcome: optional(z.enum(['success', 'failure']).describe('Only successes, or only failures.')),
+  actorKind: optional(plain(32).describe('Only what this kind of actor did: `admin`, `agent`, `join-token`, `system`.')),
+  actorId: optional(plain(128).describe('Only what this actor did, for instance the id of an API token.')),
+  agentId: optional(id.describe('Only events of this agent.')),
+  instanceId: optional(id.describe('Only events of this instance.')),
+  serial: optional(serial.describe('Only events of this certificate.')),
+  target: optional(plain(256).describe('Only events with this target.')),
+  requestId: optional(plain(64).describe('Only events of this request.')),
+  since: optional(timeIn.describe('Only events from this time on.')),
+  until: optional(timeIn.describe('Only events before this time.')),
 });
 export type ListAuditQuery = z.output<typeof listAuditQuery>;
 
@@ -46,37 +48,41 @@ export const listAudit = operation({
   errors: ['cursor-invalid', 'cursor-mismatch', 'serial-malformed'],
 });
 
-export const job = z.object({
-  name: z.string(),
-  schedule: z.string().meta({ description: 'cron expression, UTC' }),
-  lastRun: z.object({ bucket: time, startedAt: time, finishedAt: time.nullable(), outcome: z.enum(['succeeded', 'failed']).nullable(), attempts: z.int(), error: z.string().nullable() }).nullable(),
-  nextRunAt: time,
-});
+export const job = z
+  .object({
+    name: z.string(),
+    schedule: z.string().describe('Cron expression, UTC.'),
+    lastRun: z.object({ bucket: time, startedAt: time, finishedAt: time.nullable(), outcome: z.enum(['succeeded', 'failed']).nullable(), attempts: z.int(), error: z.string().nullable() }).nullable().describe('Null when it has not run yet.'),
+    nextRunAt: time,
+  })
+  .meta({ id: 'Job' });
 export type JobAnswer = z.output<typeof job>;
 export const listJobs = operation({
   id: 'listJobs', method: 'get', path: '/v1/jobs', tag: 'jobs', summary: 'Jobs with their last and next runs',
   permission: 'jobs:read', params: nothing, query: nothing, body: nothing, consumes: [], creates: false,
-  responses: { 200: { description: 'All jobs.', contentTypes: ['application/json'], schema: z.object({ items: z.array(job) }) } },
+  responses: { 200: { description: 'All jobs.', contentTypes: ['application/json'], schema: z.object({ items: z.array(job) }).meta({ id: 'Jobs' }) } },
   errors: [],
 });
 
-export const finding = z.object({
-  id,
-  kind: z.string(),
-  agentId: z.string().nullable(),
-  instanceId: z.string().nullable(),
-  serial: z.string().nullable(),
-  detail: z.record(z.string(), z.unknown()),
-  createdAt: time,
-  resolvedAt: time.nullable(),
-});
+export const finding = z
+  .object({
+    id,
+    kind: z.string(),
+    agentId: z.string().nullable(),
+    instanceId: z.string().nullable(),
+    serial: z.string().nullable(),
+    detail: z.record(z.string(), z.unknown()),
+    createdAt: time,
+    resolvedAt: time.nullable().describe('When somebody had looked at it.'),
+  })
+  .meta({ id: 'Finding', description: 'Something that a person should look at.' });
 export type FindingAnswer = z.output<typeof finding>;
 export const listFindingsQuery = z.strictObject({
   ...paging,
-  kind: optional(plain(64)),
-  agentId: optional(id),
-  instanceId: optional(id),
-  open: optional(z.enum(['true', 'false']).transform((flag) => flag === 'true')),
+  kind: optional(plain(64).describe('Only findings of this kind.')),
+  agentId: optional(id.describe('Only findings of this agent.')),
+  instanceId: optional(id.describe('Only findings of this instance.')),
+  open: optional(z.enum(['true', 'false']).transform((flag) => flag === 'true').describe('`true`: only those nobody has looked at yet. `false`: only the others.')),
 });
 export type ListFindingsQuery = z.output<typeof listFindingsQuery>;
 export const listFindings = operation({
@@ -87,7 +93,7 @@ export const listFindings = operation({
 });
 export const resolveFinding = operation({
   id: 'resolveFinding', method: 'post', path: '/v1/findings/{findingId}/resolve', tag: 'findings', summary: 'Close a finding: somebody has looked at it; an instance in quarantine stays there',
-  permission: 'findings:resolve', params: z.strictObject({ findingId: id }), query: nothing, body: z.strictObject({ reason: optional(text(500)) }), consumes: ['application/json'], creates: false,
+  permission: 'findings:resolve', params: z.strictObject({ findingId: id }), query: nothing, body: whyBody, consumes: ['application/json'], creates: false,
   responses: { 200: { description: 'The finding.', contentTypes: ['application/json'], schema: finding } },
   errors: ['finding-not-found'],
 });

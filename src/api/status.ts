@@ -5,30 +5,32 @@ import { id, nothing, optional, serial, serialOut, time } from './values.ts';
 export const STATUSES = ['good', 'held', 'revoked', 'expired', 'unknown'] as const;
 
 /** Status of one certificate. Of a serial that was never issued only `serial` and `status` are there. */
-export const certificateStatus = z.object({
-  serial: serialOut,
-  status: z.enum(STATUSES),
-  reason: z.string().optional(),
-  revokedAt: time.optional(),
-  agentId: optional(id),
-  instanceId: optional(id),
-  notAfter: time.optional(),
-});
+export const certificateStatus = z
+  .object({
+    serial: serialOut,
+    status: z.enum(STATUSES).describe('`held`: on hold, may come back. `unknown`: never issued here, or cleared away after it had expired.'),
+    reason: z.string().describe('RFC 5280 reason, of `revoked` and `held`.').optional(),
+    revokedAt: time.optional(),
+    agentId: optional(id),
+    instanceId: optional(id),
+    notAfter: time.optional(),
+  })
+  .meta({ id: 'CertificateStatus' });
 export type StatusAnswer = z.output<typeof certificateStatus>;
 
 export const getStatus = operation({
   id: 'getStatus', method: 'get', path: '/v1/status/{serial}', tag: 'status', summary: 'Status of one certificate',
   permission: 'status:read', params: z.strictObject({ serial }), query: nothing, body: nothing, consumes: [], creates: false,
   responses: {
-    200: { description: 'The status now.', contentTypes: ['application/json'], schema: certificateStatus },
-    304: { description: 'The status is what If-None-Match names.', contentTypes: [] },
+    200: { description: 'The status now.', contentTypes: ['application/json'], schema: certificateStatus, headers: ['etag'] },
+    304: { description: 'The status is what If-None-Match names.', contentTypes: [], headers: ['etag'] },
   },
   errors: ['serial-malformed'],
 });
 export const listStatuses = operation({
   id: 'listStatuses', method: 'post', path: '/v1/status', tag: 'status', summary: 'Status of many certificates at once',
   permission: 'status:read', params: nothing, query: nothing,
-  body: z.strictObject({ serials: z.array(serial).min(1).max(10_000) }), consumes: ['application/json'], creates: false,
+  body: z.strictObject({ serials: z.array(serial).min(1).max(10_000).describe('At most so many as the configuration allows (`statusBatchMax`).') }), consumes: ['application/json'], creates: false,
   responses: { 200: { description: 'One status for each serial, in the order asked.', contentTypes: ['application/json'], schema: z.object({ statuses: z.array(certificateStatus) }) } },
   errors: ['serial-malformed'],
 });

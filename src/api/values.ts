@@ -7,16 +7,16 @@ export const nothing = z.strictObject({});
 export const optional = <T extends z.ZodType>(schema: T) => z.exactOptional(schema);
 
 /** A ULID. */
-export const id = z.string().regex(/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/, 'must be an id: 26 characters of Crockford base 32').meta({ description: 'ULID', examples: ['01KAMV3W5QZ3C1D6X2G7R8S9TB'] });
+export const id = z.string().regex(/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/, 'must be an id: 26 characters of Crockford base 32').meta({ id: 'Ulid', description: 'An id: a ULID, 26 characters of Crockford base 32.' });
 
 /** A name that programs and people use for a thing. */
 export const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be 1 to 63 lower-case letters, digits and dashes, not starting with a dash');
 
 /** A serial as it is sent: what is malformed is told apart later (`serial-malformed`). */
-export const serial = z.string().min(1).max(128).meta({ description: 'serial number, 40 hexadecimal digits' });
+export const serial = z.string().min(1).max(128).meta({ id: 'SerialNumberAsked', description: 'Serial number of a certificate: 40 hexadecimal digits, in either case, with or without colons between octets.' });
 
 /** A serial as it is answered. */
-export const serialOut = z.string().regex(/^[0-9a-f]{40}$/).meta({ description: 'serial number, 40 lower-case hexadecimal digits' });
+export const serialOut = z.string().regex(/^[0-9a-f]{40}$/).meta({ id: 'SerialNumber', description: 'Serial number of a certificate: 40 lower-case hexadecimal digits.' });
 
 /** A SHA-256 as it is sent: 64 hexadecimal digits. */
 export const sha256Hex = z
@@ -25,7 +25,7 @@ export const sha256Hex = z
   .transform((hex) => hex.toLowerCase());
 
 /** A time as it is answered: RFC 3339, UTC. */
-export const time = z.iso.datetime().meta({ description: 'RFC 3339, UTC' });
+export const time = z.iso.datetime().meta({ id: 'Time', description: 'A time: RFC 3339, UTC, with Z.' });
 
 /** A time as it is sent: RFC 3339 with any offset. */
 export const timeIn = z.iso
@@ -48,6 +48,12 @@ const IS_SECRET = 'holds a token or a private key: it would be stored and shown;
 /** Free text of a person, without control characters and secrets. */
 export const text = (max: number) => z.string().trim().min(1).max(max).regex(PLAIN, 'must not contain control characters').refine(noSecret, IS_SECRET);
 
+/** What a person says when changing a state. */
+export const why = text(500).describe('Why, in words: for the record.');
+
+/** Body of such a change. */
+export const whyBody = z.strictObject({ reason: optional(why) }).meta({ id: 'Why' });
+
 /** Text taken as it is, without control characters: a filter, the value of a label. */
 export const plain = (max: number) => z.string().max(max).regex(PLAIN, 'must not contain control characters').refine(noSecret, IS_SECRET);
 
@@ -55,32 +61,37 @@ export const plain = (max: number) => z.string().max(max).regex(PLAIN, 'must not
 export const email = z.email().max(254).transform((address) => address.toLowerCase());
 
 /** Numbers of a query: digits only. */
-export const queryInteger = (max: number) =>
+export const queryInteger = (max: number, min = 0) =>
   z
     .string()
     .regex(/^[0-9]{1,15}$/, 'must be a whole number')
     .transform(Number)
-    .refine((value) => value <= max, `must be at most ${max}`);
+    .refine((value) => value >= min, `must be at least ${min}`)
+    .refine((value) => value <= max, `must be at most ${max}`)
+    .meta({ type: 'integer', minimum: min, maximum: max });
 
 /** The paging members of every list query. `limit` is cut to config `pageSizeMax`. */
 export const paging = {
-  cursor: optional(z.string().min(1).max(1024)),
-  limit: optional(queryInteger(1_000_000).refine((value) => value >= 1, 'must be at least 1')),
+  cursor: optional(z.string().min(1).max(1024).describe('`nextCursor` of the page before, with the same filters. Without it the list starts at its beginning.')),
+  limit: optional(queryInteger(1_000_000, 1).describe('Items wanted on this page. Without it, and above it, the limits of the configuration hold (`pageSizeDefault`, `pageSizeMax`).')),
 };
 
 /** One page of a list; `nextCursor` is there when more follows. */
-export const page = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), nextCursor: z.string().nullable() });
+export const page = <T extends z.ZodType>(item: T) =>
+  z.object({ items: z.array(item), nextCursor: z.string().nullable().describe('Send it as `cursor` for the next page; null when nothing follows.') });
 
 /** The problem document of every error (RFC 9457). */
-export const problem = z.object({
-  type: z.string(),
-  title: z.string(),
-  status: z.int(),
-  detail: z.string().optional(),
-  code: z.string(),
-  requestId: z.string(),
-  next: z.string(),
-  fields: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
-  granted: z.array(z.string()).optional(),
-});
+export const problem = z
+  .object({
+    type: z.string().describe('Address of the explanation of the code, for people.'),
+    title: z.string().describe('What the code means; the same for every occurrence.'),
+    status: z.int().describe('The HTTP status of this answer.'),
+    detail: z.string().describe('What was wrong this time; never there for `internal`.').optional(),
+    code: z.string().describe('The stable code: what programs look at.'),
+    requestId: z.string().describe('Names this request in the log and in the audit log; also in the `request-id` header.'),
+    next: z.string().describe('What to do next.'),
+    fields: z.array(z.object({ path: z.string().describe('A JSON pointer (RFC 6901) into the body, or after `/query` or `/path`.'), message: z.string() })).describe('Faults by member, of `invalid-request`.').optional(),
+    granted: z.array(z.string()).describe('The names that would have been granted, of `names-not-granted`.').optional(),
+  })
+  .meta({ id: 'Problem', description: 'An error (RFC 9457).' });
 export type Problem = z.output<typeof problem>;

@@ -30,6 +30,13 @@ export interface ProcessState {
   readonly warnings: readonly string[];
 }
 
+/** What this interface says of itself; each is made once, when it is first asked for. */
+export interface Documents {
+  openApi(): Answer;
+  docs(): Answer;
+  errors(as: 'html' | 'markdown'): Answer;
+}
+
 /** One request, free of Express: parsed, limited, authenticated and authorised. `P`, `Q`, `B` as in the operation's schemas. */
 export interface ApiRequest<P = unknown, Q = unknown, B = unknown> {
   params: P;
@@ -55,6 +62,7 @@ export interface ApiRequest<P = unknown, Q = unknown, B = unknown> {
   /** DER of the certificate the TLS client showed, if any. */
   peerCertificate: Buffer | undefined;
   process: ProcessState;
+  documents: Documents;
 }
 
 /** What a handler answers: JSON, bytes or nothing. */

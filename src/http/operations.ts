@@ -1,7 +1,6 @@
-import { documentErrors } from '../api/error-codes.ts';
 import type * as api from '../api/public.ts';
 import type { Readiness } from '../api/public.ts';
-import { ok, publicBytes } from './answers.ts';
+import { ok } from './answers.ts';
 import type { HandlerOf } from './handler.ts';
 import { readinessHere } from './readiness.ts';
 import { replicaMetrics, replicaReadiness } from './replica.ts';
@@ -18,7 +17,3 @@ export const getReadiness: HandlerOf<typeof api.getReadiness> = async (ctx, { pr
 
 /** GET /metrics */
 export const getMetrics: HandlerOf<typeof api.getMetrics> = async (ctx) => ({ status: 200, bytes: Buffer.from(await replicaMetrics(ctx)), contentType: ctx.metrics.contentType });
-
-const ERRORS_PAGE = Buffer.from(documentErrors());
-/** GET /errors: where the `type` of a problem leads. */
-export const getErrorsDocument: HandlerOf<typeof api.getErrorsDocument> = () => publicBytes(ERRORS_PAGE, 'text/markdown; charset=utf-8', 3600);

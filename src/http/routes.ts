@@ -5,6 +5,7 @@ import * as agents from './agents.ts';
 import * as authorities from './authorities.ts';
 import * as certificates from './certificates.ts';
 import * as crl from './crl.ts';
+import * as documents from './documents.ts';
 import * as instances from './instances.ts';
 import * as joinTokens from './join-tokens.ts';
 import * as ocsp from './ocsp.ts';
@@ -92,7 +93,9 @@ const TABLE: { readonly [Id in OperationId]: Columns<(typeof OPERATIONS)[Id]> } 
   getTrustBundlePem: { on: statusDoor, as: 'none', rate: 'status', body: 'none', handler: trustBundle.getTrustBundlePem },
   getSpiffeBundle: { on: statusDoor, as: 'none', rate: 'status', body: 'none', handler: trustBundle.getSpiffeBundle },
 
-  getErrorsDocument: { on: api, as: 'none', rate: 'read', body: 'none', handler: operations.getErrorsDocument },
+  getErrorsDocument: { on: api, as: 'none', rate: 'read', body: 'none', handler: documents.getErrorsDocument },
+  getOpenApi: { on: api, as: 'none', rate: 'read', body: 'none', handler: documents.getOpenApi },
+  getDocsPage: { on: api, as: 'none', rate: 'read', body: 'none', handler: documents.getDocsPage },
   getHealth: { on: ['api', 'status', 'operations'], as: 'none', rate: 'health', body: 'none', handler: operations.getHealth },
   getReadiness: { on: ['operations'], as: 'none', rate: 'health', body: 'none', handler: operations.getReadiness },
   getMetrics: { on: ['operations'], as: 'none', rate: 'health', body: 'none', handler: operations.getMetrics },

@@ -11,7 +11,7 @@ import { actorOf, ANONYMOUS, enrollmentCaller, judgedClient, STATUS_READER, unju
 import { authorize } from './authorize.ts';
 import { ClientGone, parseJson, readBody } from './body.ts';
 import type { Denials } from './denials.ts';
-import type { Answer, ApiRequest, Caller, ProcessState } from './handler.ts';
+import type { Answer, ApiRequest, Caller, Documents, ProcessState } from './handler.ts';
 import { createOnce } from './idempotency.ts';
 import { mediaType, parseIdempotencyKey, parseIfMatch, parsePart, parseQuery } from './parse.ts';
 import { createPeerReader, type Peer } from './peer.ts';
@@ -27,6 +27,7 @@ export interface ServeParts {
   process: ProcessState;
   /** Writes the line of an answered request. */
   access?: AccessLog | undefined;
+  documents: Documents;
 }
 
 /** One exchange under way. */
@@ -110,6 +111,7 @@ async function answer(ctx: Context, parts: ServeParts, x: Exchange): Promise<Ans
     now: x.now,
     requestHash: idempotencyKey === undefined ? undefined : hashRequest(x.req, contentType, rawBody),
     process: parts.process,
+    documents: parts.documents,
   };
   const { handler } = x.route;
   if (typeof handler === 'function') return handler(ctx, request);

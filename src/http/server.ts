@@ -11,6 +11,7 @@ import { createAuthenticator } from './authenticate.ts';
 import { measureConnections } from './connection-metrics.ts';
 import { connectionsAllowed, createConnectionGuard } from './connections.ts';
 import { createDenials, toAuditLog } from './denials.ts';
+import { createDocuments } from './documents.ts';
 import { readinessHere } from './readiness.ts';
 import { answerSiblings } from './replica.ts';
 import { createRouter } from './router.ts';
@@ -49,8 +50,8 @@ const IDLE_CHECK_MS = 50;
 export async function openDoors(ctx: Context, options: DoorOptions): Promise<Doors> {
   const state = { draining: false, warnings: options.warnings };
   const denials = createDenials(ctx, toAuditLog(ctx));
-  const serve = createServe(ctx, { authenticator: createAuthenticator(ctx), denials, process: state, access: createAccessLog(ctx.config) });
   const { config } = ctx;
+  const serve = createServe(ctx, { authenticator: createAuthenticator(ctx), denials, process: state, access: createAccessLog(config), documents: createDocuments(config, ROUTES) });
   const servers: Record<Door, http.Server> = {
     api: https.createServer({ ...httpOptions(config), ...tlsOptions(ctx, options.tls) }),
     // Any certificate gets through the handshake: what it is worth is judged by us, on every request.

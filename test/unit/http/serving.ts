@@ -6,6 +6,7 @@ import { alone } from '../../../src/core/siblings.ts';
 import { SignetError } from '../../../src/core/errors.ts';
 import type { Context } from '../../../src/context.ts';
 import type { Origin } from '../../../src/audit/events.ts';
+import { createDocuments } from '../../../src/http/documents.ts';
 import { createRouter } from '../../../src/http/router.ts';
 import type { Limits } from '../../../src/limits/limits.ts';
 import type { Caller } from '../../../src/http/handler.ts';
@@ -60,6 +61,7 @@ export async function serving(table: readonly Route[], ctx: Context = skeletonCo
     authenticator: { byToken: (authorization) => (authorization === undefined ? Promise.reject(new SignetError('authentication-required', 'a token')) : Promise.resolve(callerOf(authorization))) },
     denials: { note: (error, origin) => void denied.push({ code: error.code, origin }), settled: () => Promise.resolve() },
     process: { draining: false, warnings: [] },
+    documents: createDocuments({ apiUrl: API_URL, mtlsUrl: 'https://signet.example:8444', publicUrl: 'http://signet.example:8080' }, []),
   });
   const listener = createRouter('api', table, serve);
   const server = http.createServer(listener);

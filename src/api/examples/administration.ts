@@ -1,0 +1,124 @@
+import {
+  ADMIN_TOKEN_ID, AGENT_ID, API_TOKEN, FINDING_ID, INSTANCE_ID, ISSUER_ID, ISSUER_PEM, lastPage, NEW_ADMIN_TOKEN_ID, ROOT_ID, ROOT_PEM, SERIAL, type OperationExample,
+} from './example.ts';
+
+const root = {
+  id: ROOT_ID,
+  kind: 'root',
+  state: 'active',
+  issuerId: null,
+  serial: '01005f6cba71d98e7acf126fb681842ca8f5482b',
+  fingerprint: 'f801b4e9f0d9b0eb3a3556cbaa237ae1af8fbff06caf5a540598cb8e43dc8359',
+  subject: 'CN=Signet Root CA 3ZR0FVR3,O=Signet',
+  algorithm: 'ecdsa-p256',
+  shardCount: 1,
+  notBefore: '2026-11-21T09:41:40.000Z',
+  notAfter: '2036-11-18T10:41:40.000Z',
+  createdAt: '2026-11-21T10:41:40.956Z',
+  revokedAt: null,
+  certificate: ROOT_PEM,
+};
+const issuer = {
+  ...root,
+  id: ISSUER_ID,
+  kind: 'issuing',
+  issuerId: ROOT_ID,
+  serial: '01005297d1d871d9c6301f89e31b840caa4c65e2',
+  fingerprint: '9de5b9a21ef6fa83ddc16b09a13938f5f659fe790bb94355b28e2a787ca88cb4',
+  subject: 'CN=Signet Issuing CA BY5F0QNK,O=Signet',
+  notAfter: '2027-11-21T10:41:40.000Z',
+  certificate: ISSUER_PEM,
+};
+const prepared = {
+  ...issuer,
+  id: '01M7YVC3T0ZB5K8W2E9R4N6H1J',
+  state: 'prepared',
+  serial: '0100529a7c11d42e93f05b6a8d27c4e1f0936b52',
+  fingerprint: '1f0a6c3de8b7459220c4f1d96e83ab57c2904fd18e6b35a7720d9fc46b81e35a',
+  subject: 'CN=Signet Issuing CA E9R4N6H1J,O=Signet',
+};
+const authorities = (...items: unknown[]) => ({ 200: { 'application/json': { items } } });
+const token = { id: ADMIN_TOKEN_ID, name: 'bootstrap', role: 'admin', state: 'active', createdAt: '2026-11-21T10:41:41.168Z', expiresAt: null, revokedAt: null, lastUsedAt: '2026-11-21T10:41:47.544Z' };
+const finding = {
+  id: FINDING_ID, kind: 'successor-displaced', agentId: AGENT_ID, instanceId: INSTANCE_ID, serial: SERIAL, detail: {}, createdAt: '2026-11-21T10:43:05.330Z', resolvedAt: null,
+};
+
+export const ADMINISTRATION_EXAMPLES = {
+  listAuthorities: { description: 'The certificates of the CA itself, newest first, with their states.', answers: authorities(issuer, root) },
+  rotateAuthority: {
+    description:
+      'Rotation has two steps: `prepare` makes the next issuer and publishes it, `activate` makes it issue; the old one keeps its lists and OCSP until its last certificate has ended. Name the step: asked twice, it is refused with `authority-state-conflict` instead of being done twice. A job does both in time by itself.',
+    requests: { 'application/json': { step: 'prepare' } },
+    answers: authorities(prepared, issuer, root),
+  },
+  rolloverRoot: {
+    description:
+      'Makes a new root, its cross certificate under the old one, and a prepared issuer under it. The trust bundle holds both from now on; the new root takes over when its issuer is activated. Asked again before that it is refused with `authority-state-conflict`.',
+    answers: authorities({ ...prepared, issuerId: '01M7YVC3T0QH2V7X5M8D1K4P9S' }, issuer, { ...root, id: '01M7YVC3T0QH2V7X5M8D1K4P9S', state: 'prepared' }, root),
+  },
+  getTrustBundle: {
+    description: 'What relying parties trust: all roots that live. With `Accept: application/pem-certificate-chain` the PEM alone. Fetched over plain HTTP it must be compared with a fingerprint you have from elsewhere.',
+    answers: {
+      200: {
+        'application/json': { trustDomain: 'signet.internal', roots: [{ id: ROOT_ID, serial: root.serial, fingerprint: root.fingerprint, notAfter: root.notAfter, certificate: ROOT_PEM }], pem: ROOT_PEM },
+        'application/pem-certificate-chain': ROOT_PEM,
+      },
+    },
+  },
+
+  createAdminToken: {
+    description: 'The secret is in this answer and nowhere else; an answer that was lost is given again under the same `Idempotency-Key` for some minutes.',
+    requests: { 'application/json': { name: 'ci', role: 'operator', ttlSeconds: 2_592_000 } },
+    answers: { 201: { 'application/json': { id: NEW_ADMIN_TOKEN_ID, name: 'ci', role: 'operator', token: API_TOKEN, expiresAt: '2026-12-21T10:44:22.761Z' } } },
+  },
+  listAdminTokens: { description: 'Never their secrets.', answers: { 200: lastPage(token) } },
+  revokeAdminToken: {
+    description: 'At once on this replica, within seconds on the others. The last usable token of role admin stays.',
+    params: { tokenId: NEW_ADMIN_TOKEN_ID },
+    answers: { 200: { 'application/json': { ...token, id: NEW_ADMIN_TOKEN_ID, name: 'ci', role: 'operator', state: 'revoked', expiresAt: '2026-12-21T10:44:22.761Z', revokedAt: '2026-11-21T10:45:00.120Z', lastUsedAt: null } } },
+  },
+
+  listAudit: {
+    description: 'Events by ascending number, without gaps. The cursor never misses one: keep `nextCursor` and ask again later for what follows. A page may be empty before the end of the log.',
+    query: { kind: 'certificate.revoked', limit: '100' },
+    answers: {
+      200: {
+        'application/json': {
+          items: [
+            {
+              n: '13', id: '01M7YV5B7BK5RH3JEEEJSZY3DJ', kind: 'certificate.revoked', outcome: 'success', at: '2026-11-21T10:41:47.755Z', actor: { kind: 'admin', id: ADMIN_TOKEN_ID },
+              requestId: '01M7YV5B7BCKSXXC181A3HNBSS', source: '10.1.2.3', agentId: AGENT_ID, instanceId: INSTANCE_ID, serial: SERIAL, target: null, authority: null, detail: { reason: 'keyCompromise' },
+            },
+          ],
+          nextCursor: 'WyJ3VmkwaGFIMmhPQk15V2VhIiwiMTQiXQ',
+        },
+      },
+    },
+  },
+  listJobs: {
+    description: 'What runs by itself, with its last run by any replica and its next one.',
+    answers: {
+      200: {
+        'application/json': {
+          items: [
+            {
+              name: 'rotate-issuers', schedule: '3 * * * *', nextRunAt: '2026-11-21T11:03:00.000Z',
+              lastRun: { bucket: '2026-11-21T10:03:00.000Z', startedAt: '2026-11-21T10:41:41.378Z', finishedAt: '2026-11-21T10:41:41.393Z', outcome: 'succeeded', attempts: 1, error: null },
+            },
+          ],
+        },
+      },
+    },
+  },
+  listFindings: {
+    description: 'Signs of copied keys: `copied-key` when two holders of one key were seen, `successor-displaced` when a renewal was asked for again with another key.',
+    query: { open: 'true' },
+    answers: { 200: lastPage(finding) },
+  },
+  resolveFinding: {
+    description: 'Says that somebody has looked at it. An instance in quarantine stays there: release it or revoke it.',
+    params: { findingId: FINDING_ID },
+    requests: { 'application/json': { reason: 'an answer was lost' } },
+    answers: { 200: { 'application/json': { ...finding, resolvedAt: '2026-11-21T10:50:11.900Z' } } },
+  },
+} as const satisfies Record<string, OperationExample>;

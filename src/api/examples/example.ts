@@ -1,0 +1,48 @@
+import type { RequestMediaType } from '../operation.ts';
+
+/** What the documents say of an operation beyond its contract: prose, and one example exchange that a test sends. */
+export interface OperationExample {
+  /** What a caller must know beyond the summary; one paragraph, `code` in backticks. */
+  description: string;
+  /** Path parameters of the example request. */
+  params?: Readonly<Record<string, string>>;
+  query?: Readonly<Record<string, string>>;
+  /** Example bodies by media type; absent where nothing needs to be sent, or where it is binary. */
+  requests?: Readonly<Partial<Record<RequestMediaType, unknown>>>;
+  /** Example answers by status and media type; binary ones have none. */
+  answers: Readonly<Record<number, Readonly<Record<string, unknown>>>>;
+}
+
+/** Ids of the one story that the examples of all operations tell. */
+export const AGENT_ID = '01M7YV5B0RBS4E4WP8XD9NKT4E';
+export const INSTANCE_ID = '01M7YV5B2YWSSJVHJ9MTV8J6PN';
+export const JOIN_TOKEN_ID = '01M7YV5B23TB3MX548R55HT6VS';
+export const ADMIN_TOKEN_ID = '01M7YV54SG3KX595SP835AS9FG';
+export const NEW_ADMIN_TOKEN_ID = '01M7YVA2X9QJ4T5C8W3E6R1N0K';
+export const FINDING_ID = '01M7YV7K2M0C9H4V8B5N3X6Z1A';
+export const ROOT_ID = '01M7YV54JW6PVRF79J3ZR0FVR3';
+export const ISSUER_ID = '01M7YV54JWRMBXNJXBBY5F0QNK';
+export const FIRST_SERIAL = '0100512a6e71b54dbe53f5b90c50f2908f1ee98e';
+export const SERIAL = '0100512a1890dc83427d218f49dcd407391393b1';
+export const UNKNOWN_SERIAL = '0101010101010101010101010101010101010101';
+
+/** Secrets of no use: nothing of the sort was ever made. */
+export const JOIN_TOKEN = `sgj_${JOIN_TOKEN_ID}_${'example-'.repeat(5)}not`;
+export const API_TOKEN = `sga_${NEW_ADMIN_TOKEN_ID}_${'example-'.repeat(5)}not`;
+
+export const CSR = `-----BEGIN CERTIFICATE REQUEST-----
+MIHgMIGHAgEAMCUxIzAhBgNVBAMMGjAxTTdZVjVCMFJCUzRFNFdQOFhEOU5LVDRF
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAENu2AAls9AJlBWyB/m1Tjemh95yZP
+B9W+ZP/Q8ofC6sBuGFOMpmq8B+q5mZIpoPATEZMwyiDKN78iIds9InMoOaAAMAoG
+CCqGSM49BAMCA0gAMEUCIBWFSP8UDoxSBZMNbgy+xBnpwEw8LWQWvHbmcFvytlLi
+AiEA9L5zos7w5XIlu1h7obzsjSkoc9fcw/JkTS9LXCmZqOw=
+-----END CERTIFICATE REQUEST-----
+`;
+
+/** Certificates, cut: nobody reads them. */
+export const LEAF_PEM = '-----BEGIN CERTIFICATE-----\nMIIC/TCCAqOgAwIBAgIUAQBRKhiQ3INCfSGPSdzUBzkTk7Ew…\n-----END CERTIFICATE-----\n';
+export const ISSUER_PEM = '-----BEGIN CERTIFICATE-----\nMIICPDCCAeKgAwIBAgIUAQBSl9HYcdnGMB+J4xuEDKpMZeIw…\n-----END CERTIFICATE-----\n';
+export const ROOT_PEM = '-----BEGIN CERTIFICATE-----\nMIIBqzCCAVCgAwIBAgIUAQBfbLpx2Y56zxJvtoGELKj1SCsw…\n-----END CERTIFICATE-----\n';
+
+/** One page that is the last. */
+export const lastPage = (...items: unknown[]) => ({ 'application/json': { items, nextCursor: null } });
