@@ -101,5 +101,5 @@ export const revokeAdminToken = operation({
   permission: 'admin-tokens:manage', params: z.strictObject({ tokenId: id }), query: nothing,
   body: z.strictObject({ withSuccessors: optional(z.boolean()).meta({ description: 'also what it was rotated to: for a token that was stolen' }) }), consumes: json, creates: false,
   responses: { 200: { description: 'The token now; the same answer when it was revoked already.', contentTypes: json, schema: adminToken } },
-  errors: ['last-admin-token'],
+  errors: ['last-admin-token', 'not-found'],
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { operation, UNCHANGED } from './operation.ts';
-import { email, id, name, nothing, optional, page, paging, plain, queryInteger, seconds, text, time, timeIn, why, whyBody } from './values.ts';
+import { email, id, name, nothing, optional, page, paging, plain, queryInteger, reason, seconds, text, time, timeIn, why, whyBody } from './values.ts';
 
 export const AGENT_STATES = ['proposed', 'active', 'suspended', 'retired'] as const;
 export const RISK_CLASSES = ['minimal', 'limited', 'high'] as const;
@@ -141,5 +141,5 @@ export const resumeAgent = operation({
 });
 export const retireAgent = operation({
   ...byId, id: 'retireAgent', method: 'post', path: '/v1/agents/{agentId}/retire', summary: 'Retire an agent for ever: all its certificates are revoked',
-  permission: 'agents:retire', body: z.strictObject({ reason: optional(z.string().max(64).describe('RFC 5280 reason of the revocations; `cessationOfOperation` without it.')), note: optional(why) }), consumes: json, errors: ['agent-not-found', 'reason-not-allowed'],
+  permission: 'agents:retire', body: z.strictObject({ reason: optional(reason.describe('RFC 5280 reason of the revocations; `cessationOfOperation` without it.')), note: optional(why) }), consumes: json, errors: ['agent-not-found', 'reason-not-allowed'],
 });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { agentParams } from './agents.ts';
 import { operation } from './operation.ts';
-import { id, nothing, optional, page, paging, serialOut, time, whyBody } from './values.ts';
+import { id, nothing, optional, page, paging, reason, serialOut, time, whyBody } from './values.ts';
 
 export const INSTANCE_STATES = ['active', 'quarantined', 'revoked'] as const;
 
@@ -27,7 +27,7 @@ export const listInstancesQuery = z.strictObject({ ...paging, state: optional(z.
 const instanceParams = z.strictObject({ instanceId: id });
 /** A revocation by reason code (RFC 5280 §5.3.1); what is allowed is judged by revocation/reasons.ts. */
 export const revokeBody = z
-  .strictObject({ reason: z.string().min(1).max(64).default('unspecified').describe('RFC 5280 reason by name: unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation or privilegeWithdrawn.') })
+  .strictObject({ reason: reason.default('unspecified').describe('RFC 5280 reason by name.') })
   .meta({ id: 'Revocation' });
 const oneInstance = { 200: { description: 'The instance.', contentTypes: ['application/json'], schema: instance } };
 const byId = { tag: 'instances', params: instanceParams, query: nothing, responses: oneInstance, creates: false } as const;

@@ -13,7 +13,11 @@ export const id = z.string().regex(/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/, 'must be an 
 export const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be 1 to 63 lower-case letters, digits and dashes, not starting with a dash');
 
 /** A serial as it is sent: what is malformed is told apart later (`serial-malformed`). */
-export const serial = z.string().min(1).max(128).meta({ id: 'SerialNumberAsked', description: 'Serial number of a certificate: 40 hexadecimal digits, in either case, with or without colons between octets.' });
+export const serial = z
+  .string()
+  .min(1)
+  .max(128)
+  .meta({ id: 'SerialNumberAsked', pattern: '^([0-9A-Fa-f]{40}|[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){19})$', description: 'Serial number of a certificate: 40 hexadecimal digits, in either case, with or without colons between octets.' });
 
 /** A serial as it is answered. */
 export const serialOut = z.string().regex(/^[0-9a-f]{40}$/).meta({ id: 'SerialNumber', description: 'Serial number of a certificate: 40 lower-case hexadecimal digits.' });
@@ -34,11 +38,20 @@ export const timeIn = z.iso
   .transform((text) => new Date(text))
   .refine((date) => date.getUTCFullYear() >= 1970 && date.getUTCFullYear() <= 9999, 'must lie between 1970 and 9999');
 
+/** Reasons a certificate of an agent may be revoked for (RFC 5280 §5.3.1). A hold has its own operation; CA reasons are not for leaves. */
+export const LEAF_REASONS = ['unspecified', 'keyCompromise', 'affiliationChanged', 'superseded', 'cessationOfOperation', 'privilegeWithdrawn'] as const;
+
+/** A reason as it is sent: one that is not allowed is told apart later (`reason-not-allowed`). */
+export const reason = z.string().min(1).max(64).meta({ enum: [...LEAF_REASONS] });
+
 /** A count of seconds in a request. */
 export const seconds = z.int().min(1).max(315_360_000);
 
 /** What the database stores as it is, and a log shows in one line: no control characters, no halves of surrogate pairs. */
 const PLAIN = /^[^\p{Cc}\p{Cs}]*$/u;
+/** The same for documents, in what every dialect of regular expressions has; a text must also have something in it. */
+const PLAIN_PATTERN = '^[^\\x00-\\x1f\\x7f-\\x9f]*$';
+const TEXT_PATTERN = '^[^\\x00-\\x1f\\x7f-\\x9f]*[^\\s\\x00-\\x1f\\x7f-\\x9f][^\\x00-\\x1f\\x7f-\\x9f]*$';
 
 /** Tokens of ours and private keys: text is stored, shown and recorded for ever. */
 const SECRET = /\bsg[a-z]_[0-7][0-9A-HJKMNP-TV-Z]{25}_[A-Za-z0-9_-]{20}|-----BEGIN [A-Z ]{0,30}PRIVATE KEY/;
@@ -46,7 +59,7 @@ const noSecret = (value: string): boolean => !SECRET.test(value);
 const IS_SECRET = 'holds a token or a private key: it would be stored and shown; replace that credential now';
 
 /** Free text of a person, without control characters and secrets. */
-export const text = (max: number) => z.string().trim().min(1).max(max).regex(PLAIN, 'must not contain control characters').refine(noSecret, IS_SECRET);
+export const text = (max: number) => z.string().trim().min(1).max(max).regex(PLAIN, 'must not contain control characters').refine(noSecret, IS_SECRET).meta({ pattern: TEXT_PATTERN });
 
 /** What a person says when changing a state. */
 export const why = text(500).describe('Why, in words: for the record.');
@@ -55,7 +68,7 @@ export const why = text(500).describe('Why, in words: for the record.');
 export const whyBody = z.strictObject({ reason: optional(why) }).meta({ id: 'Why' });
 
 /** Text taken as it is, without control characters: a filter, the value of a label. */
-export const plain = (max: number) => z.string().max(max).regex(PLAIN, 'must not contain control characters').refine(noSecret, IS_SECRET);
+export const plain = (max: number) => z.string().max(max).regex(PLAIN, 'must not contain control characters').refine(noSecret, IS_SECRET).meta({ pattern: PLAIN_PATTERN });
 
 /** An e-mail address as an accountable person's name. */
 export const email = z.email().max(254).transform((address) => address.toLowerCase());

@@ -1,3 +1,4 @@
+import { LEAF_REASONS } from '../api/values.ts';
 import { SignetError } from '../core/errors.ts';
 
 /** CRLReason (RFC 5280 §5.3.1). 7 is unused; 8 belongs to delta CRLs only. */
@@ -16,15 +17,12 @@ export const REASONS = {
 
 export type ReasonName = keyof typeof REASONS;
 
-/** Reasons a certificate of an agent may be revoked for. A hold has its own operation; CA reasons are not for leaves. */
-export const LEAF_REASONS = ['unspecified', 'keyCompromise', 'affiliationChanged', 'superseded', 'cessationOfOperation', 'privilegeWithdrawn'] as const satisfies readonly ReasonName[];
-
 const NAMES = new Map<number, ReasonName>(Object.entries(REASONS).map(([name, code]) => [code, name as ReasonName]));
 
 /** The code of a reason allowed for a leaf. @throws SignetError `reason-not-allowed` */
 export function leafReason(name: string): number {
-  const allowed: readonly string[] = LEAF_REASONS;
-  if (!allowed.includes(name)) throw new SignetError('reason-not-allowed', `reason must be one of ${LEAF_REASONS.join(', ')}; to hold a certificate use its hold operation`);
+  const allowed: readonly ReasonName[] = LEAF_REASONS;
+  if (!allowed.includes(name as ReasonName)) throw new SignetError('reason-not-allowed', `reason must be one of ${LEAF_REASONS.join(', ')}; to hold a certificate use its hold operation`);
   return REASONS[name as ReasonName];
 }
 

@@ -59,13 +59,14 @@ export function openApiDocument(serving: Readonly<Record<OperationId, Serving>>,
   for (const [id, operation] of Object.entries(OPERATIONS) as [OperationId, Operation][]) {
     (paths[operation.path] ??= {})[operation.method] = pathOperation(operation, EXAMPLES[id], serving[id], servers, schemas);
   }
+  const codes = new Set(Object.values(paths).flatMap((methods) => Object.values(methods).flatMap((operation) => operation['x-error-codes'])));
   return {
     openapi: '3.1.0',
     info: { title: 'Signet', version: API_VERSION, summary: 'Certificates for AI agents', description: INTRODUCTION, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
     servers: serversOf(['api'], servers),
     tags: TAGS.map((tag) => ({ ...tag })),
     paths,
-    components: { schemas: sorted(schemas.named), parameters: PARAMETERS, headers: HEADERS, examples: problemExamples(servers.api), securitySchemes: SECURITY_SCHEMES },
+    components: { schemas: sorted(schemas.named), parameters: PARAMETERS, headers: HEADERS, examples: problemExamples(servers.api, codes), securitySchemes: SECURITY_SCHEMES },
   };
 }
 
@@ -154,12 +155,12 @@ function problemsOf(codes: readonly ErrorCode[], schemas: SchemaBook): [string, 
 const PROBLEM_HEADERS: Readonly<Record<number, readonly string[]>> = { 401: ['www-authenticate'], 429: ['retry-after'], 503: ['retry-after'] };
 
 /** An example of each problem, as this installation would say it. */
-function problemExamples(apiUrl: string): Record<string, unknown> {
+function problemExamples(apiUrl: string, codes: ReadonlySet<ErrorCode>): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(ERROR_TABLE).map(([code, { status, title, next }]) => [
-      code,
-      { summary: title, value: { type: `${apiUrl}/errors#${code}`, title, status, code, requestId: '01M7YV5DCSYQ16GT6663HNB8W2', next } },
-    ]),
+    [...codes].toSorted().map((code) => {
+      const { status, title, next } = ERROR_TABLE[code];
+      return [code, { summary: title, value: { type: `${apiUrl}/errors#${code}`, title, status, code, requestId: '01M7YV5DCSYQ16GT6663HNB8W2', next } }];
+    }),
   );
 }
 

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { leafReason, LEAF_REASONS, reasonName, REASONS } from '../../../src/revocation/reasons.ts';
+import { LEAF_REASONS } from '../../../src/api/values.ts';
+import { leafReason, reasonName, REASONS } from '../../../src/revocation/reasons.ts';
 
 test('reason codes are those of RFC 5280 §5.3.1', () => {
   expect(REASONS).toEqual({
