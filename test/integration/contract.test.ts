@@ -1,7 +1,12 @@
-/** Every operation, asked of the built program as a client asks it: each answer has a status of the contract, and exactly the members of its schema. */
+/**
+ * Every operation, asked of the built program as a client asks it: the example requests of the documents are sent as they stand, but for what this
+ * installation names otherwise (ids, serials, secrets, keys). Each answer has a status of the contract, its headers, and exactly the members of its schema.
+ */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { z } from 'zod';
 import { issuedCertificate } from '../../src/api/certificates.ts';
+import { CSR, JOIN_TOKEN, SERIAL, UNKNOWN_SERIAL } from '../../src/api/examples/example.ts';
+import { EXAMPLES } from '../../src/api/examples/index.ts';
 import type { Operation } from '../../src/api/operation.ts';
 import { OPERATIONS, type OperationId } from '../../src/api/operations.ts';
 import { makeKeyAndCsr } from '../support/fault/keys.ts';
@@ -10,9 +15,10 @@ import { createClient, jsonOf, type Client, type Reply } from '../support/https-
 import { startSignet, type SignetProcess } from '../support/signet-process.ts';
 
 interface Sent {
+  headers?: Record<string, string>;
+  /** Another body than the example's. */
   json?: unknown;
   bytes?: Buffer;
-  headers?: Record<string, string>;
 }
 
 let signet: SignetProcess;
@@ -23,20 +29,64 @@ let statusDoor: Client;
 let operationsDoor: Client;
 const asked = new Set<string>();
 
-/** Sends an operation; `params` fill the path template. */
-async function ask(client: Client, id: OperationId, params: Record<string, string> = {}, sent: Sent = {}, query = ''): Promise<Reply> {
+/** What the examples name, by what it is called here. */
+const here = new Map<string, string>([[UNKNOWN_SERIAL, UNKNOWN_SERIAL]]);
+const NAME = /^(?:[0-7][0-9A-HJKMNP-TV-Z]{25}|[0-9a-f]{40}|sg[aj]_.+)$/;
+
+/** Notes the ids, serials and secrets of an answer beside those of its example. */
+function learn(example: unknown, answer: unknown): void {
+  if (typeof example === 'string' && typeof answer === 'string') {
+    if (NAME.test(example) && NAME.test(answer) && !here.has(example)) here.set(example, answer);
+  } else if (typeof example === 'object' && typeof answer === 'object' && example && answer) {
+    for (const [name, value] of Object.entries(example)) learn(value, (answer as Record<string, unknown>)[name]);
+  }
+}
+
+/** The example with the names of here. */
+function translate<T>(example: T): T {
+  if (typeof example === 'string') return (here.get(example) ?? example) as T;
+  if (Array.isArray(example)) return example.map(translate) as T;
+  if (typeof example !== 'object' || example === null) return example;
+  return Object.fromEntries(Object.entries(example).map(([name, value]) => [name, translate(value)])) as T;
+}
+
+/** Sends the example of an operation. */
+async function ask(client: Client, id: OperationId, sent: Sent = {}): Promise<Reply> {
   const operation: Operation = OPERATIONS[id];
-  const path = operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(params[name] ?? ''));
-  const reply = await client.send(operation.method.toUpperCase(), path + query, sent);
-  const answer = operation.responses[reply.status];
-  if (!answer) throw new Error(`${id} answered ${reply.status}: ${reply.body.toString('utf8')}`);
-  const [contentType = ''] = String(reply.headers['content-type'] ?? '').split(';');
-  if (answer.contentTypes.length > 0) expect([id, answer.contentTypes]).toEqual([id, expect.arrayContaining([contentType])]);
-  if (answer.schema && contentType === 'application/json') expect([id, answer.schema.parse(jsonOf(reply))]).toEqual([id, jsonOf(reply)]);
+  const example = EXAMPLES[id];
+  const path = operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(translate(example.params?.[name] ?? '')));
+  const query = new URLSearchParams(translate(example.query ?? {})).toString();
+  const reply = await client.send(operation.method.toUpperCase(), query === '' ? path : `${path}?${query}`, requestOf(operation, sent));
+  judge(operation, reply);
   asked.add(id);
   return reply;
 }
+
+function requestOf({ id }: Operation, { headers = {}, ...other }: Sent): Parameters<Client['send']>[2] {
+  const json = translate(EXAMPLES[id as OperationId].requests?.['application/json']);
+  return json === undefined || other.json !== undefined || other.bytes !== undefined ? { headers, ...other } : { json, headers };
+}
+
+/** Status, content type, headers and members are those of the contract, no more and no less. */
+function judge({ id, responses }: Operation, reply: Reply): void {
+  const answer = responses[reply.status];
+  if (!answer) throw new Error(`${id} answered ${reply.status}: ${reply.body.toString('utf8')}`);
+  const [contentType = ''] = String(reply.headers['content-type'] ?? '').split(';');
+  if (answer.contentTypes.length > 0) expect([id, answer.contentTypes]).toEqual([id, expect.arrayContaining([contentType])]);
+  for (const name of ['etag', 'location'] as const) expect([id, name, name in reply.headers]).toEqual([id, name, answer.headers?.includes(name) ?? false]);
+  expect(reply.headers).toHaveProperty('request-id');
+  if (answer.schema && contentType === 'application/json') {
+    expect([id, answer.schema.parse(jsonOf(reply))]).toEqual([id, jsonOf(reply)]);
+    learn(EXAMPLES[id as OperationId].answers[reply.status]?.['application/json'], jsonOf(reply));
+  }
+}
 const read = <T extends z.ZodType>(schema: T, reply: Reply): z.output<T> => schema.parse(jsonOf(reply));
+/** The example's key is nobody's: here is one of ours, and what an example says of its certificate. */
+function freshKey() {
+  const pair = makeKeyAndCsr();
+  here.set(CSR, pair.csr);
+  return pair;
+}
 
 beforeAll(async () => {
   signet = await startSignet();
@@ -49,124 +99,148 @@ beforeAll(async () => {
 afterAll(() => signet.stop());
 
 test('the life of an agent, operation by operation', async () => {
-  const register = { json: { name: 'contract', ownerEmail: 'Ada@example.com', purpose: 'to be judged', labels: { team: 'core' } }, headers: { 'idempotency-key': 'register' } };
-  const registered = await ask(admin, 'registerAgent', {}, register);
+  const registered = await ask(admin, 'registerAgent', { headers: { 'idempotency-key': 'register' } });
   const { id: agentId } = jsonOf<{ id: string }>(registered);
   expect([registered.headers.location, registered.headers.etag]).toEqual([`/v1/agents/${agentId}`, '"1"']);
-  const replayed = await ask(admin, 'registerAgent', {}, register);
+  const replayed = await ask(admin, 'registerAgent', { headers: { 'idempotency-key': 'register' } });
   expect([replayed.headers['idempotency-replayed'], replayed.body.equals(registered.body)]).toEqual(['true', true]);
 
-  expect(jsonOf<{ items: unknown[] }>(await ask(admin, 'listAgents', {}, {}, '?label=team%3Dcore&ownerEmail=ada@example.com')).items).toHaveLength(1);
-  await ask(admin, 'getAgent', { agentId });
-  await ask(admin, 'changeAgent', { agentId }, { json: { purpose: 'to be changed' }, headers: { 'if-match': '"1"' } });
+  expect(jsonOf<{ items: unknown[] }>(await ask(admin, 'listAgents')).items).toHaveLength(1);
+  expect((await ask(admin, 'getAgent')).body.equals(registered.body)).toBe(true);
+  expect((await ask(admin, 'getAgent', { headers: { 'if-none-match': '"1"' } })).status).toBe(304);
+  await ask(admin, 'changeAgent', { headers: { 'if-match': '"1"' } });
   const stale = await admin.send('PATCH', `/v1/agents/${agentId}`, { json: { purpose: 'too late' }, headers: { 'if-match': '"1"' } });
   expect([stale.status, jsonOf<{ code: string }>(stale).code]).toEqual([412, 'agent-changed']);
-  await ask(admin, 'suspendAgent', { agentId });
-  await ask(admin, 'resumeAgent', { agentId }, { json: { reason: 'it was nothing' } });
-  await ask(admin, 'activateAgent', { agentId });
+  for (const id of ['suspendAgent', 'resumeAgent', 'activateAgent'] as const) await ask(admin, id);
 
-  const tokenAnswer = await ask(admin, 'createJoinToken', { agentId }, { json: {}, headers: { 'idempotency-key': 'token' } });
-  expect((await ask(admin, 'createJoinToken', { agentId }, { json: {}, headers: { 'idempotency-key': 'token' } })).body).toEqual(tokenAnswer.body);
+  const tokenAnswer = await ask(admin, 'createJoinToken', { headers: { 'idempotency-key': 'token' } });
+  expect((await ask(admin, 'createJoinToken', { headers: { 'idempotency-key': 'token' } })).body).toEqual(tokenAnswer.body);
   const { token } = jsonOf<{ token: string }>(tokenAnswer);
-  expect((await ask(admin, 'listJoinTokens', { agentId })).body.includes(token.slice(-43))).toBe(false);
+  expect(here.get(JOIN_TOKEN)).toBe(token);
+  expect((await ask(admin, 'listJoinTokens')).body.includes(token.slice(-43))).toBe(false);
 
-  const first = makeKeyAndCsr();
-  const enrolled = read(issuedCertificate, await ask(anyone, 'issueCertificate', {}, { json: { csr: first.csr, joinToken: token } }));
-  const { serial, instanceId } = enrolled;
-  const pem = await ask(anyone, 'issueCertificate', {}, {
+  const first = freshKey();
+  const enrolled = read(issuedCertificate, await ask(anyone, 'issueCertificate'));
+  const { instanceId } = enrolled;
+  const pem = await ask(anyone, 'issueCertificate', {
     bytes: Buffer.from(first.csr, 'base64'), headers: { 'content-type': 'application/pkcs10', authorization: `Bearer ${token}`, accept: 'application/pem-certificate-chain' },
   });
   expect(pem.body.toString()).toBe(enrolled.certificate + enrolled.chain);
-
-  await ask(admin, 'listCertificates', {}, {}, `?agentId=${agentId}&status=good`);
-  await ask(admin, 'getCertificate', { serial });
   agent = createClient({ url: signet.urls.mtls, ca: signet.rootPem, identity: { chain: enrolled.certificate + enrolled.chain, key: first.key } });
-  const status = await ask(agent, 'getStatus', { serial });
-  expect((await ask(admin, 'getStatus', { serial }, { headers: { 'if-none-match': String(status.headers.etag) } })).status).toBe(304);
-  expect(jsonOf<{ statuses: { status: string }[] }>(await ask(agent, 'listStatuses', {}, { json: { serials: [serial, '01'.repeat(20)] } })).statuses.map((one) => one.status)).toEqual(['good', 'unknown']);
 
-  const renewal = { json: { csr: makeKeyAndCsr().csr }, headers: { 'idempotency-key': 'renewal' } };
-  const renewed = read(issuedCertificate, await ask(agent, 'renewCertificate', {}, renewal));
+  freshKey();
+  const renewal = { headers: { 'idempotency-key': 'renewal' } };
+  const renewed = read(issuedCertificate, await ask(agent, 'renewCertificate', renewal));
   expect(renewed).toMatchObject({ generation: 2, instanceId, agentId });
-  expect(read(issuedCertificate, await ask(agent, 'renewCertificate', {}, renewal)).serial).toBe(renewed.serial);
+  expect(read(issuedCertificate, await ask(agent, 'renewCertificate', renewal)).serial).toBe(renewed.serial);
+  expect(here.get(SERIAL)).toBe(renewed.serial);
+
+  expect(jsonOf<{ items: unknown[] }>(await ask(admin, 'listCertificates')).items).toHaveLength(2);
+  await ask(admin, 'getCertificate');
+  const status = await ask(agent, 'getStatus');
+  expect((await ask(admin, 'getStatus', { headers: { 'if-none-match': String(status.headers.etag) } })).status).toBe(304);
+  expect(jsonOf<{ statuses: { status: string }[] }>(await ask(agent, 'listStatuses')).statuses.map((one) => one.status)).toEqual(['good', 'unknown']);
+
+  for (const id of ['holdCertificate', 'releaseCertificate'] as const) await ask(admin, id);
 
   // Asked again with another key before the successor was ever shown: a finding.
-  const displacing = read(issuedCertificate, await ask(agent, 'renewCertificate', {}, { json: { csr: makeKeyAndCsr().csr } }));
-  const [finding] = jsonOf<{ items: { id: string }[] }>(await ask(admin, 'listFindings', {}, {}, `?instanceId=${instanceId}&open=true`)).items;
-  const resolved = await ask(admin, 'resolveFinding', { findingId: finding?.id ?? '' }, { json: { reason: 'a lost answer' } });
-  expect((await ask(admin, 'resolveFinding', { findingId: finding?.id ?? '' }, { json: {} })).body).toEqual(resolved.body);
-  expect(jsonOf<{ items: unknown[] }>(await ask(admin, 'listFindings', {}, {}, `?instanceId=${instanceId}&open=true`)).items).toEqual([]);
+  freshKey();
+  await ask(agent, 'renewCertificate');
+  expect(jsonOf<{ items: unknown[] }>(await ask(admin, 'listFindings')).items).toHaveLength(1);
+  const resolved = await ask(admin, 'resolveFinding');
+  expect((await ask(admin, 'resolveFinding', { json: {} })).body).toEqual(resolved.body);
+  expect(jsonOf<{ items: unknown[] }>(await ask(admin, 'listFindings')).items).toEqual([]);
 
-  await ask(admin, 'holdCertificate', { serial: displacing.serial });
-  await ask(admin, 'releaseCertificate', { serial: displacing.serial });
-  const revoked = await ask(admin, 'revokeCertificate', { serial: displacing.serial }, { json: { reason: 'keyCompromise' } });
-  expect((await ask(admin, 'revokeCertificate', { serial: displacing.serial }, { json: { reason: 'superseded' } })).body).toEqual(revoked.body);
+  const { serial } = read(issuedCertificate, await ask(agent, 'renewCertificate'));
+  here.set(SERIAL, serial);
+  const revoked = await ask(admin, 'revokeCertificate');
+  expect((await ask(admin, 'revokeCertificate', { json: { reason: 'superseded' } })).body).toEqual(revoked.body);
 
-  await ask(admin, 'listInstances', { agentId });
-  await ask(admin, 'getInstance', { instanceId });
-  await ask(admin, 'quarantineInstance', { instanceId }, { json: { reason: 'to be looked at' } });
-  await ask(admin, 'releaseInstance', { instanceId });
-  await ask(admin, 'revokeInstance', { instanceId }, { json: { reason: 'superseded' } });
-  await ask(admin, 'revokeAgentCertificates', { agentId });
-  await ask(admin, 'retireAgent', { agentId }, { json: { note: 'the end' } });
+  await ask(admin, 'listInstances');
+  for (const id of ['getInstance', 'quarantineInstance', 'releaseInstance', 'revokeInstance', 'revokeAgentCertificates', 'retireAgent'] as const) await ask(admin, id);
 }, 60_000);
 
 test('what operators read and do', async () => {
   for (const id of ['listAudit', 'listJobs', 'listFindings', 'listAuthorities'] as const) await ask(admin, id);
   const unknown = await admin.send('POST', '/v1/findings/01KAMV3W5QZ3C1D6X2G7R8S9TB/resolve', { json: {} });
   expect([unknown.status, jsonOf<{ code: string }>(unknown).code]).toEqual([404, 'finding-not-found']);
-  const wanted = { json: { name: 'contract', role: 'auditor', ttlSeconds: 60 }, headers: { 'idempotency-key': 'api-token' } };
-  const { id: tokenId, token } = jsonOf<{ id: string; token: string }>(await ask(admin, 'createAdminToken', {}, wanted));
+  const { token } = jsonOf<{ token: string }>(await ask(admin, 'createAdminToken', { headers: { 'idempotency-key': 'api-token' } }));
   expect((await ask(admin, 'listAdminTokens')).body.includes(token.slice(-43))).toBe(false);
   await ask(admin, 'getOwnAdminToken');
-  const rotated1 = await ask(admin, 'rotateAdminToken', { tokenId }, { json: {}, headers: { 'idempotency-key': 'rotation' } });
-  expect((await ask(admin, 'rotateAdminToken', { tokenId }, { json: {}, headers: { 'idempotency-key': 'rotation' } })).body).toEqual(rotated1.body);
-  const auditor = createClient({ url: signet.urls.api, ca: signet.rootPem, token: jsonOf<{ token: string }>(rotated1).token });
-  await ask(auditor, 'rotateOwnAdminToken', {}, { json: { overlapSeconds: 0 } });
-  await ask(admin, 'revokeAdminToken', { tokenId }, { json: { withSuccessors: true } });
+  const rotated = await ask(admin, 'rotateAdminToken', { headers: { 'idempotency-key': 'rotation' } });
+  expect((await ask(admin, 'rotateAdminToken', { headers: { 'idempotency-key': 'rotation' } })).body).toEqual(rotated.body);
+  const operator = createClient({ url: signet.urls.api, ca: signet.rootPem, token: jsonOf<{ token: string }>(rotated).token });
+  await ask(operator, 'rotateOwnAdminToken', { json: { overlapSeconds: 0 } });
+  await ask(admin, 'revokeAdminToken');
+  // Prepared once, an issuer is there; asked for again, each is refused instead of being done twice.
+  await ask(admin, 'rotateAuthority');
+  for (const path of ['/v1/authorities/rotate', '/v1/authorities/rollover-root']) {
+    const again = await admin.send('POST', path, { json: path.endsWith('rotate') ? { step: 'prepare' } : {} });
+    expect([path, again.status, jsonOf<{ code: string }>(again).code]).toEqual([path, 409, 'authority-state-conflict']);
+  }
+  await activatePrepared();
   await ask(admin, 'rolloverRoot');
-  // The rollover has prepared an issuer: there is nothing to prepare, and its lists may not be published yet.
-  const rotated = await admin.send('POST', '/v1/authorities/rotate', { json: { step: 'prepare' } });
-  expect([rotated.status, jsonOf<{ code: string }>(rotated).code]).toEqual([409, 'authority-state-conflict']);
-  asked.add('rotateAuthority');
 });
 
+/** The lists of the prepared issuer are published first; until then activation is refused, and says when to come again. */
+async function activatePrepared(): Promise<void> {
+  for (let left = 40; ; left--) {
+    const reply = await admin.send('POST', '/v1/authorities/rotate', { json: { step: 'activate' } });
+    if (reply.status === 200) return;
+    expect([reply.status, left > 0, reply.headers['retry-after']]).toEqual([409, true, '15']);
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+}
+
 test('relying parties, from registration to the end of each credential', async () => {
-  const wanted = { json: { name: 'gateway', ownerEmail: 'Bob@example.com', mayAsk: ['identity', 'status'] }, headers: { 'idempotency-key': 'relying-party' } };
-  const registered = await ask(admin, 'registerRelyingParty', {}, wanted);
-  const { id: relyingPartyId } = jsonOf<{ id: string }>(registered);
-  expect([registered.headers.location, registered.headers.etag]).toEqual([`/v1/relying-parties/${relyingPartyId}`, '"1"']);
-  expect((await ask(admin, 'registerRelyingParty', {}, wanted)).body).toEqual(registered.body);
-  expect(jsonOf<{ items: unknown[] }>(await ask(admin, 'listRelyingParties', {}, {}, '?ownerEmail=bob@example.com&state=active&mayAsk=identity')).items).toHaveLength(1);
-  const { certificate } = selfSigned('gateway');
-  const pinned = jsonOf<{ id: string }>(await ask(admin, 'addRelyingPartyCertificate', { relyingPartyId }, { json: { certificate } }));
-  expect((await ask(admin, 'getRelyingParty', { relyingPartyId })).headers.etag).toBe('"2"');
-  await ask(admin, 'changeRelyingParty', { relyingPartyId }, { json: { mayAsk: ['status'] }, headers: { 'if-match': '"2"' } });
-  await ask(admin, 'disableRelyingParty', { relyingPartyId }, { json: { reason: 'to be looked at' } });
-  await ask(admin, 'enableRelyingParty', { relyingPartyId });
-  await ask(admin, 'removeRelyingPartyCertificate', { relyingPartyId, certificateId: pinned.id });
-  const { id: tokenId, token } = jsonOf<{ id: string; token: string }>(await ask(admin, 'createRelyingPartyToken', { relyingPartyId }, { json: { name: 'gateway-1' } }));
-  expect((await ask(admin, 'listRelyingPartyTokens', { relyingPartyId })).body.includes(token.slice(-43))).toBe(false);
-  await ask(admin, 'revokeRelyingPartyToken', { relyingPartyId, tokenId });
+  const registered = await ask(admin, 'registerRelyingParty', { headers: { 'idempotency-key': 'relying-party' } });
+  expect([registered.headers.location, registered.headers.etag]).toEqual([`/v1/relying-parties/${jsonOf<{ id: string }>(registered).id}`, '"1"']);
+  expect((await ask(admin, 'registerRelyingParty', { headers: { 'idempotency-key': 'relying-party' } })).body).toEqual(registered.body);
+  expect(jsonOf<{ items: unknown[] }>(await ask(admin, 'listRelyingParties')).items).toHaveLength(1);
+  await ask(admin, 'addRelyingPartyCertificate', { json: { certificate: selfSigned('gateway').certificate } });
+  expect((await ask(admin, 'getRelyingParty')).headers.etag).toBe('"2"');
+  await ask(admin, 'changeRelyingParty', { headers: { 'if-match': '"2"' } });
+  for (const id of ['disableRelyingParty', 'enableRelyingParty', 'removeRelyingPartyCertificate'] as const) await ask(admin, id);
+  const { token } = jsonOf<{ token: string }>(await ask(admin, 'createRelyingPartyToken'));
+  expect((await ask(admin, 'listRelyingPartyTokens')).body.includes(token.slice(-43))).toBe(false);
+  await ask(admin, 'revokeRelyingPartyToken');
 });
 
 test('what anyone may have', async () => {
-  const { items } = jsonOf<{ items: { id: string; kind: string }[] }>(await ask(admin, 'listAuthorities'));
-  const issuerId = items.find((item) => item.kind === 'issuing')?.id ?? '';
+  const { items } = jsonOf<{ items: { id: string; kind: string; state: string }[] }>(await ask(admin, 'listAuthorities'));
+  const issuerId = items.find((item) => item.kind === 'issuing' && item.state === 'active')?.id ?? '';
+  here.set(EXAMPLES.getIssuerCertificate.params?.['issuerId'] ?? '', issuerId);
   await ask(anyone, 'getTrustBundle');
-  await ask(statusDoor, 'getTrustBundle', {}, { headers: { accept: 'application/pem-certificate-chain' } });
-  for (const id of ['getTrustBundlePem', 'getSpiffeBundle', 'getHealth'] as const) await ask(statusDoor, id);
-  await ask(statusDoor, 'getIssuerCertificate', { issuerId });
-  const list = await ask(statusDoor, 'getCompleteCrl', { issuerId });
-  expect((await ask(statusDoor, 'getCompleteCrl', { issuerId }, { headers: { 'if-none-match': String(list.headers.etag) } })).status).toBe(304);
+  await ask(statusDoor, 'getTrustBundle', { headers: { accept: 'application/pem-certificate-chain' } });
+  for (const id of ['getTrustBundlePem', 'getSpiffeBundle', 'getHealth', 'getIssuerCertificate'] as const) await ask(statusDoor, id);
+  const list = await ask(statusDoor, 'getCompleteCrl');
+  expect((await ask(statusDoor, 'getCompleteCrl', { headers: { 'if-none-match': String(list.headers.etag) } })).status).toBe(304);
+  // There are no shards by default.
   expect((await statusDoor.send('GET', `/crl/${issuerId}/0.crl`)).status).toBe(404);
   asked.add('getCrlShard');
-  // Broken requests are answered in OCSP's own words, by either method.
-  await ask(statusDoor, 'getOcsp', { request: 'AAAA' });
-  await ask(statusDoor, 'postOcsp', {}, { bytes: Buffer.from('x'), headers: { 'content-type': 'application/ocsp-request' } });
-  await ask(anyone, 'getErrorsDocument');
+  // Broken requests, and those about issuers of others, are answered in OCSP's own words, by either method.
+  await ask(statusDoor, 'getOcsp');
+  await ask(statusDoor, 'postOcsp', { bytes: Buffer.from('x'), headers: { 'content-type': 'application/ocsp-request' } });
   await ask(operationsDoor, 'getMetrics');
   await ask(operationsDoor, 'getReadiness');
+});
+
+test('what this interface says of itself: kept by its entity tag, pages for browsers, and the address of a problem leads to its code', async () => {
+  for (const id of ['getOpenApi', 'getDocsPage', 'getErrorsDocument'] as const) {
+    const reply = await ask(anyone, id);
+    expect(reply.headers['cache-control']).toMatch(/^public, max-age=\d+$/);
+    expect((await ask(anyone, id, { headers: { 'if-none-match': String(reply.headers.etag) } })).status).toBe(304);
+  }
+  const document = jsonOf<{ openapi: string; servers: { url: string }[] }>(await ask(anyone, 'getOpenApi'));
+  expect([document.openapi, document.servers[0]?.url]).toEqual(['3.1.0', signet.urls.api]);
+
+  const problem = jsonOf<{ type: string; code: string }>(await anyone.send('GET', '/v1/agents'));
+  expect(problem.type).toBe(`${signet.urls.api}/errors#authentication-required`);
+  const page = await anyone.send('GET', '/errors', { headers: { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' } });
+  expect([page.headers['content-type'], page.headers.vary]).toEqual(['text/html; charset=utf-8', 'accept']);
+  expect(page.body.toString()).toContain(`id="${problem.code}"`);
+  const markdown = await anyone.send('GET', '/errors', { headers: { accept: '*/*' } });
+  expect([markdown.headers['content-type'], markdown.body.toString().startsWith('# Errors')]).toEqual(['text/markdown; charset=utf-8', true]);
 });
 
 test('no operation was left out', () => {
