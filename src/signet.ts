@@ -1,14 +1,25 @@
 #!/usr/bin/env node
 /** The one command-line entry: what works on this machine goes to admin/, everything else to cli/. */
-import { localHelp, runLocal } from './admin/run-local.ts';
+import { LOCAL_COMMANDS, runLocal } from './admin/run-local.ts';
+import { EXIT } from './cli/exit.ts';
 import { runCli } from './cli/run.ts';
+import { askOnTerminal } from './cli/terminal.ts';
 import { environment } from './config/load.ts';
 
-/** Told to stop before it was done. */
-const EXIT_INTERRUPTED = 130;
-
 const argv = process.argv.slice(2);
-const io = { out: process.stdout, err: process.stderr, env: environment() };
+const io = { out: process.stdout, err: process.stderr, env: environment(), ask: askOnTerminal(process.stdin, process.stderr) };
 // An exit, unlike the signal itself, takes an embedded database that a local command has started along.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(EXIT_INTERRUPTED));
-process.exitCode = (await runLocal(argv, io)) ?? (await runCli(argv, io, localHelp()));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(EXIT.interrupted));
+
+// Whoever reads may have enough (`| head`). Work on this machine goes on all the same; of an answer nothing is left to say, and no page to fetch.
+let isAnswer = false;
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    if (isAnswer) process.exit(EXIT.ok);
+  });
+}
+
+const done = await runLocal(argv, io);
+isAnswer = done === undefined;
+process.exitCode = done ?? (await runCli(argv, io, LOCAL_COMMANDS));

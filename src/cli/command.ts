@@ -5,9 +5,11 @@ export type Options = NonNullable<ParseArgsConfig['options']>;
 
 /** What a command may touch: everything else comes from its arguments. */
 export interface CliIo {
-  out: { write(text: string): unknown; isTTY?: boolean };
+  out: { write(text: string | Uint8Array): unknown; isTTY?: boolean; columns?: number };
   err: { write(text: string): unknown };
   env: Readonly<Record<string, string | undefined>>;
+  /** Asks a person yes or no; absent where nobody sits. */
+  ask?: ((question: string) => Promise<boolean>) | undefined;
 }
 
 export interface CommandInput {
@@ -15,16 +17,21 @@ export interface CommandInput {
   values: Record<string, string | boolean | (string | boolean)[] | undefined>;
 }
 
+/** Who a command is to the API: the holder of the API token of SIGNET_TOKEN_FILE, or somebody else. */
+export type As = { token: string } | { identity: { certificate: string; key: string } } | 'anyone';
+
 export interface CliContext {
   io: CliIo;
   json: boolean;
-  /** Connects with the admin token; `identity` or `token` instead where given. */
-  connect(as?: { token?: string; identity?: { certificate: string; key: string } }): Promise<ApiClient>;
+  /** The API door; with an identity the mutual TLS door. */
+  connect(as?: As): Promise<ApiClient>;
+  /** A door of plain HTTP. */
+  open(door: 'status' | 'operations'): ApiClient;
   trustBundle(): Promise<string>;
 }
 
-/** One command: `signet <noun> <verb> [arguments]`. */
-export interface Command {
+/** What help says of a command, here or on the machine itself. */
+export interface CommandHelp {
   /** As typed, e.g. `agent register`. */
   name: string;
   /** Arguments after the name, for the help text. */
@@ -34,9 +41,16 @@ export interface Command {
   options?: Options;
   /** Each option's meaning, by its name. */
   help?: Record<string, string>;
-  /** Names of the required positional arguments. */
+  /** Names of the required positional arguments; the last may end in `...` for one or more. */
   positionals?: string[];
-  run(cli: CliContext, input: CommandInput): Promise<void>;
+}
+
+/** One command: `signet <noun> <verb> [arguments]`. */
+export interface Command extends CommandHelp {
+  /** What cannot be taken back, as a question: asked on a terminal unless `--yes` is given. */
+  danger?: (input: CommandInput) => string;
+  /** Returns an exit code other than 0 where the answer is no. */
+  run(cli: CliContext, input: CommandInput): Promise<number | void>;
 }
 
 /** Wrong use of a command: exit 64 with its help. */

@@ -2,48 +2,91 @@ import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSyn
 import path from 'node:path';
 import type { CliContext } from './command.ts';
 
+type Row = Record<string, unknown>;
+
 /** A JSON answer as it is with --json, else a table (lists) or lines `name  value` (one thing). */
 export function show(cli: CliContext, json: string, columns?: readonly string[]): void {
+  const { out } = cli.io;
+  const value = JSON.parse(json) as Row;
   if (cli.json) {
-    cli.io.out.write(`${JSON.stringify(JSON.parse(json))}\n`);
+    out.write(`${JSON.stringify(value)}\n`);
     return;
   }
-  const value = JSON.parse(json) as Record<string, unknown>;
-  const items = Array.isArray(value['items']) ? (value['items'] as Record<string, unknown>[]) : Array.isArray(value['statuses']) ? (value['statuses'] as Record<string, unknown>[]) : undefined;
-  if (items === undefined) cli.io.out.write(lines(value));
-  else cli.io.out.write(table(items, columns ?? Object.keys(items[0] ?? {})));
-  if (typeof value['nextCursor'] === 'string') cli.io.out.write(`more: --cursor ${value['nextCursor']}\n`);
+  const items = (value['items'] ?? value['statuses']) as Row[] | undefined;
+  if (items === undefined) out.write(lines(value));
+  else if (items.length === 0) out.write('none\n');
+  else out.write(table(items, columns ?? Object.keys(items[0] ?? {}), { width: out.columns }));
+  if (typeof value['nextCursor'] === 'string') out.write(`more: --cursor ${value['nextCursor']}\n`);
 }
 
-const cell = (value: unknown): string => {
-  if (value === null || value === undefined) return '-';
-  if (typeof value === 'object') return JSON.stringify(value);
-  // eslint-disable-next-line @typescript-eslint/no-base-to-string -- objects are handled above
-  return String(value).replaceAll('\n', ' ');
-};
+/** Milliseconds are for programs. The Z stays: all times are UTC. */
+const TIME = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d{3}Z$/;
 
-function lines(record: Record<string, unknown>): string {
+/** A value in one line; nothing in it can move the cursor or change colours of a terminal. */
+function cell(value: unknown): string {
+  if (value === null || value === undefined) return '-';
+  if (typeof value === 'object') return compact(value as Row);
+  // eslint-disable-next-line @typescript-eslint/no-base-to-string -- objects are handled above
+  return String(value).replace(TIME, '$1Z').replaceAll(/\p{Cc}/gu, ' ');
+}
+
+/** An actor as `kind:id`, a list as its members, a record as `name=value`. */
+function compact(value: Row | unknown[]): string {
+  if (Array.isArray(value)) return value.length === 0 ? '-' : value.map(cell).join(', ');
+  const names = Object.keys(value);
+  if (names.length === 2 && 'kind' in value && 'id' in value) return `${cell(value['kind'])}:${cell(value['id'])}`;
+  return names.length === 0 ? '-' : names.map((name) => `${name}=${cell(value[name])}`).join(' ');
+}
+
+function lines(record: Row): string {
   const shown = Object.entries(record).filter(([, value]) => !(typeof value === 'string' && value.includes('-----BEGIN')));
   const width = Math.max(0, ...shown.map(([name]) => name.length));
   return shown.map(([name, value]) => `${name.padEnd(width)}  ${cell(value)}\n`).join('');
 }
 
-function table(items: Record<string, unknown>[], columns: readonly string[]): string {
-  if (items.length === 0) return 'none\n';
-  const rows = [columns.map((column) => column.toUpperCase()), ...items.map((item) => columns.map((column) => cell(item[column])))];
-  const widths = columns.map((_, i) => Math.max(...rows.map((row) => (row[i] ?? '').length)));
-  return rows.map((row) => `${row.map((value, i) => value.padEnd(widths[i] ?? 0)).join('  ').trimEnd()}\n`).join('');
+/** A member of a row, or of what is in it: `lastRun.outcome`. */
+const at = (row: Row, column: string): unknown => column.split('.').reduce<unknown>((value, name) => (value as Row | null | undefined)?.[name], row);
+
+const GAP = 2;
+/** Narrower than this nothing is cut. */
+const MIN_WIDTH = 8;
+/** Ids, serials, hashes, times: whole or useless. */
+const WHOLE = /^(?:[0-7][0-9A-HJKMNP-TV-Z]{25}|[0-9a-f]{40,}|\d{4}-\d\d-\d\dT.*|-)$/;
+
+/** Aligned columns; on a terminal of `width` columns other values than ids and times are cut to fit. */
+export function table(items: readonly Row[], columns: readonly string[], { width, head = true }: { width?: number | undefined; head?: boolean } = {}): string {
+  const rows = items.map((item) => columns.map((column) => cell(at(item, column))));
+  const titles = columns.map((column) => column.slice(column.lastIndexOf('.') + 1).replace(/[A-Z]/g, ' $&').toUpperCase());
+  const all = head ? [titles, ...rows] : rows;
+  const natural = columns.map((_, i) => Math.max(...all.map((row) => (row[i] ?? '').length)));
+  const widths = width === undefined ? natural : fit(natural, rows, width);
+  return all.map((row) => `${row.map((value, i) => cut(value, widths[i] ?? 0)).join(' '.repeat(GAP)).trimEnd()}\n`).join('');
+}
+
+const cut = (value: string, width: number): string => (value.length > width ? `${value.slice(0, width - 1)}…` : value.padEnd(width));
+
+/** Takes from the widest column that may be cut, until the row fits or nothing is left to take. */
+function fit(natural: readonly number[], rows: readonly string[][], width: number): number[] {
+  const widths = [...natural];
+  const isWhole = natural.map((_, i) => rows.every((row) => WHOLE.test(row[i] ?? '')));
+  for (let over = widths.reduce((sum, one) => sum + one + GAP, -GAP) - width; over > 0; over--) {
+    const widest = widths.reduce((best, one, i) => (!isWhole[i] && one > MIN_WIDTH && (best < 0 || one > (widths[best] ?? 0)) ? i : best), -1);
+    if (widest < 0) break;
+    widths[widest] = (widths[widest] ?? 0) - 1;
+  }
+  return widths;
 }
 
 /** Writes a file whole or not at all: temporary name, fsync, rename. `mode` is 0600 for anything secret. */
-export function writeFileAtomic(file: string, content: string, mode: number): void {
+export function writeFileAtomic(file: string, content: string | Uint8Array, mode: number): void {
   mkdirSync(path.dirname(file), { recursive: true });
   const temporary = `${file}.new`;
   // A leftover of a killed run might be readable by others.
   rmSync(temporary, { force: true });
   const handle = openSync(temporary, 'wx', mode);
   try {
-    writeSync(handle, content);
+    const bytes = Buffer.from(content);
+    for (let written = 0; written < bytes.length; ) written += writeSync(handle, bytes, written);
     fsyncSync(handle);
   } finally {
     closeSync(handle);

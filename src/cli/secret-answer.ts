@@ -1,10 +1,13 @@
+import type { Operation } from '../api/operation.ts';
 import type { ApiAnswer, ApiClient } from '../client/api-client.ts';
-import { text, UsageError, type CliContext, type CommandInput, type Options } from './command.ts';
+import { text, UsageError, type CliContext, type Command, type CommandInput, type Options } from './command.ts';
+import type { Body } from './fields.ts';
+import { headerOptions, headersOf } from './from-operation.ts';
 import { show, writeFileAtomic } from './output.ts';
 
 /** The option that `createSecret` reads, and its help. */
 export const SECRET_OPTIONS: Options = { out: { type: 'string' } };
-export const SECRET_HELP = { out: 'file for the token, made with mode 0600' };
+export const SECRET_HELP = { out: 'File for the token, made with mode 0600.' };
 
 /**
  * Makes a token and shows it the one time it can be: on a terminal, or in a 0600 file that `--out` names.
@@ -21,4 +24,23 @@ export async function createSecret(cli: CliContext, input: CommandInput, what: s
   const created = JSON.parse(answer.text) as { token: string };
   writeFileAtomic(file, `${created.token}\n`, 0o600);
   show(cli, JSON.stringify({ ...created, token: undefined, file }));
+}
+
+/** A command that makes a token: as `one`, but the answer is a secret. */
+export function secretMaker(name: string, operation: Operation, what: string, { summary, body, needs = [], example }: { summary: string; body: Body; needs?: readonly string[]; example: string }): Command {
+  const parameters = [...operation.path.matchAll(/\{(\w+)\}/g)].map(([, parameter = '']) => parameter);
+  const extra = headerOptions(operation);
+  return {
+    name, summary, example: `signet ${name} ${example}`,
+    usage: [...parameters.map((parameter) => `<${parameter}>`), ...needs.map((option) => `--${option} <${option}>`), '[--out <file>] [options]'].join(' '),
+    options: { ...body.options, ...SECRET_OPTIONS, ...extra.options },
+    help: { ...body.help, ...SECRET_HELP, ...extra.help },
+    positionals: parameters,
+    async run(cli, input) {
+      for (const option of needs) if (input.values[option] === undefined) throw new UsageError(`--${option} is needed`);
+      const params = Object.fromEntries(parameters.map((parameter, i) => [parameter, input.positionals[i] ?? '']));
+      const call = { params, body: body.of(input), ...headersOf(input) };
+      await createSecret(cli, input, what, (client) => client.call(operation, call));
+    },
+  };
 }

@@ -1,12 +1,13 @@
+import http from 'node:http';
 import https from 'node:https';
 import type { Operation } from '../api/operation.ts';
 import type { Problem } from '../api/values.ts';
 
 export interface ApiClientOptions {
-  /** Base URL of the API door, or of the mutual TLS door when `identity` is given. */
+  /** Base URL of a door: of the mutual TLS door when `identity` is given. */
   url: string;
-  /** The only certificates trusted: roots, PEM. Never the system's. */
-  trustBundle: string;
+  /** The only certificates trusted: roots, PEM. Never the system's. Not needed for a door of plain HTTP. */
+  trustBundle?: string;
   /** Bearer token: an admin token or a join token. */
   token?: string;
   /** Client certificate with its chain, and key, PEM. */
@@ -18,6 +19,9 @@ export interface ApiAnswer {
   status: number;
   contentType: string;
   text: string;
+  bytes: Buffer;
+  /** Of the Retry-After header. */
+  retryAfterSeconds: number | undefined;
 }
 
 /** What the server answered instead of a success: the problem document of RFC 9457, or what came instead of one. */
@@ -25,16 +29,23 @@ export class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly status: number;
   readonly problem: Problem | undefined;
-  constructor(status: number, problem: Problem | undefined, text: string) {
+  /** The answer as it came. */
+  readonly text: string;
+  /** When to come again, as the server said. */
+  readonly retryAfterSeconds: number | undefined;
+  constructor(status: number, problem: Problem | undefined, text: string, retryAfterSeconds?: number) {
     super(problem ? `${problem.detail ?? problem.title} [${problem.code}]` : `the server answered ${status}: ${text.slice(0, 200)}`);
     this.status = status;
     this.problem = problem;
+    this.text = text;
+    this.retryAfterSeconds = retryAfterSeconds;
   }
 }
 
 export interface ApiCall {
   params?: Record<string, string>;
   query?: Record<string, string | string[] | undefined>;
+  /** JSON, or octets of the first type that the operation takes. */
   body?: unknown;
   accept?: string;
   headers?: Record<string, string>;
@@ -50,27 +61,30 @@ const DEFAULT_TIMEOUT_MS = 15_000;
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
 
 export function createApiClient(options: ApiClientOptions): ApiClient {
-  const agent = new https.Agent({
-    ca: options.trustBundle,
-    keepAlive: false,
-    minVersion: 'TLSv1.2',
-    ...(options.identity ? { cert: options.identity.certificate, key: options.identity.key } : {}),
-  });
+  // Without a trust bundle nothing is trusted: an empty list is not the system's.
+  const agent = options.url.startsWith('http:')
+    ? new http.Agent({ keepAlive: false })
+    : new https.Agent({ ca: options.trustBundle ?? [], keepAlive: false, minVersion: 'TLSv1.2', ...(options.identity ? { cert: options.identity.certificate, key: options.identity.key } : {}) });
   return {
     async call(operation, call = {}) {
       const url = new URL(pathOf(operation, call), options.url);
-      const body = operation.consumes.length > 0 ? JSON.stringify(call.body ?? {}) : undefined;
+      const body = bodyOf(operation, call);
       const headers = {
         accept: call.accept ?? 'application/json',
-        ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) }),
+        ...(body === undefined ? {} : { 'content-type': operation.consumes[0], 'content-length': String(body.length) }),
         ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
         ...call.headers,
       };
       const answer = await send(url, { agent, method: operation.method.toUpperCase(), headers, timeout: options.timeoutMs ?? DEFAULT_TIMEOUT_MS }, body);
-      if (answer.status < 200 || answer.status > 299) throw new ApiError(answer.status, problemOf(answer), answer.text);
+      if (answer.status < 200 || answer.status > 299) throw new ApiError(answer.status, problemOf(answer), answer.text, answer.retryAfterSeconds);
       return answer;
     },
   };
+}
+
+function bodyOf({ consumes }: Operation, { body }: ApiCall): Buffer | undefined {
+  if (consumes.length === 0) return undefined;
+  return Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body ?? {}), 'utf8');
 }
 
 function pathOf(operation: Operation, call: ApiCall): string {
@@ -89,9 +103,9 @@ function problemOf(answer: ApiAnswer): Problem | undefined {
   }
 }
 
-function send(url: URL, options: https.RequestOptions, body: string | undefined): Promise<ApiAnswer> {
+function send(url: URL, options: https.RequestOptions, body: Buffer | undefined): Promise<ApiAnswer> {
   return new Promise((resolve, reject) => {
-    const request = https.request(url, options, (response) => {
+    const request = (url.protocol === 'http:' ? http : https).request(url, options, (response) => {
       const parts: Buffer[] = [];
       let size = 0;
       response.on('data', (part: Buffer) => {
@@ -100,9 +114,12 @@ function send(url: URL, options: https.RequestOptions, body: string | undefined)
         else parts.push(part);
       });
       response.on('error', reject);
-      response.on('end', () =>
-        resolve({ status: response.statusCode ?? 0, contentType: response.headers['content-type'] ?? '', text: Buffer.concat(parts).toString('utf8') }),
-      );
+      response.on('end', () => {
+        const bytes = Buffer.concat(parts);
+        const retryAfter = response.headers['retry-after'];
+        const retryAfterSeconds = retryAfter !== undefined && /^\d{1,6}$/.test(retryAfter) ? Number(retryAfter) : undefined;
+        resolve({ status: response.statusCode ?? 0, contentType: response.headers['content-type'] ?? '', text: bytes.toString('utf8'), bytes, retryAfterSeconds });
+      });
     });
     request.on('timeout', () => request.destroy(new Error(`no answer within ${options.timeout ?? 0} ms`)));
     request.on('error', reject);

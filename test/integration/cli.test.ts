@@ -3,7 +3,8 @@ import { createHash, X509Certificate } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { COMMANDS, runCli } from '../../src/cli/run.ts';
+import { COMMANDS } from '../../src/cli/commands.ts';
+import { runCli } from '../../src/cli/run.ts';
 import { temporaryFolder } from '../support/postgres.ts';
 import { selfSigned } from '../support/self-signed.ts';
 import { startSignet, type SignetProcess } from '../support/signet-process.ts';
@@ -191,7 +192,7 @@ describe('signet', () => {
     for (const { name, example } of COMMANDS) {
       const said = { out: '', err: '' };
       const io = { out: { write: (text: string) => (said.out += text) }, err: { write: (text: string) => (said.err += text) }, env: {} };
-      expect([name, await runCli([...name.split(' '), '--help'], io, ''), said.err]).toEqual([name, 0, '']);
+      expect([name, await runCli([...name.split(' '), '--help'], io, []), said.err]).toEqual([name, 0, '']);
       expect(said.out).toContain(example);
     }
     expect(run(['agent', 'list', '--nonsense']).code).toBe(64);

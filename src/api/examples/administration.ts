@@ -44,17 +44,17 @@ const finding = {
 };
 
 export const ADMINISTRATION_EXAMPLES = {
-  listAuthorities: { description: 'The certificates of the CA itself, newest first, with their states.', answers: authorities(issuer, root) },
+  listAuthorities: { description: 'The certificates of the CA itself, oldest first, with their states: retired ones, too.', answers: authorities(root, issuer) },
   rotateAuthority: {
     description:
       'Rotation has two steps: `prepare` makes the next issuer and publishes it, `activate` makes it issue; the old one keeps its lists and OCSP until its last certificate has ended. Name the step: asked twice, it is refused with `authority-state-conflict` instead of being done twice. A job does both in time by itself.',
     requests: { 'application/json': { step: 'prepare' } },
-    answers: authorities(prepared, issuer, root),
+    answers: authorities(root, issuer, prepared),
   },
   rolloverRoot: {
     description:
       'Makes a new root, its cross certificate under the old one, and a prepared issuer under it. The trust bundle holds both from now on; the new root takes over when its issuer is activated. Asked again before that it is refused with `authority-state-conflict`.',
-    answers: authorities({ ...prepared, issuerId: '01M7YVC3T0QH2V7X5M8D1K4P9S' }, issuer, { ...root, id: '01M7YVC3T0QH2V7X5M8D1K4P9S', state: 'prepared' }, root),
+    answers: authorities(root, issuer, { ...root, id: '01M7YVC3T0QH2V7X5M8D1K4P9S', state: 'prepared' }, { ...prepared, issuerId: '01M7YVC3T0QH2V7X5M8D1K4P9S' }),
   },
   getTrustBundle: {
     description: 'What relying parties trust: all roots that live. With `Accept: application/pem-certificate-chain` the PEM alone. Fetched over plain HTTP it must be compared with a fingerprint you have from elsewhere.',

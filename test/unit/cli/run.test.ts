@@ -1,12 +1,15 @@
 import { expect, test } from '@jest/globals';
-import { COMMANDS, runCli } from '../../../src/cli/run.ts';
+import { COMMANDS } from '../../../src/cli/commands.ts';
+import { runCli } from '../../../src/cli/run.ts';
 
 const NOWHERE = { SIGNET_API_URL: 'https://127.0.0.1:1', SIGNET_PUBLIC_URL: 'http://127.0.0.1:1', SIGNET_FINGERPRINT: '00'.repeat(32), SIGNET_TOKEN_FILE: '/dev/null' };
+
+const LOCAL = { name: 'local thing', usage: '<file>', summary: 'Do it on this machine', example: 'signet local thing ./file' };
 
 async function run(args: string[], change: Record<string, string | undefined> = {}): Promise<{ code: number; out: string; err: string }> {
   const said = { out: '', err: '' };
   const io = { out: { write: (text: string) => (said.out += text) }, err: { write: (text: string) => (said.err += text) }, env: { ...NOWHERE, ...change } };
-  return { code: await runCli(args, io, '  on this machine'), ...said };
+  return { code: await runCli(args, io, [LOCAL]), ...said };
 }
 
 test('help: of everything, of a noun, of a command', async () => {
@@ -14,7 +17,7 @@ test('help: of everything, of a noun, of a command', async () => {
     const { code, out } = await run(args);
     expect([args, code]).toEqual([args, 0]);
     for (const { name } of COMMANDS) expect(out).toContain(name);
-    expect(out).toContain('on this machine');
+    expect(out).toContain('Do it on this machine');
   }
   for (const args of [['agent', '--help'], ['help', 'agent']]) {
     const { code, out } = await run(args);

@@ -1,0 +1,49 @@
+import { createHash } from 'node:crypto';
+import { parseCertificate, type Certificate } from '../x509/certificate.ts';
+import { nullValue, octetString, oid, sequence, unsignedInteger } from '../x509/der/writer.ts';
+import { parseOcspResponse, type BasicOcspResponse, type ParsedSingleResponse } from '../x509/ocsp-response.ts';
+import { OID } from '../x509/oids.ts';
+import { subjectPublicKeyBits, verifySignature } from '../x509/public-key.ts';
+
+/** The responder did not answer, or its answer cannot be believed. */
+export class OcspAnswerError extends Error {
+  override readonly name = 'OcspAnswerError';
+}
+
+const sha256 = (bytes: Uint8Array): Buffer => createHash('sha256').update(bytes).digest();
+
+/** A request about one certificate (RFC 6960 §4.1.1), unsigned and without a nonce: an answer may come from a cache. */
+export function ocspRequest(issuer: Certificate, serial: Buffer): Buffer {
+  const certId = sequence(
+    sequence(oid(OID.sha256), nullValue()),
+    octetString(sha256(issuer.subjectName)),
+    octetString(sha256(subjectPublicKeyBits(issuer.spki))),
+    unsignedInteger(serial),
+  );
+  return sequence(sequence(sequence(sequence(certId))));
+}
+
+/** What a responder says of the certificate. @throws OcspAnswerError when it says nothing, or nothing that `issuer` vouches for at `now`; DerError */
+export function readOcspAnswer(der: Uint8Array, issuer: Certificate, serial: Buffer, now: Date): ParsedSingleResponse {
+  const { status, basic } = parseOcspResponse(der);
+  if (!basic) throw new OcspAnswerError(`the responder answered ${status}`);
+  assertSigned(basic, issuer, now);
+  const found = basic.responses.find((response) => response.serial.equals(serial) && response.issuerKeyHash.equals(sha256(subjectPublicKeyBits(issuer.spki))));
+  if (!found) throw new OcspAnswerError('the answer is about another certificate');
+  if (found.thisUpdate > now || (found.nextUpdate !== undefined && found.nextUpdate < now)) throw new OcspAnswerError('the answer is not of now: compare the clocks');
+  return found;
+}
+
+/** By the issuer itself, or by a responder it made for that alone (RFC 6960 §4.2.2.2). */
+function assertSigned(basic: BasicOcspResponse, issuer: Certificate, now: Date): void {
+  const responders = [issuer, ...basic.certificates.map((der) => parseCertificate(der)).filter((certificate) => isDelegated(certificate, issuer, now))];
+  const isSigned = responders.some(({ spki }) => verifySignature(spki, basic.signatureAlgorithm, basic.responseData, basic.signature));
+  if (!isSigned) throw new OcspAnswerError('the answer is not signed by the issuer, nor by a responder of its own');
+}
+
+const isDelegated = (responder: Certificate, issuer: Certificate, now: Date): boolean =>
+  responder.issuerName.equals(issuer.subjectName) &&
+  responder.extendedKeyUsage?.includes('OCSPSigning') === true &&
+  responder.notBefore <= now &&
+  now <= responder.notAfter &&
+  verifySignature(issuer.spki, responder.signatureAlgorithm, responder.tbs, responder.signature);
