@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import * as certificates from '../api/certificates.ts';
 import { ApiError, type ApiAnswer } from '../client/api-client.ts';
-import { keyTypeOf, makeKeyAndCsr, type NewKeyType } from '../client/key-and-csr.ts';
+import type { NewKeyType } from '../client/key-and-csr.ts';
 import { present, required, text, texts, UsageError, wholeNumber, type CliContext, type Command, type CommandInput } from './command.ts';
 import { asText, bodyOf } from './fields.ts';
 import { lister, one } from './from-operation.ts';
@@ -9,13 +9,15 @@ import { fileIn, readIdentity } from './identity.ts';
 import { show, writeFileAtomic } from './output.ts';
 
 const string = { type: 'string' } as const;
-const KEY_TYPES = 'ecdsa-p256 (default), ecdsa-p384 or ed25519.';
+const KEY_TYPES = 'Type of the new key: ecdsa-p256 (default), ecdsa-p384 or ed25519.';
 
 /**
  * Asks for a certificate and keeps it. The key rests beside the one in use before the request is sent, and is used again when the request is: so a lost
  * answer can be had again (same join token and key, or renewal rule (a)), and what fails leaves the identity as it was.
  */
 async function obtain(cli: CliContext, folder: string, type: NewKeyType, ask: (csr: string) => Promise<ApiAnswer>): Promise<void> {
+  // A third of the time that the other commands take to start.
+  const { keyTypeOf, makeKeyAndCsr } = await import('../client/key-and-csr.ts');
   const next = fileIn(folder, 'next');
   const pending = existsSync(next) ? readFileSync(next, 'utf8') : undefined;
   const kept = pending !== undefined && keyTypeOf(pending) === type ? pending : undefined;

@@ -79,7 +79,7 @@ function parse(command: Command, args: readonly string[]) {
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
   } catch (error) {
-    const message = error instanceof Error ? error.message : 'wrong arguments';
+    const { message = 'wrong arguments' } = Object(error) as { message?: string };
     const [, unknown] = /^Unknown option '--?([^']+)'/.exec(message) ?? [];
     if (unknown === undefined) throw new UsageError(message);
     const near = didYouMean(unknown, Object.keys(options));

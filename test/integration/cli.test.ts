@@ -1,8 +1,11 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash, X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
 import fs from 'node:fs';
+import net, { type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { OPERATIONS, type OperationId } from '../../src/api/operations.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { runCli } from '../../src/cli/run.ts';
 import { temporaryFolder } from '../support/postgres.ts';
@@ -16,13 +19,15 @@ let folder: string;
 let env: Record<string, string>;
 
 beforeAll(async () => {
-  signet = await startSignet();
+  // Lists in two shards, so that there are shards to fetch.
+  signet = await startSignet({ env: { SIGNET_CRL_SHARDS: '2' } });
   folder = temporaryFolder('signet-cli-');
   env = {
     PATH: process.env.PATH ?? '',
     SIGNET_API_URL: signet.urls.api,
     SIGNET_MTLS_URL: signet.urls.mtls,
     SIGNET_PUBLIC_URL: signet.urls.status,
+    SIGNET_OPERATIONS_URL: signet.urls.operations,
     SIGNET_FINGERPRINT: createHash('sha256').update(new X509Certificate(signet.rootPem).raw).digest('hex'),
     SIGNET_TOKEN_FILE: path.join(signet.dataDir, 'bootstrap-admin-token'),
   };
@@ -33,6 +38,21 @@ afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
 function run(args: string[], change: Record<string, string> = {}) {
   const ran = spawnSync(process.execPath, [path.join(ROOT, 'dist/signet.js'), ...args], { cwd: folder, env: { ...env, ...change }, encoding: 'utf8' });
   return { code: ran.status, out: ran.stdout, err: ran.stderr };
+}
+
+/** Runs a command in this process; `./` is the folder of the test. */
+async function inProcess(line: string): Promise<{ code: number; out: string; err: string }> {
+  const said = { out: '', err: '' };
+  const io = { out: { write: (text: string | Uint8Array) => (said.out += Buffer.from(text).toString()) }, err: { write: (text: string) => (said.err += text) }, env };
+  const code = await runCli(line.split(' ').map((word) => word.replace(/^\.\//, `${folder}/`)), io, []);
+  return { code, ...said };
+}
+
+/** The JSON of a command that must succeed. */
+async function done(line: string): Promise<Record<string, unknown>> {
+  const { code, out, err } = await inProcess(`${line} --json`);
+  expect([line, code, err]).toEqual([line, 0, '']);
+  return JSON.parse(out) as Record<string, unknown>;
 }
 
 function json(args: string[]): Record<string, never> {
@@ -182,10 +202,96 @@ describe('signet', () => {
   test('lists and records for people and for programs', () => {
     expect(run(['agent', 'list']).out).toMatch(/^ID +NAME +STATE/);
     expect(json(['audit', 'list', '--limit', '5'])).toHaveProperty('items');
-    expect(run(['job', 'list']).out).toMatch(/^publish-crls +\*\/10 \* \* \* \* \* .* \d{4}-\d\d-\d\dT[\d:.]+Z$/m);
-    expect(run(['audit', 'list', '--kind', 'admin-token.created']).out).toContain('{"kind":"system","id":"first-start"}');
+    expect(run(['job', 'list']).out).toMatch(/^publish-crls +\*\/10 \* \* \* \* \* .* \d{4}-\d\d-\d\dT[\d:]+Z$/m);
+    expect(run(['audit', 'list', '--kind', 'admin-token.created']).out).toMatch(/ system:first-start /);
     expect(run(['finding', 'list']).out).toBe('none\n');
     expect(run(['trust-bundle']).out).toContain('-----BEGIN CERTIFICATE-----');
+  }, LONG);
+
+  test('every operation of the API is done by a command: what the server counted says so', async () => {
+    const of = (answer: Record<string, unknown>, ...path: (string | number)[]) => String(path.reduce<unknown>((value, name) => (value as Record<string | number, unknown>)[name], answer));
+
+    const agent = of(await done('agent register --name all --owner a@example.org --purpose all --idempotency-key all-1'), 'id');
+    expect(of(await done('agent register --name all --owner a@example.org --purpose all --idempotency-key all-1'), 'id')).toBe(agent);
+    await done(`agent change ${agent} --deputy b@example.org --label team=core --if-version 1`);
+    expect(await done(`agent change ${agent} --no-deputy --no-labels`)).toMatchObject({ deputyEmail: null, labels: {} });
+    expect(await done('agent list --name all --state active --risk-class limited')).toMatchObject({ items: [{ id: agent }], nextCursor: null });
+    for (const verb of ['show', 'activate', 'suspend', 'resume']) await done(`agent ${verb} ${agent}`);
+
+    await done(`join-token create ${agent} --ttl 60 --source 127.0.0.0/8 --out ./all-token`);
+    await done(`join-token list ${agent}`);
+    const first = await done(`enroll --token-file ./all-token --dir ./all --agent ${agent} --profile agent`);
+    const [serial, instance] = [of(first, 'serial'), of(first, 'instanceId')];
+    expect(await done(`status ${serial} ${'01'.repeat(20)} --dir ./all`)).toMatchObject({ statuses: [{ status: 'good' }, { status: 'unknown' }] });
+    expect(await done(`status ${serial}`)).toMatchObject({ status: 'good', agentId: agent });
+    expect(await done('ocsp ./all/chain.pem')).toMatchObject({ serial, status: 'good' });
+
+    // The answer to a renewal is lost, and another key asks again: a finding.
+    const keep = fs.readdirSync(path.join(folder, 'all')).map((name): [string, Buffer] => [name, fs.readFileSync(path.join(folder, 'all', name))]);
+    await done('renew --dir ./all');
+    for (const [name, content] of keep) fs.writeFileSync(path.join(folder, 'all', name), content);
+    const renewed = of(await done('renew --dir ./all'), 'serial');
+    const finding = of(await done(`finding list --open true --instance-id ${instance}`), 'items', 0, 'id');
+    await done(`finding resolve ${finding} --reason lost`);
+
+    await done(`certificate list --agent-id ${agent} --status good`);
+    const issuer = of(await done(`certificate show ${renewed}`), 'issuerId');
+    for (const verb of ['hold', 'release', 'revoke']) await done(`certificate ${verb} ${renewed}`);
+    expect(await done('ocsp ./all/chain.pem --get')).toMatchObject({ serial: renewed, status: 'revoked', reason: 'unspecified' });
+    await done(`instance list ${agent} --state active`);
+    for (const verb of ['show', 'quarantine', 'release', 'revoke']) await done(`instance ${verb} ${instance}`);
+    await done(`agent revoke-certificates ${agent} --reason keyCompromise`);
+    await done(`agent retire ${agent} --note over`);
+
+    for (const line of [`crl fetch ${issuer} --out ./all.crl`, `crl fetch ${issuer} --shard 1`, `issuer fetch ${issuer}`]) await done(line);
+    for (const format of ['pem', 'json', 'spiffe', 'status-pem']) await done(`trust-bundle --format ${format}`);
+    const token = of(await done('admin-token create --name all --role auditor --ttl 60 --out ./all-admin'), 'id');
+    await done(`admin-token revoke ${token}`);
+    for (const line of ['admin-token list', 'audit list --limit 2', 'job list', 'authority list', 'authority rotate --step prepare', 'health', 'ready', 'errors', 'metrics']) await done(line);
+    for (let left = 40; (await inProcess('authority rotate --step activate')).code !== 0; left--) {
+      expect(left).toBeGreaterThan(0);
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+    await done('authority rollover-root');
+    expect(await done('openapi')).toMatchObject({ openapi: '3.1.0' });
+
+    const { content } = await done('metrics');
+    const counted = new Set([...String(content).matchAll(/^signet_http_requests_total\{(.*)\} \d+$/gm)].flatMap(([, labels = '']) => {
+      const { route, method, status } = Object.fromEntries([...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]) => [name, value])) as Record<string, string>;
+      return Number(status) < 300 ? [`${method} ${route}`] : [];
+    }));
+    // A page for people with a browser.
+    const exceptions: OperationId[] = ['getDocsPage'];
+    const missing = Object.values(OPERATIONS).filter(({ id, method, path: route }) => !exceptions.includes(id as OperationId) && !counted.has(`${method.toUpperCase()} ${route}`));
+    expect(missing.map(({ id }) => id)).toEqual([]);
+  }, LONG);
+
+  test('all pages of a list: as one document, as one table, and into a pipe that is closed', async () => {
+    const all = (await done('audit list --limit 9 --all')) as unknown as { items: { n: string }[]; nextCursor: null };
+    expect(all.nextCursor).toBeNull();
+    expect(all.items.map(({ n }) => Number(n))).toEqual(all.items.map((_, i) => i + 1));
+    expect(all.items.length).toBeGreaterThan(9);
+    const table = (await inProcess('audit list --limit 9 --all')).out.trimEnd().split('\n');
+    expect(table.filter((line) => line.startsWith('N '))).toHaveLength(1);
+    expect(table.length).toBeGreaterThanOrEqual(all.items.length + 1);
+    expect((await inProcess('agent list --name nobody --all --json')).out).toBe('{"items":[],"nextCursor":null}\n');
+    expect((await inProcess('agent list --name nobody --all')).out).toBe('none\n');
+
+    const piped = spawnSync('bash', ['--norc', '-c', `"${process.execPath}" "${path.join(ROOT, 'dist/signet.js')}" audit list --limit 1 --all | head -n 1; echo "\${PIPESTATUS[0]}"`], { env, encoding: 'utf8' });
+    expect([piped.stdout.split('\n').slice(1).join(), piped.stderr]).toEqual(['0,', '']);
+  }, LONG);
+
+  test('Ctrl-C ends with 130', async () => {
+    // A server that never answers.
+    const silent = net.createServer().listen(0, '127.0.0.1');
+    const connected = once(silent, 'connection');
+    await once(silent, 'listening');
+    const child = spawn(process.execPath, [path.join(ROOT, 'dist/signet.js'), 'health'], { env: { ...env, SIGNET_OPERATIONS_URL: `http://127.0.0.1:${(silent.address() as AddressInfo).port}` }, stdio: 'ignore' });
+    const [socket] = (await connected) as [net.Socket];
+    child.kill('SIGINT');
+    expect((await once(child, 'exit'))[0]).toBe(130);
+    socket.destroy();
+    silent.close();
   }, LONG);
 
   test('every command has help with an example, and refuses what it does not know with exit 64', async () => {

@@ -1,0 +1,48 @@
+import { expect, test } from '@jest/globals';
+import type { CliContext } from '../../../src/cli/command.ts';
+import { didYouMean } from '../../../src/cli/did-you-mean.ts';
+import { show, table } from '../../../src/cli/output.ts';
+
+const ID = '01M7YV5B0RBS4E4WP8XD9NKT4E';
+
+function shown(value: unknown, { json = false, columns, width }: { json?: boolean; columns?: string[]; width?: number } = {}): string {
+  let said = '';
+  const cli = { json, io: { out: { write: (text: string) => (said += text), columns: width } } } as unknown as CliContext;
+  show(cli, JSON.stringify(value), columns);
+  return said;
+}
+
+test('one thing: a line a member; times in UTC without milliseconds, nothing that is PEM', () => {
+  expect(shown({ id: ID, createdAt: '2026-11-21T10:41:47.544Z', labels: { team: 'core' }, dnsNames: [], deputyEmail: null, certificate: '-----BEGIN CERTIFICATE-----' })).toBe(
+    `id           ${ID}\ncreatedAt    2026-11-21T10:41:47Z\nlabels       team=core\ndnsNames     -\ndeputyEmail  -\n`,
+  );
+});
+
+test('a list: columns by path, a head, what an actor is, how to go on', () => {
+  const items = [{ n: '1', actor: { kind: 'admin', id: 'A' }, lastRun: { outcome: 'succeeded' } }, { n: '22', actor: { kind: 'system', id: 'B' }, lastRun: null }];
+  expect(shown({ items, nextCursor: 'abc' }, { columns: ['n', 'actor', 'lastRun.outcome'] })).toBe('N   ACTOR     OUTCOME\n1   admin:A   succeeded\n22  system:B  -\nmore: --cursor abc\n');
+  expect(shown({ items: [], nextCursor: null })).toBe('none\n');
+});
+
+test('--json is the answer, in one line', () => {
+  expect(shown({ id: ID, at: '2026-11-21T10:41:47.544Z' }, { json: true })).toBe(`{"id":"${ID}","at":"2026-11-21T10:41:47.544Z"}\n`);
+});
+
+test('a terminal gets lines that fit: long values are cut, ids and times never', () => {
+  const items = [{ id: ID, purpose: 'x'.repeat(100), at: '2026-11-21T10:41:47.544Z' }];
+  const lines = table(items, ['id', 'purpose', 'at'], { width: 80 }).split('\n');
+  expect(lines[1]).toMatch(new RegExp(`^${ID}  x{29}…  2026-11-21T10:41:47Z$`));
+  expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
+  expect(table(items, ['id', 'purpose', 'at'], { width: 10 })).toContain(ID);
+  expect(table(items, ['id', 'purpose', 'at'])).toContain('x'.repeat(100));
+});
+
+test('nothing from the server moves the cursor or colours a terminal', () => {
+  const hostile = shown({ name: '\u001b[31mred\u0007\r\nnext' });
+  expect(hostile).toBe('name   [31mred   next\n');
+});
+
+test('what may have been meant: near words only, nearest first', () => {
+  expect(didYouMean('agent lsit', ['agent list', 'audit list', 'job list'])).toEqual(['agent list']);
+  expect(didYouMean('xyz', ['agent list'])).toEqual([]);
+});
