@@ -12,56 +12,70 @@ const scopes = z
   .min(1)
   .max(PERMISSIONS.length)
   .transform((list) => [...new Set(list)])
-  .meta({ description: 'permissions the token is narrowed to; it may do what both its role and its scopes permit' });
+  .describe('Permissions the token is narrowed to: it may do what both its role and its scopes permit. Without it all of its role.');
 
 /** Body of a new API token. Without `ttlSeconds` it lives for config `adminTokenTtlSeconds`; without `scopes` it may do all of its role. */
-export const createAdminTokenBody = z.strictObject({ name, role, scopes: optional(scopes), ttlSeconds: optional(seconds) });
+export const createAdminTokenBody = z.strictObject({
+  name: name.describe('What it is for.'),
+  role: role.describe('What it may do at most.'),
+  scopes: optional(scopes),
+  ttlSeconds: optional(seconds.describe('Its life; without it that of the configuration (`adminTokenTtlSeconds`).')),
+});
 export type CreateAdminTokenBody = z.output<typeof createAdminTokenBody>;
 
 /** Body of a rotation. `overlapSeconds`: how long the old token goes on (0: it ends now). `ttlSeconds`: life of the new one; by default that of the old one. */
-export const rotateAdminTokenBody = z.strictObject({ overlapSeconds: optional(z.int().min(0).max(604_800)), ttlSeconds: optional(seconds) });
+export const rotateAdminTokenBody = z
+  .strictObject({
+    overlapSeconds: optional(z.int().min(0).max(604_800).describe('How long the old token goes on; 0 ends it now. Without it as the configuration says.')),
+    ttlSeconds: optional(seconds.describe('Life of the new token; without it that of the old one.')),
+  })
+  .meta({ id: 'Rotation' });
 export type RotateAdminTokenBody = z.output<typeof rotateAdminTokenBody>;
 
-const said = { id, name: z.string(), role: z.enum(TOKEN_ROLES), scopes: z.array(permission).nullable() };
+const said = { id, name: z.string(), role: z.enum(TOKEN_ROLES), scopes: z.array(permission).nullable().describe('What it is narrowed to; null: all of its role.') };
 
 /** A new API token with its secret, shown once. */
-export const newAdminToken = z.object({
-  ...said,
-  token: z.string(),
-  expiresAt: time.nullable(),
-  predecessorId: id.nullable().meta({ description: 'the token it replaces' }),
-  predecessorEndsAt: time.nullable().meta({ description: 'until when the replaced token goes on' }),
-  relyingPartyId: id.nullable(),
-});
+export const newAdminToken = z
+  .object({
+    ...said,
+    token: z.string().describe('The secret. It is shown this once.'),
+    expiresAt: time.nullable(),
+    predecessorId: id.nullable().describe('The token it replaces.'),
+    predecessorEndsAt: time.nullable().describe('Until when the replaced token goes on.'),
+    relyingPartyId: id.nullable(),
+  })
+  .meta({ id: 'NewApiToken' });
 
-export const adminToken = z.object({
-  ...said,
-  state: z.enum(ADMIN_TOKEN_STATES),
-  createdAt: time,
-  expiresAt: time.nullable(),
-  revokedAt: time.nullable(),
-  lastUsedAt: time.nullable().meta({ description: 'to the minute' }),
-  predecessorId: id.nullable(),
-  successorId: id.nullable().meta({ description: 'the token it was rotated to' }),
-  relyingPartyId: id.nullable(),
-});
+export const adminToken = z
+  .object({
+    ...said,
+    state: z.enum(ADMIN_TOKEN_STATES),
+    createdAt: time,
+    expiresAt: time.nullable(),
+    revokedAt: time.nullable(),
+    lastUsedAt: time.nullable().describe('To the minute.'),
+    predecessorId: id.nullable(),
+    successorId: id.nullable().describe('The token it was rotated to.'),
+    relyingPartyId: id.nullable().describe('Whose it is, of role relying-party.'),
+  })
+  .meta({ id: 'ApiToken', description: 'An API token, never its secret.' });
 /** An API token as the wire shows it: never its secret. */
 export type AdminTokenAnswer = z.output<typeof adminToken>;
 
 /** The token that asks, and what it may do now. */
 export const ownAdminToken = adminToken.extend({
-  permissions: z.array(permission).meta({ description: 'what role, scopes and relying party leave' }),
+  permissions: z.array(permission).describe('What role, scopes and relying party leave.'),
 });
 
 /** Filters of the list: all must hold. `unusedSince`: neither used nor made since then. */
 export const listAdminTokensQuery = z.strictObject({
   ...paging,
-  state: optional(z.enum(ADMIN_TOKEN_STATES)),
-  role: optional(z.enum(TOKEN_ROLES)),
-  name: optional(plain(63)),
-  relyingPartyId: optional(id),
-  unusedSince: optional(timeIn),
-  expiresBefore: optional(timeIn),
+  state: optional(z.enum(ADMIN_TOKEN_STATES).describe('Only tokens in this state.')),
+  role: optional(z.enum(TOKEN_ROLES).describe('Only tokens of this role.')),
+  name: optional(plain(63).describe('Only tokens of this name.')),
+  relyingPartyId: optional(id.describe('Only tokens of this relying party.')),
+  unusedSince: optional(timeIn.describe('Only tokens that were neither used nor made since this time.')),
+  expiresBefore: optional(timeIn.describe('Only tokens that end before this time.')),
 });
 export type ListAdminTokensQuery = z.output<typeof listAdminTokensQuery>;
 
@@ -99,7 +113,7 @@ export const rotateAdminToken = operation({
 export const revokeAdminToken = operation({
   id: 'revokeAdminToken', method: 'post', path: '/v1/admin-tokens/{tokenId}/revoke', tag: TAG, summary: 'Revoke an API token for good',
   permission: 'admin-tokens:manage', params: z.strictObject({ tokenId: id }), query: nothing,
-  body: z.strictObject({ withSuccessors: optional(z.boolean()).meta({ description: 'also what it was rotated to: for a token that was stolen' }) }), consumes: json, creates: false,
+  body: z.strictObject({ withSuccessors: optional(z.boolean().describe('Also what it was rotated to: for a token that was stolen.')) }), consumes: json, creates: false,
   responses: { 200: { description: 'The token now; the same answer when it was revoked already.', contentTypes: json, schema: adminToken } },
   errors: ['last-admin-token', 'not-found'],
 });

@@ -129,7 +129,7 @@ const trustBundle: Command = {
   summary: 'The roots to trust, PEM',
   example: 'signet trust-bundle --out ./trust-bundle.pem',
   options: { format: string, ...OUT },
-  help: { format: 'pem (default), json, spiffe: a SPIFFE bundle, or status-pem: as the status door gives it, not checked against anything.', ...OUT_HELP },
+  help: { format: 'One of pem (default), json, spiffe (a SPIFFE bundle), status-pem (as the status door gives it, not checked against anything).', ...OUT_HELP },
   async run(cli, input) {
     const format = text(input, 'format') ?? 'pem';
     const fetch = BUNDLES[format];

@@ -94,9 +94,11 @@ export function helpOf(command: Command | CommandHelp): string {
   return `${`signet ${name} ${usage}`.trimEnd()}\n\n${summary}.\n\nOptions:\n${lines.join('\n')}\n\nExample:\n  ${example}\n\nExit codes: signet help exit-codes\n`;
 }
 
+const FILES: readonly string[] = ['out', 'token-file', 'issuer', 'certificate', 'from', 'crl'];
+
 /** What stands for the value of an option. */
 function valueOf(option: string): string {
-  if (option === 'out' || option === 'token-file' || option === 'issuer') return 'file';
+  if (FILES.includes(option)) return 'file';
   if (option === 'dir') return 'folder';
   if (/(^|-)(ttl|cap)$/.test(option)) return 'seconds';
   if (/(after|before|since|until)$/.test(option)) return 'time';

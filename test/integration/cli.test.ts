@@ -40,21 +40,6 @@ function run(args: string[], change: Record<string, string> = {}) {
   return { code: ran.status, out: ran.stdout, err: ran.stderr };
 }
 
-/** Runs a command in this process; `./` is the folder of the test. */
-async function inProcess(line: string): Promise<{ code: number; out: string; err: string }> {
-  const said = { out: '', err: '' };
-  const io = { out: { write: (text: string | Uint8Array) => (said.out += Buffer.from(text).toString()) }, err: { write: (text: string) => (said.err += text) }, env };
-  const code = await runCli(line.split(' ').map((word) => word.replace(/^\.\//, `${folder}/`)), io, []);
-  return { code, ...said };
-}
-
-/** The JSON of a command that must succeed. */
-async function done(line: string): Promise<Record<string, unknown>> {
-  const { code, out, err } = await inProcess(`${line} --json`);
-  expect([line, code, err]).toEqual([line, 0, '']);
-  return JSON.parse(out) as Record<string, unknown>;
-}
-
 function json(args: string[]): Record<string, never> {
   const { code, out, err } = run([...args, '--json']);
   expect([args.join(' '), code, err]).toEqual([args.join(' '), 0, '']);
@@ -64,9 +49,13 @@ function json(args: string[]): Record<string, never> {
 /** The same in this process, which costs no start: for commands that are one request. */
 async function quick(args: string[], change: Record<string, string> = {}) {
   const said = { out: '', err: '' };
-  const io = { out: { write: (text: string) => (said.out += text) }, err: { write: (text: string) => (said.err += text) }, env: { ...env, ...change } };
-  return { code: await runCli(args, io, ''), ...said };
+  const io = { out: { write: (text: string | Uint8Array) => (said.out += Buffer.from(text).toString()) }, err: { write: (text: string) => (said.err += text) }, env: { ...env, ...change } };
+  return { code: await runCli(args, io, []), ...said };
 }
+
+/** The words of a line, `./` being the folder of the test. */
+const words = (line: string): string[] => line.split(' ').map((word) => word.replace(/^\.\//, `${folder}/`));
+const done = (line: string): Promise<Record<string, unknown>> => quickJson(words(line));
 
 const file = (name: string): string => path.join(folder, name);
 
@@ -248,7 +237,7 @@ describe('signet', () => {
     const token = of(await done('admin-token create --name all --role auditor --ttl 60 --out ./all-admin'), 'id');
     await done(`admin-token revoke ${token}`);
     for (const line of ['admin-token list', 'audit list --limit 2', 'job list', 'authority list', 'authority rotate --step prepare', 'health', 'ready', 'errors', 'metrics']) await done(line);
-    for (let left = 40; (await inProcess('authority rotate --step activate')).code !== 0; left--) {
+    for (let left = 40; (await quick(words('authority rotate --step activate'))).code !== 0; left--) {
       expect(left).toBeGreaterThan(0);
       await new Promise((resolve) => setTimeout(resolve, 250));
     }
@@ -271,11 +260,11 @@ describe('signet', () => {
     expect(all.nextCursor).toBeNull();
     expect(all.items.map(({ n }) => Number(n))).toEqual(all.items.map((_, i) => i + 1));
     expect(all.items.length).toBeGreaterThan(9);
-    const table = (await inProcess('audit list --limit 9 --all')).out.trimEnd().split('\n');
+    const table = (await quick(words('audit list --limit 9 --all'))).out.trimEnd().split('\n');
     expect(table.filter((line) => line.startsWith('N '))).toHaveLength(1);
     expect(table.length).toBeGreaterThanOrEqual(all.items.length + 1);
-    expect((await inProcess('agent list --name nobody --all --json')).out).toBe('{"items":[],"nextCursor":null}\n');
-    expect((await inProcess('agent list --name nobody --all')).out).toBe('none\n');
+    expect((await quick(words('agent list --name nobody --all --json'))).out).toBe('{"items":[],"nextCursor":null}\n');
+    expect((await quick(words('agent list --name nobody --all'))).out).toBe('none\n');
 
     const piped = spawnSync('bash', ['--norc', '-c', `"${process.execPath}" "${path.join(ROOT, 'dist/signet.js')}" audit list --limit 1 --all | head -n 1; echo "\${PIPESTATUS[0]}"`], { env, encoding: 'utf8' });
     expect([piped.stdout.split('\n').slice(1).join(), piped.stderr]).toEqual(['0,', '']);

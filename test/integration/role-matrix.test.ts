@@ -33,7 +33,7 @@ const NEEDS: Record<OperationId, Permission> = {
   revokeRelyingPartyToken: 'relying-parties:manage',
   listAudit: 'audit:read', listJobs: 'jobs:read', listFindings: 'findings:read', resolveFinding: 'findings:resolve',
   getCompleteCrl: 'public', getCrlShard: 'public', getIssuerCertificate: 'public', postOcsp: 'public', getOcsp: 'public', getTrustBundlePem: 'public', getSpiffeBundle: 'public',
-  getErrorsDocument: 'public', getHealth: 'public', getReadiness: 'public', getMetrics: 'public',
+  getErrorsDocument: 'public', getOpenApi: 'public', getDocsPage: 'public', getHealth: 'public', getReadiness: 'public', getMetrics: 'public',
 };
 
 type Holder = TokenRole | 'enrollment' | 'agent';

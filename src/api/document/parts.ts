@@ -34,6 +34,7 @@ export const TAGS = [
   { name: 'status', description: 'What relying parties ask: is this certificate good?' },
   { name: 'authorities', description: 'The certificates of the CA itself, and their rotation.' },
   { name: 'API tokens', description: 'What people and programs use to administer.' },
+  { name: 'relying parties', description: 'Who may ask for status.' },
   { name: 'audit', description: 'Who did what, and what happened by itself.' },
   { name: 'jobs', description: 'What runs by itself.' },
   { name: 'findings', description: 'What a person should look at.' },
@@ -55,9 +56,9 @@ Every error is \`application/problem+json\` (RFC 9457) with a stable \`code\`. A
 HEAD is answered wherever GET is.`;
 
 export const SECURITY_SCHEMES = {
-  apiToken: { type: 'http', scheme: 'bearer', bearerFormat: 'sga_…', description: 'An API token, made with `POST /v1/admin-tokens`; the first one is made at the first start. Its role decides what it may do.' },
+  apiToken: { type: 'http', scheme: 'bearer', bearerFormat: 'sga_…', description: 'An API token, made with `POST /v1/admin-tokens`; the first one is made at the first start. Its role, its scopes and its relying party decide what it may do.' },
   joinToken: { type: 'http', scheme: 'bearer', bearerFormat: 'sgj_…', description: 'A join token, made with `POST /v1/agents/{agentId}/join-tokens`: works once.' },
-  clientCertificate: { type: 'mutualTLS', description: 'The certificate of an enrolled instance, shown on the mutual TLS door and judged on every request.' },
+  clientCertificate: { type: 'mutualTLS', description: 'The certificate of an enrolled instance, or for status one that is pinned to a relying party, shown on the mutual TLS door and judged on every request.' },
 } as const;
 
 const string = { type: 'string' } as const;

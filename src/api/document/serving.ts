@@ -16,12 +16,15 @@ interface Credential {
   errors: readonly ErrorCode[];
 }
 
-const API_TOKEN: Credential = { scheme: 'apiToken', errors: ['authentication-required', 'invalid-credential', 'permission-denied'] };
+const API_TOKEN: Credential = {
+  scheme: 'apiToken',
+  errors: ['authentication-required', 'invalid-credential', 'credential-expired', 'credential-revoked', 'relying-party-disabled', 'permission-denied'],
+};
 const JOIN_TOKEN: Credential = { scheme: 'joinToken', errors: ['authentication-required'] };
 const CLIENT_CERTIFICATE: Credential = {
   scheme: 'clientCertificate',
   errors: [
-    'client-certificate-required', 'client-certificate-untrusted', 'client-certificate-expired', 'client-certificate-revoked', 'client-certificate-held',
+    'client-certificate-required', 'client-certificate-untrusted', 'relying-party-disabled', 'client-certificate-expired', 'client-certificate-revoked', 'client-certificate-held',
     'agent-suspended', 'agent-retired', 'agent-not-active', 'owner-suspended', 'instance-quarantined', 'instance-revoked',
   ],
 };
@@ -47,8 +50,11 @@ const IDEMPOTENCY_ERRORS: readonly ErrorCode[] = ['idempotency-key-invalid', 'id
 /** What an address without an operation is answered. */
 const OF_NO_OPERATION: readonly ErrorCode[] = ['not-found', 'method-not-allowed'];
 
+/** Where a client certificate is looked for, one in a header is believed or refused. */
+const PROXY_ERRORS: readonly ErrorCode[] = ['proxy-not-trusted'];
+
 /** Every code the operation can answer, each once: its own, those of its kind of request, those of its credential, those of any. */
-export function errorsOf(operation: Operation, serving: Pick<Serving, 'as'>): ErrorCode[] {
+export function errorsOf(operation: Operation, serving: Pick<Serving, 'as' | 'on'>): ErrorCode[] {
   const { consumes, creates, errors } = operation;
   return [
     ...new Set<ErrorCode>([
@@ -57,6 +63,7 @@ export function errorsOf(operation: Operation, serving: Pick<Serving, 'as'>): Er
       ...(consumes.length > 0 ? BODY_ERRORS : []),
       ...(consumes.includes('application/json') ? JSON_ERRORS : []),
       ...(creates ? IDEMPOTENCY_ERRORS : []),
+      ...(serving.on.includes('mtls') ? PROXY_ERRORS : []),
       ...COMMON_ERRORS.filter((code) => !OF_NO_OPERATION.includes(code)),
     ]),
   ];

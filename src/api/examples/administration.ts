@@ -1,5 +1,5 @@
 import {
-  ADMIN_TOKEN_ID, AGENT_ID, API_TOKEN, FINDING_ID, INSTANCE_ID, ISSUER_ID, ISSUER_PEM, lastPage, NEW_ADMIN_TOKEN_ID, ROOT_ID, ROOT_PEM, SERIAL, type OperationExample,
+  ADMIN_TOKEN_ID, AGENT_ID, FINDING_ID, INSTANCE_ID, ISSUER_ID, ISSUER_PEM, lastPage, ROOT_ID, ROOT_PEM, SERIAL, type OperationExample,
 } from './example.ts';
 
 const root = {
@@ -38,7 +38,6 @@ const prepared = {
   subject: 'CN=Signet Issuing CA E9R4N6H1J,O=Signet',
 };
 const authorities = (...items: unknown[]) => ({ 200: { 'application/json': { items } } });
-const token = { id: ADMIN_TOKEN_ID, name: 'bootstrap', role: 'admin', state: 'active', createdAt: '2026-11-21T10:41:41.168Z', expiresAt: null, revokedAt: null, lastUsedAt: '2026-11-21T10:41:47.544Z' };
 const finding = {
   id: FINDING_ID, kind: 'successor-displaced', agentId: AGENT_ID, instanceId: INSTANCE_ID, serial: SERIAL, detail: {}, createdAt: '2026-11-21T10:43:05.330Z', resolvedAt: null,
 };
@@ -64,18 +63,6 @@ export const ADMINISTRATION_EXAMPLES = {
         'application/pem-certificate-chain': ROOT_PEM,
       },
     },
-  },
-
-  createAdminToken: {
-    description: 'The secret is in this answer and nowhere else; an answer that was lost is given again under the same `Idempotency-Key` for some minutes.',
-    requests: { 'application/json': { name: 'ci', role: 'operator', ttlSeconds: 2_592_000 } },
-    answers: { 201: { 'application/json': { id: NEW_ADMIN_TOKEN_ID, name: 'ci', role: 'operator', token: API_TOKEN, expiresAt: '2026-12-21T10:44:22.761Z' } } },
-  },
-  listAdminTokens: { description: 'Never their secrets.', answers: { 200: lastPage(token) } },
-  revokeAdminToken: {
-    description: 'At once on this replica, within seconds on the others. The last usable token of role admin stays.',
-    params: { tokenId: NEW_ADMIN_TOKEN_ID },
-    answers: { 200: { 'application/json': { ...token, id: NEW_ADMIN_TOKEN_ID, name: 'ci', role: 'operator', state: 'revoked', expiresAt: '2026-12-21T10:44:22.761Z', revokedAt: '2026-11-21T10:45:00.120Z', lastUsedAt: null } } },
   },
 
   listAudit: {

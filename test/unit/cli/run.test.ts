@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
-import { CONFIG_CHECK_HELP } from '../../../src/admin/config-check.ts';
+import { LOCAL_COMMANDS } from '../../../src/admin/run-local.ts';
 import { COMMANDS } from '../../../src/cli/commands.ts';
 import { EXIT, EXIT_MEANINGS } from '../../../src/cli/exit.ts';
 import { optionsOf, TOPICS } from '../../../src/cli/help.ts';
@@ -108,12 +108,13 @@ test('what cannot be taken back asks where somebody sits; no is nothing done, --
   expect(asked).toHaveLength(2);
   expect(COMMANDS.filter(({ danger }) => danger).map(({ name }) => name)).toEqual([
     'agent retire', 'agent revoke-certificates', 'instance revoke', 'certificate revoke', 'authority rollover-root', 'admin-token revoke',
+    'relying-party remove-certificate', 'relying-party revoke-token',
   ]);
 });
 
 test('docs/cli.md is what `signet help manual` prints, and tells every exit code', () => {
   const page = readFileSync(new URL('../../../docs/cli.md', import.meta.url), 'utf8');
-  expect(page).toBe(documentCli([CONFIG_CHECK_HELP]));
+  expect(page).toBe(documentCli(LOCAL_COMMANDS));
   expect(EXIT_MEANINGS.map(([code]) => code)).toEqual(Object.values(EXIT));
   for (const [code, meaning] of EXIT_MEANINGS) expect(page).toContain(`| ${code} | ${meaning} |`);
 });

@@ -58,6 +58,7 @@ get /readyz getReadiness
 get /spiffe/bundle.json getSpiffeBundle
 get /trust-bundle.pem getTrustBundlePem
 get /v1/admin-tokens listAdminTokens
+get /v1/admin-tokens/self getOwnAdminToken
 get /v1/agents listAgents
 get /v1/agents/{agentId} getAgent
 get /v1/agents/{agentId}/instances listInstances
@@ -69,12 +70,18 @@ get /v1/certificates/{serial} getCertificate
 get /v1/findings listFindings
 get /v1/instances/{instanceId} getInstance
 get /v1/jobs listJobs
+get /v1/relying-parties listRelyingParties
+get /v1/relying-parties/{relyingPartyId} getRelyingParty
+get /v1/relying-parties/{relyingPartyId}/tokens listRelyingPartyTokens
 get /v1/status/{serial} getStatus
 get /v1/trust-bundle getTrustBundle
 patch /v1/agents/{agentId} changeAgent
+patch /v1/relying-parties/{relyingPartyId} changeRelyingParty
 post /ocsp postOcsp
 post /v1/admin-tokens createAdminToken
+post /v1/admin-tokens/self/rotate rotateOwnAdminToken
 post /v1/admin-tokens/{tokenId}/revoke revokeAdminToken
+post /v1/admin-tokens/{tokenId}/rotate rotateAdminToken
 post /v1/agents registerAgent
 post /v1/agents/{agentId}/activate activateAgent
 post /v1/agents/{agentId}/join-tokens createJoinToken
@@ -93,6 +100,13 @@ post /v1/findings/{findingId}/resolve resolveFinding
 post /v1/instances/{instanceId}/quarantine quarantineInstance
 post /v1/instances/{instanceId}/release releaseInstance
 post /v1/instances/{instanceId}/revoke revokeInstance
+post /v1/relying-parties registerRelyingParty
+post /v1/relying-parties/{relyingPartyId}/certificates addRelyingPartyCertificate
+post /v1/relying-parties/{relyingPartyId}/certificates/{certificateId}/remove removeRelyingPartyCertificate
+post /v1/relying-parties/{relyingPartyId}/disable disableRelyingParty
+post /v1/relying-parties/{relyingPartyId}/enable enableRelyingParty
+post /v1/relying-parties/{relyingPartyId}/tokens createRelyingPartyToken
+post /v1/relying-parties/{relyingPartyId}/tokens/{tokenId}/revoke revokeRelyingPartyToken
 post /v1/status listStatuses"
 `);
 });
