@@ -13,7 +13,7 @@ const mayAsk = z
   .max(RELYING_PARTY_GRANTS.length)
   .refine((grants) => !grants.includes('identity') || grants.includes('status'), 'identity is told in status answers: add status')
   .transform((grants) => RELYING_PARTY_GRANTS.filter((one) => grants.includes(one)))
-  .describe('`status`: good, held, revoked, expired or unknown. `identity`: also agent and instance ids in status answers.');
+  .describe('What it may ask. `status`: good, held, revoked, expired or unknown. `identity`: also agent and instance ids in status answers.');
 
 const named = name.describe('Unique among relying parties.');
 const ownerEmail = email.describe('E-mail address of the person who answers for it.');
