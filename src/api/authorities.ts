@@ -31,7 +31,7 @@ export const listAuthorities = operation({
 });
 export const rotateAuthority = operation({
   id: 'rotateAuthority', method: 'post', path: '/v1/authorities/rotate', tag: 'authorities', summary: 'Prepare the next issuer, or make the prepared one active',
-  permission: 'authorities:manage', params: nothing, query: nothing, body: z.strictObject({ step: z.enum(['prepare', 'activate', 'auto']).default('auto').describe('`prepare`: make the next issuer and publish it. `activate`: make the prepared one issue. `auto`: whichever comes next.') }), consumes: ['application/json'], creates: false,
+  permission: 'authorities:manage', params: nothing, query: nothing, body: z.strictObject({ step: z.enum(['prepare', 'activate', 'auto']).default('auto').describe('The step: `prepare` makes the next issuer and publishes it, `activate` makes the prepared one issue, `auto` does whichever comes next.') }), consumes: ['application/json'], creates: false,
   responses: authorities, errors: ['authority-state-conflict'],
 });
 export const rolloverRoot = operation({

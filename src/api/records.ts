@@ -82,7 +82,7 @@ export const listFindingsQuery = z.strictObject({
   kind: optional(plain(64).describe('Only findings of this kind.')),
   agentId: optional(id.describe('Only findings of this agent.')),
   instanceId: optional(id.describe('Only findings of this instance.')),
-  open: optional(z.enum(['true', 'false']).transform((flag) => flag === 'true').describe('`true`: only those nobody has looked at yet. `false`: only the others.')),
+  open: optional(z.enum(['true', 'false']).transform((flag) => flag === 'true').describe('Whether anybody has looked at it: with `true` only those nobody has, with `false` only the others.')),
 });
 export type ListFindingsQuery = z.output<typeof listFindingsQuery>;
 export const listFindings = operation({

@@ -13,7 +13,7 @@ const mayAsk = z
   .max(RELYING_PARTY_GRANTS.length)
   .refine((grants) => !grants.includes('identity') || grants.includes('status'), 'identity is told in status answers: add status')
   .transform((grants) => RELYING_PARTY_GRANTS.filter((one) => grants.includes(one)))
-  .describe('`status`: good, held, revoked, expired or unknown. `identity`: also agent and instance ids in status answers.');
+  .describe('What it may ask. `status`: good, held, revoked, expired or unknown. `identity`: also agent and instance ids in status answers.');
 
 const named = name.describe('Unique among relying parties.');
 const ownerEmail = email.describe('E-mail address of the person who answers for it.');
@@ -132,5 +132,5 @@ export const listRelyingPartyTokens = operation({
 export const revokeRelyingPartyToken = operation({
   ...manage, id: 'revokeRelyingPartyToken', method: 'post', path: `${PATH}/tokens/{tokenId}/revoke`, summary: 'Revoke an API token of a relying party for good',
   params: z.strictObject({ relyingPartyId: id, tokenId: id }), body: nothing, creates: false,
-  responses: { 200: { description: 'The token now; the same answer when it was revoked already.', contentTypes: json, schema: adminToken } }, errors: [NOT_FOUND],
+  responses: { 200: { description: 'The token now; the same answer when it was revoked already.', contentTypes: json, schema: adminToken } }, errors: [NOT_FOUND, 'admin-token-not-found'],
 });

@@ -102,7 +102,7 @@ const LOOPBACK_HOST = /^(localhost|.*\.localhost|127(\.\d{1,3}){3}|\[::1\])$/i;
 const SERVICE_LINK = /^SIGNET_(.+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_.+)?)$/;
 
 /** What the command line reads (signet help). */
-const COMMAND_LINE = new Set(['SIGNET_TOKEN_FILE', 'SIGNET_TRUST_BUNDLE', 'SIGNET_FINGERPRINT']);
+const COMMAND_LINE = new Set(['SIGNET_TOKEN_FILE', 'SIGNET_TRUST_BUNDLE', 'SIGNET_FINGERPRINT', 'SIGNET_OPERATIONS_URL']);
 
 /** What is allowed but probably not meant, one line each, to be logged at start. */
 export function configWarnings(config: Config, env: Environment = process.env): string[] {

@@ -20,7 +20,7 @@ const PAGE_POLICY = `default-src 'none'; style-src 'sha256-${createHash('sha256'
 
 export function createDocuments(config: Pick<Config, 'apiUrl' | 'mtlsUrl' | 'publicUrl'>, routes: readonly Route[]): Documents {
   const document = once((): OpenApiDocument => {
-    const serving = Object.fromEntries(routes.map(({ operation, on, as, rate }): [string, Serving] => [operation.id, { on, as, rate }])) as Record<OperationId, Serving>;
+    const serving = Object.fromEntries(routes.map(({ operation, on, as, rate, lean }): [string, Serving] => [operation.id, { on, as, rate, lean }])) as Record<OperationId, Serving>;
     return openApiDocument(serving, { api: config.apiUrl, mtls: config.mtlsUrl, status: config.publicUrl });
   });
   const errors = { html: once(() => negotiated(page(errorsPage(document())))), markdown: once(() => negotiated(publicBytes(Buffer.from(documentErrors()), 'text/markdown; charset=utf-8', MAX_AGE_SECONDS))) };

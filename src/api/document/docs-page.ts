@@ -77,11 +77,14 @@ function request(document: OpenApiDocument, operation: Listed): string {
   return `${heading}${members.length > 0 ? table(['member', 'type', ''], members.map(row)) : ''}<h4>Example</h4>\n<pre><code>${escape(curlOf(operation))}</code></pre>`;
 }
 
+/** Headers that need no word at each answer. */
+const EVERYWHERE: readonly string[] = ['request-id', 'ratelimit-policy', 'ratelimit'];
+
 function answers(document: OpenApiDocument, operation: Listed): string {
   return Object.entries(operation.responses)
     .filter(([, { content = {} }]) => !('application/problem+json' in content))
     .map(([status, { description, content = {}, headers }]) => {
-      const names = Object.keys(headers).filter((name) => name !== 'request-id');
+      const names = Object.keys(headers).filter((name) => !EVERYWHERE.includes(name));
       const examples = Object.entries(content).map(([type, { examples: given }]) => {
         const value = given?.['example']?.value;
         return `<p class="facts"><code>${type}</code></p>${value === undefined ? '' : `<pre><code>${escape(typeof value === 'string' ? value : JSON.stringify(value, null, 2))}</code></pre>`}`;

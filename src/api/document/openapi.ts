@@ -7,7 +7,7 @@ import { OPERATIONS, type OperationId } from '../operations.ts';
 import { problem } from '../values.ts';
 import { API_VERSION, HEADERS, INTRODUCTION, PARAMETERS, SECURITY_SCHEMES, serversOf, TAGS, type ServerAddresses } from './parts.ts';
 import { createSchemaBook, type JsonSchema, type SchemaBook } from './schemas.ts';
-import { credentialsOf, errorsOf, tokenRolesOf, type Serving } from './serving.ts';
+import { credentialsOf, errorsOf, isLimited, tokenRolesOf, type Serving } from './serving.ts';
 
 /** An OpenAPI 3.1 document. */
 export interface OpenApiDocument {
@@ -83,7 +83,7 @@ function pathOperation(operation: Operation, example: OperationExample, serving:
     security: credentialsOf(serving).map(({ scheme }) => ({ [scheme]: scheme === 'apiToken' ? tokenRolesOf(operation) : [] })),
     parameters: parametersOf(operation, example, schemas),
     ...(requestBody === undefined ? {} : { requestBody }),
-    responses: Object.fromEntries([...answersOf(operation, example, schemas), ...problemsOf(codes, schemas)].toSorted(([a], [b]) => Number(a) - Number(b))),
+    responses: Object.fromEntries([...answersOf(operation, serving, { example, schemas }), ...problemsOf(codes, schemas)].toSorted(([a], [b]) => Number(a) - Number(b))),
     'x-permission': permission,
     'x-doors': [...serving.on],
     'x-rate-class': serving.rate,
@@ -121,18 +121,25 @@ function requestBodyOf(operation: Operation, example: OperationExample, schemas:
   return { required: !isOptional, content: Object.fromEntries(content) as Record<string, MediaType> };
 }
 
-function answersOf(operation: Operation, example: OperationExample, schemas: SchemaBook): [string, PathOperation['responses'][string]][] {
+function answersOf(operation: Operation, serving: Serving, { example, schemas }: { example: OperationExample; schemas: SchemaBook }): [string, PathOperation['responses'][string]][] {
   return Object.entries(operation.responses).map(([status, response]) => {
     const content = response.contentTypes.map((contentType) => {
       const schema = contentType === 'application/json' && response.schema ? schemas.of(response.schema, `${capital(operation.id)}Answer`) : isText(contentType) ? TEXT : BINARY;
       return [contentType, mediaTypeOf(schema, example.answers[Number(status)]?.[contentType])];
     });
-    const headers = Object.fromEntries(headersOf(operation, response).map((name) => [name, { $ref: `#/components/headers/${name}` }]));
+    const headers = Object.fromEntries(headersOf(operation, serving, response).map((name) => [name, { $ref: `#/components/headers/${name}` }]));
     return [status, { description: response.description, headers, ...(content.length > 0 ? { content: Object.fromEntries(content) as Record<string, MediaType> } : {}) }];
   });
 }
 
-const headersOf = (operation: Operation, response: ResponseContract): string[] => ['request-id', ...(response.headers ?? []), ...(operation.creates ? ['idempotency-replayed'] : [])];
+const headersOf = (operation: Operation, serving: Serving, response: ResponseContract): string[] => [
+  'request-id',
+  ...(response.headers ?? []),
+  ...(operation.creates ? ['idempotency-replayed'] : []),
+  ...(isLimited(serving) && !serving.lean ? RATE_HEADERS : []),
+];
+
+const RATE_HEADERS = ['ratelimit-policy', 'ratelimit'] as const;
 
 /** The error answers: one for each status, with the codes it can carry. */
 function problemsOf(codes: readonly ErrorCode[], schemas: SchemaBook): [string, PathOperation['responses'][string]][] {
@@ -152,7 +159,7 @@ function problemsOf(codes: readonly ErrorCode[], schemas: SchemaBook): [string, 
 }
 
 /** Headers that come with a problem of this status. */
-const PROBLEM_HEADERS: Readonly<Record<number, readonly string[]>> = { 401: ['www-authenticate'], 429: ['retry-after'], 503: ['retry-after'] };
+const PROBLEM_HEADERS: Readonly<Record<number, readonly string[]>> = { 401: ['www-authenticate'], 429: ['retry-after', ...RATE_HEADERS], 503: ['retry-after'] };
 
 /** An example of each problem, as this installation would say it. */
 function problemExamples(apiUrl: string, codes: ReadonlySet<ErrorCode>): Record<string, unknown> {

@@ -79,5 +79,7 @@ export const HEADERS = {
   location: { description: 'Where what was created can be read.', schema: string },
   'idempotency-replayed': { description: '`true` when this is the answer to an earlier request with the same Idempotency-Key.', schema: string },
   'retry-after': { description: 'Seconds after which a retry makes sense.', schema: { type: 'integer' } },
+  'ratelimit-policy': { description: 'The limits this request was counted by: name, quota `q`, and the seconds `w` in which all of it comes back (draft-ietf-httpapi-ratelimit-headers).', schema: string },
+  ratelimit: { description: 'What is left of each: `r` requests now, and the seconds `t` until there is more.', schema: string },
   'www-authenticate': { description: 'How to authenticate, where a token is wanted.', schema: string },
 } as const;

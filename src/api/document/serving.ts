@@ -7,6 +7,8 @@ export interface Serving {
   readonly on: readonly ServingDoor[];
   readonly as: keyof typeof CREDENTIALS;
   readonly rate: string;
+  /** Asked in masses: only refusals tell how the caller stands. */
+  readonly lean: boolean;
 }
 export type ServingDoor = 'api' | 'mtls' | 'status' | 'operations';
 
@@ -53,6 +55,9 @@ const OF_NO_OPERATION: readonly ErrorCode[] = ['not-found', 'method-not-allowed'
 /** Where a client certificate is looked for, one in a header is believed or refused. */
 const PROXY_ERRORS: readonly ErrorCode[] = ['proxy-not-trusted'];
 
+/** Whoever watches over the service gets to see it when it is flooded: the operations door has no limits. */
+export const isLimited = ({ on }: Pick<Serving, 'on'>): boolean => on.some((door) => door !== 'operations');
+
 /** Every code the operation can answer, each once: its own, those of its kind of request, those of its credential, those of any. */
 export function errorsOf(operation: Operation, serving: Pick<Serving, 'as' | 'on'>): ErrorCode[] {
   const { consumes, creates, errors } = operation;
@@ -64,7 +69,7 @@ export function errorsOf(operation: Operation, serving: Pick<Serving, 'as' | 'on
       ...(consumes.includes('application/json') ? JSON_ERRORS : []),
       ...(creates ? IDEMPOTENCY_ERRORS : []),
       ...(serving.on.includes('mtls') ? PROXY_ERRORS : []),
-      ...COMMON_ERRORS.filter((code) => !OF_NO_OPERATION.includes(code)),
+      ...COMMON_ERRORS.filter((code) => !OF_NO_OPERATION.includes(code) && (code !== 'rate-limited' || isLimited(serving))),
     ]),
   ];
 }

@@ -47,7 +47,7 @@ test('every command: help for every option, an example that is written as its us
   for (const command of COMMANDS) {
     const { code, out, err } = await run([...command.name.split(' '), '--help']);
     expect([command.name, code, err]).toEqual([command.name, 0, '']);
-    for (const option of Object.keys(command.options ?? {})) expect([command.name, option, command.help?.[option] ?? '']).toEqual([command.name, option, expect.stringMatching(/^[A-Za-z].*[.]$/)]);
+    for (const option of Object.keys(command.options ?? {})) expect([command.name, option, command.help?.[option] ?? '']).toEqual([command.name, option, expect.stringMatching(/^[A-Z].*[.]$/)]);
     expect(out).toContain('--json');
     expect(out.split('\n').find((line) => line.length > 140 && !line.startsWith('signet ') && !line.startsWith('  signet '))).toBeUndefined();
 

@@ -10,7 +10,7 @@ import { ERROR_CODES } from '../../../../src/core/errors.ts';
 import { ROUTES } from '../../../../src/http/routes.ts';
 
 const SERVERS = { api: 'https://signet.example:8443', mtls: 'https://signet.example:8444', status: 'http://signet.example:8080' };
-const serving = Object.fromEntries(ROUTES.map(({ operation, on, as, rate }): [string, Serving] => [operation.id, { on, as, rate }])) as Record<OperationId, Serving>;
+const serving = Object.fromEntries(ROUTES.map(({ operation, on, as, rate, lean }): [string, Serving] => [operation.id, { on, as, rate, lean }])) as Record<OperationId, Serving>;
 const document: OpenApiDocument = openApiDocument(serving, SERVERS);
 const documented = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ path, method, ...operation })));
 const byId = new Map<string, PathOperation & { path: string; method: string }>(documented.map((operation) => [operation.operationId, operation]));
@@ -137,6 +137,9 @@ test('what any request of its kind can be answered', () => {
   expect(codesOf('registerAgent')).toEqual(expect.arrayContaining(['body-too-large', 'unsupported-media-type', 'malformed-json', 'json-too-deep', 'idempotency-key-reused', 'authentication-required', 'invalid-credential', 'permission-denied', 'internal']));
   expect(codesOf('listAgents')).not.toEqual(expect.arrayContaining(['body-too-large']));
   expect(codesOf('renewCertificate')).toEqual(expect.arrayContaining(['client-certificate-required', 'client-certificate-untrusted', 'idempotency-in-progress']));
+  expect(codesOf('getHealth')).toContain('rate-limited');
+  expect(codesOf('getMetrics')).not.toContain('rate-limited');
+  expect(Object.keys(byId.get('listAgents')!.responses['429']?.headers ?? {})).toEqual(['request-id', 'retry-after', 'ratelimit-policy', 'ratelimit']);
   expect(codesOf('postOcsp')).not.toEqual(expect.arrayContaining(['malformed-json']));
   const answered = new Set(['not-found', 'method-not-allowed', ...documented.flatMap((operation) => operation['x-error-codes'])]);
   expect(ERROR_CODES.filter((code) => !answered.has(code))).toEqual([]);
