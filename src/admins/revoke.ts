@@ -20,7 +20,7 @@ export interface TokenRevocation {
 /**
  * Revokes an API token for good: refused at once by this replica, within a second by every other. One that is revoked stays as it is. Revocations run one
  * after the other (the tokens that can make others are locked first), so that two of them cannot each take the other for the one that remains.
- * @throws SignetError `not-found`, `last-admin-token`, `invalid-credential` when the token of who asks was revoked meanwhile
+ * @throws SignetError `admin-token-not-found`, `last-admin-token`, `invalid-credential` when the token of who asks was revoked meanwhile
  */
 export async function revokeAdminToken(ctx: RemembersCredentials & Pick<Context, 'db' | 'random'>, origin: Origin, request: TokenRevocation): Promise<AdminTokenView> {
   const { tokenId, relyingPartyId, now } = request;
@@ -30,7 +30,7 @@ export async function revokeAdminToken(ctx: RemembersCredentials & Pick<Context,
       const { wanted, unlimited, locked } = await lockAll(tx, request, callerId);
       const caller = locked.find(({ id }) => id === callerId);
       if (callerId !== undefined && (!caller || adminTokenState(caller, now) !== 'active')) throw callerUnusable();
-      if (!locked.some((token) => token.id === tokenId && (relyingPartyId === undefined || token.relyingPartyId === relyingPartyId))) throw new SignetError('not-found', 'there is no API token with this id');
+      if (!locked.some((token) => token.id === tokenId && (relyingPartyId === undefined || token.relyingPartyId === relyingPartyId))) throw new SignetError('admin-token-not-found', 'there is no API token with this id');
       if (unlimited.length > 0 && unlimited.every((id) => wanted.includes(id))) {
         throw new SignetError('last-admin-token', 'no other API token of role admin without scopes is usable: nobody could make the next one');
       }

@@ -18,7 +18,7 @@ export interface Rotation extends RotateAdminTokenBody {
  * Replaces a usable token by one with the same name, role, scopes and relying party, and another secret. The old one ends after the overlap, and no later
  * than it would have. The new one lives as long as the old one was made for; with a token of its own a holder cannot ask for more than that.
  * Runs in the caller's transaction (http/idempotency.ts), audit event last. Both rows are locked at once, so that of two rotations one is refused.
- * @throws SignetError `not-found`, `admin-token-state-conflict`, `invalid-credential`, `permission-denied`, `ttl-not-granted`, `invalid-request`
+ * @throws SignetError `admin-token-not-found`, `admin-token-state-conflict`, `invalid-credential`, `permission-denied`, `ttl-not-granted`, `invalid-request`
  */
 export async function rotateAdminToken(ctx: Pick<Context, 'random' | 'config' | 'barrier'>, tx: Tx, origin: Origin, request: Rotation, now: Date): Promise<CreatedAdminToken> {
   const { tokenId, overlapSeconds = ctx.config.adminTokenOverlapSeconds } = request;
@@ -28,7 +28,7 @@ export async function rotateAdminToken(ctx: Pick<Context, 'random' | 'config' | 
   const caller = locked.find(({ id }) => id === callerId);
   if (callerId !== undefined && (!caller || adminTokenState(caller, now) !== 'active')) throw callerUnusable();
   const old = locked.find(({ id }) => id === tokenId);
-  if (!old) throw new SignetError('not-found', 'there is no API token with this id');
+  if (!old) throw new SignetError('admin-token-not-found', 'there is no API token with this id');
   assertRotatable(old, now);
   assertNoMoreThan(caller, old);
 

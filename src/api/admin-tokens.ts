@@ -108,12 +108,12 @@ export const rotateOwnAdminToken = operation({
 export const rotateAdminToken = operation({
   id: 'rotateAdminToken', method: 'post', path: '/v1/admin-tokens/{tokenId}/rotate', tag: TAG, summary: 'Replace an API token: same name, role and scopes, another secret',
   permission: 'admin-tokens:manage', params: z.strictObject({ tokenId: id }), query: nothing, body: rotateAdminTokenBody, consumes: json, creates: true,
-  responses: shownOnce, errors: ['ttl-not-granted', 'admin-token-state-conflict'],
+  responses: shownOnce, errors: ['admin-token-not-found', 'ttl-not-granted', 'admin-token-state-conflict'],
 });
 export const revokeAdminToken = operation({
   id: 'revokeAdminToken', method: 'post', path: '/v1/admin-tokens/{tokenId}/revoke', tag: TAG, summary: 'Revoke an API token for good',
   permission: 'admin-tokens:manage', params: z.strictObject({ tokenId: id }), query: nothing,
   body: z.strictObject({ withSuccessors: optional(z.boolean().describe('Also what it was rotated to: for a token that was stolen.')) }), consumes: json, creates: false,
   responses: { 200: { description: 'The token now; the same answer when it was revoked already.', contentTypes: json, schema: adminToken } },
-  errors: ['last-admin-token', 'not-found'],
+  errors: ['last-admin-token', 'admin-token-not-found'],
 });

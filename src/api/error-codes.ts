@@ -30,6 +30,7 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorMeaning>> = {
   'credential-revoked': { status: 401, title: 'The credential was revoked', next: 'Ask an admin why, and for another one.' },
   'permission-denied': { status: 403, title: 'The credential does not permit this', next: 'Use a credential that has the permissions named in `detail`: its role must have them, and its scopes must not leave them out.' },
   'last-admin-token': { status: 409, title: 'It is the last usable admin token', next: 'Make another API token of role admin without scopes first, and revoke this one with it.' },
+  'admin-token-not-found': { status: 404, title: 'There is no such API token', next: 'Check the token id; the list of API tokens has those that are known.' },
   'admin-token-state-conflict': { status: 409, title: 'The state of the token does not allow this', next: 'Read the token. One that was rotated has a successor; one that has expired or was revoked is replaced by a new one.' },
   'client-certificate-required': { status: 401, title: 'A client certificate is required', next: 'Connect to the mutual TLS listener with the certificate and key of an enrolled instance.' },
   'client-certificate-untrusted': { status: 401, title: 'The client certificate is not one of ours', next: 'Enroll with a join token to get a certificate of this authority.' },

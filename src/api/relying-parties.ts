@@ -132,5 +132,5 @@ export const listRelyingPartyTokens = operation({
 export const revokeRelyingPartyToken = operation({
   ...manage, id: 'revokeRelyingPartyToken', method: 'post', path: `${PATH}/tokens/{tokenId}/revoke`, summary: 'Revoke an API token of a relying party for good',
   params: z.strictObject({ relyingPartyId: id, tokenId: id }), body: nothing, creates: false,
-  responses: { 200: { description: 'The token now; the same answer when it was revoked already.', contentTypes: json, schema: adminToken } }, errors: [NOT_FOUND],
+  responses: { 200: { description: 'The token now; the same answer when it was revoked already.', contentTypes: json, schema: adminToken } }, errors: [NOT_FOUND, 'admin-token-not-found'],
 });

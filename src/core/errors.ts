@@ -7,7 +7,7 @@ export const ERROR_CODES = [
   'invalid-request', 'malformed-json', 'json-too-deep', 'body-too-large', 'unsupported-media-type', 'not-found', 'method-not-allowed',
   'headers-too-many', 'cursor-invalid', 'cursor-mismatch', 'idempotency-key-invalid', 'idempotency-key-reused', 'idempotency-in-progress',
   // who asks
-  'authentication-required', 'invalid-credential', 'credential-expired', 'credential-revoked', 'permission-denied', 'last-admin-token', 'admin-token-state-conflict',
+  'authentication-required', 'invalid-credential', 'credential-expired', 'credential-revoked', 'permission-denied', 'last-admin-token', 'admin-token-not-found', 'admin-token-state-conflict',
   'client-certificate-required', 'client-certificate-untrusted', 'client-certificate-expired', 'client-certificate-revoked', 'client-certificate-held',
   'proxy-not-trusted', 'proxy-header-invalid',
   // relying parties

@@ -137,7 +137,7 @@ describe('over HTTP', () => {
   });
 
   test('a token that does not exist cannot be revoked', async () => {
-    expect(answerOf(await revoke('01KAMV3W5QZ3C1D6X2G7R8S9TZ'))).toEqual([404, 'not-found']);
+    expect(answerOf(await revoke('01KAMV3W5QZ3C1D6X2G7R8S9TZ'))).toEqual([404, 'admin-token-not-found']);
     expect(answerOf(await revoke('x'))).toEqual([400, 'invalid-request']);
   });
 
@@ -254,7 +254,7 @@ describe('over HTTP', () => {
     expect(answerOf(await service.admin.send('POST', `${PATH}/${old.id}/rotate`, { json: {} }))).toEqual([409, 'admin-token-state-conflict']);
     await revoke(next.id);
     expect(answerOf(await service.admin.send('POST', `${PATH}/${next.id}/rotate`, { json: {} }))).toEqual([409, 'admin-token-state-conflict']);
-    expect(answerOf(await service.admin.send('POST', `${PATH}/01KAMV3W5QZ3C1D6X2G7R8S9TZ/rotate`, { json: {} }))).toEqual([404, 'not-found']);
+    expect(answerOf(await service.admin.send('POST', `${PATH}/01KAMV3W5QZ3C1D6X2G7R8S9TZ/rotate`, { json: {} }))).toEqual([404, 'admin-token-not-found']);
     expect(answerOf(await service.admin.send('POST', `${PATH}/${old.id}/rotate`, { json: { overlapSeconds: 86_401 } }))).toEqual([400, 'invalid-request']);
   });
 

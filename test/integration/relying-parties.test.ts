@@ -100,7 +100,7 @@ describe('asking with a token', () => {
     expect(listed.map(({ id }) => id).toSorted()).toEqual([one.id, two.id].toSorted());
     expect(jsonOf<{ items: AdminTokenAnswer[] }>(await service.admin.send('GET', `/v1/admin-tokens?relyingPartyId=${party.id}`)).items).toEqual(listed);
 
-    expect(answerOf(await service.admin.send('POST', `${PATH}/${other.id}/tokens/${one.id}/revoke`))).toEqual([404, 'not-found']);
+    expect(answerOf(await service.admin.send('POST', `${PATH}/${other.id}/tokens/${one.id}/revoke`))).toEqual([404, 'admin-token-not-found']);
     expect((await status(as(one.token))).status).toBe(200);
     await service.order(`${PATH}/${party.id}/tokens/${one.id}/revoke`);
     expect(answerOf(await status(as(one.token)))).toEqual([401, 'credential-revoked']);
