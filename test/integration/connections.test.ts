@@ -1,6 +1,5 @@
 /** Connections that are slow, idle, too many or too greedy: closed in time, while others are served. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { once } from 'node:events';
 import net from 'node:net';
 import tls from 'node:tls';
 import { createClient } from '../support/https-client.ts';
@@ -121,18 +120,6 @@ test('slow and idle connections are closed in time, each for what it is, while o
   });
 }, 40_000);
 
-test('a client that reads nothing of what it asks for is cut off', async () => {
-  const hanging = connect('operations').pause();
-  await once(hanging, 'connect');
-  // As much as fits: each scrape waits for the one before it to be handed to the system.
-  const timer = setInterval(() => hanging.write(request('/metrics')), 5);
-  await expectOthersServed();
-  // A reset: what was not read is not kept for later.
-  await closed(hanging);
-  clearInterval(timer);
-  await expectOthersServed();
-}, 60_000);
-
 describe('too many connections', () => {
   test.each(['status', 'api', 'mtls'] as const)('of one address, at the %s door: the next is closed, the others and other addresses are served; what is closed is not counted any more', async (door) => {
     const source = newSource();
@@ -230,6 +217,6 @@ describe('pipelining', () => {
     for (const answers of text) expect(statusesIn(answers).length).toBeLessThanOrEqual(PIPELINED);
     await expectOthersServed();
     const { body } = await createClient({ url: service.signet.urls.operations }).send('GET', '/metrics');
-    expect(Number(new RegExp(`signet_connections_refused_total\\{door="${door}",reason="pipelining"\\} (\\d+)`).exec(body.toString())?.[1])).toBe(4);
+    expect(body.toString()).toMatch(new RegExp(`^signet_connections_refused_total\\{door="${door}",reason="pipelining"\\} 4$`, 'm'));
   });
 });

@@ -169,6 +169,23 @@ test('an address that is taken is a startup fault that names the door, and no do
   await expect(failing).rejects.toThrow(new RegExp(`the status door cannot listen on 127.0.0.1:${port}`));
 });
 
+test('a client that reads nothing of a large answer is cut off, and what it did not read is not kept for it', async () => {
+  const large = Buffer.alloc(32 * 1024 * 1024, 'x');
+  const crls = { get: () => Promise.resolve({ der: large, number: 1n, etag: '"x"', thisUpdate: new Date(0), nextUpdate: new Date(0) }) } as unknown as Context['crls'];
+  const own = await openDoors({ ...context({ stallTimeoutMs: 300 }), crls }, { tls: first, warnings: [] });
+  const socket = connect(own.addresses.status.port, '127.0.0.1').pause();
+  sockets.push(socket);
+  socket.write(`GET /crl/01KAMV3W5QZ3C1D6X2G7R8S9TB/complete.crl HTTP/1.1\r\nhost: x\r\n\r\n`);
+  // Long past the time limit, which runs on this very event loop. Meanwhile nothing is read: reading would be progress.
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  let received = 0;
+  const end = new Promise<string | undefined>((resolve) => socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code)).on('end', () => resolve('end')));
+  socket.on('data', (part: Buffer) => (received += part.length)).resume();
+  expect(await end).toBe('ECONNRESET');
+  expect(received).toBeLessThan(large.length);
+  await own.close();
+});
+
 test('draining: a request under way is answered, new connections are refused, idle ones are closed', async () => {
   const own = await openDoors(context(), { tls: first, warnings: [] });
   const { port } = own.addresses.status;
