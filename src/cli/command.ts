@@ -40,7 +40,7 @@ export interface CommandHelp {
   example: string;
   options?: Options;
   /** Each option's meaning, by its name. */
-  help?: Record<string, string>;
+  readonly help?: Record<string, string>;
   /** Names of the required positional arguments; the last may end in `...` for one or more. */
   positionals?: string[];
 }

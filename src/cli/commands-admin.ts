@@ -37,7 +37,9 @@ export const ADMIN_COMMANDS: Command[] = [
     summary: 'Replace an API token: same name, role and scopes, another secret; the old one goes on for the overlap',
     example: 'signet admin-token rotate --self --out "$SIGNET_TOKEN_FILE"',
     options: { self: { type: 'boolean' }, id: { type: 'string' }, ...rotation.options, ...SECRET_OPTIONS },
-    help: { self: 'The token in use; --out may name its own file.', id: 'Another token.', ...rotation.help, ...SECRET_HELP },
+    get help() {
+      return { self: 'The token in use; --out may name its own file.', id: 'Another token.', ...rotation.help, ...SECRET_HELP };
+    },
     async run(cli, input) {
       const tokenId = text(input, 'id');
       const self = input.values['self'] === true;

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { createSchemaBook, type JsonSchema } from '../api/document/schemas.ts';
 import type { Operation } from '../api/operation.ts';
 import { present, text, texts, UsageError, wholeNumber, type CommandInput, type Options } from './command.ts';
@@ -34,25 +34,32 @@ function pairs(input: CommandInput, option: string): Record<string, string> | un
 /** Options for a request body, with the help that the contract has, and how the body is made of them. */
 export interface Body {
   options: Options;
-  help: Record<string, string>;
+  readonly help: Record<string, string>;
   of: (input: CommandInput) => Record<string, unknown>;
 }
 
 /** @throws TypeError when a member of the body has no option, or an option no member: then the command could not say all that the API takes */
 export function bodyOf(operation: Operation, fields: Readonly<Record<string, Field>>): Body {
-  const meanings = meaningsOf(operation.body);
+  const known = membersOf(operation.body);
   const members = new Set(Object.values(fields).map(({ member }) => member));
-  const missing = [...Object.keys(meanings).filter((member) => !members.has(member)), ...[...members].filter((member) => !(member in meanings))];
+  const missing = [...known.filter((member) => !members.has(member)), ...[...members].filter((member) => !known.includes(member))];
   if (missing.length > 0) throw new TypeError(`${operation.id}: no option or no member for ${missing.join(', ')}`);
   return {
     options: Object.fromEntries(Object.entries(fields).map(([name, { option }]) => [name, option])),
-    help: Object.fromEntries(Object.entries(fields).map(([name, { member, option, help }]) => [name, (help ?? meanings[member] ?? '') + (option?.multiple === true ? ' May be repeated.' : '')])),
+    // Only help asks for it, and it takes as long as all else that a command is made of.
+    get help() {
+      const meanings = meaningsOf(operation.body);
+      return Object.fromEntries(Object.entries(fields).map(([name, { member, option, help }]) => [name, (help ?? meanings[member] ?? '') + (option?.multiple === true ? ' May be repeated.' : '')]));
+    },
     of(input) {
       const read = Object.entries(fields).map(([name, { member, read: value }]): [string, unknown] => [member, value(input, name)]);
       return present(Object.fromEntries(read.filter(([, value]) => value !== undefined)));
     },
   };
 }
+
+/** The members of an object of the contract. */
+export const membersOf = (schema: z.ZodType): string[] => (schema instanceof z.ZodObject ? Object.keys(schema.shape) : []);
 
 /** The members of an object of the contract with what it says of them, in plain words. */
 export function meaningsOf(schema: z.ZodType): Record<string, string> {

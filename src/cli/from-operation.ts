@@ -3,7 +3,7 @@ import type { Operation } from '../api/operation.ts';
 import type { OperationId } from '../api/operations.ts';
 import type { ApiCall } from '../client/api-client.ts';
 import { text, texts, UsageError, wholeNumber, type Command, type CommandInput, type Options } from './command.ts';
-import { meaningsOf, type Body } from './fields.ts';
+import { meaningsOf, membersOf, type Body } from './fields.ts';
 import { show } from './output.ts';
 import { showPages } from './pages.ts';
 
@@ -56,7 +56,10 @@ export function one(name: string, operation: Operation, summary: string, { body,
   const options = { ...body?.options, ...extra.options };
   const usage = [...parameters.map((parameter) => `<${parameter}>`), ...needs.map((option) => `--${option} <${option}>`), ...(Object.keys(options).length > needs.length ? ['[options]'] : [])].join(' ');
   return {
-    name, usage, summary, example: exampleOf(name, operation, example), options, help: { ...body?.help, ...extra.help },
+    name, usage, summary, example: exampleOf(name, operation, example), options,
+    get help() {
+      return { ...body?.help, ...extra.help };
+    },
     ...(parameters.length > 0 ? { positionals: parameters } : {}),
     ...(danger ? { danger } : {}),
     async run(cli, input) {
@@ -72,23 +75,25 @@ export function one(name: string, operation: Operation, summary: string, { body,
 /** Shorter names of filters, as the commands that write have them. */
 const SHORT: Readonly<Record<string, string>> = { ownerEmail: 'owner', deputyEmail: 'deputy', ttlCapSeconds: 'ttl-cap' };
 const kebab = (name: string): string => SHORT[name] ?? name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+const PAGING_HELP = { limit: 'Items on a page.', cursor: 'Where the page before said to go on.', all: 'All pages, one after the other.' };
+
 /** Filters that may be repeated. */
 const REPEATED: readonly string[] = ['label'];
 
 /** A command that shows a list: every filter of the operation is an option, and pages follow one another with `--all`. */
 export function lister(name: string, operation: Operation, summary: string, columns: readonly string[], example = ''): Command {
   const parameters = parametersOf(operation);
-  const meanings = meaningsOf(operation.query);
-  const filters = Object.keys(meanings).filter((member) => member !== 'cursor' && member !== 'limit');
-  const isPaged = 'cursor' in meanings;
+  const members = membersOf(operation.query);
+  const filters = members.filter((member) => member !== 'cursor' && member !== 'limit');
+  const isPaged = members.includes('cursor');
   const words = [...parameters.map((parameter) => `<${parameter}>`), ...(filters.length > 0 ? ['[filters]'] : []), ...(isPaged ? ['[--limit <n>] [--all]'] : [])];
   return {
     name, usage: words.join(' '), summary, example: exampleOf(name, operation, example),
     ...(parameters.length > 0 ? { positionals: parameters } : {}),
     options: { ...Object.fromEntries(filters.map((filter) => [kebab(filter), { type: 'string', multiple: REPEATED.includes(filter) }])), ...(isPaged ? { limit: string, cursor: string, all: { type: 'boolean' } } : {}) },
-    help: {
-      ...Object.fromEntries(filters.map((filter) => [kebab(filter), meanings[filter] ?? ''])),
-      ...(isPaged ? { limit: 'Items on a page.', cursor: 'Where the page before said to go on.', all: 'All pages, one after the other.' } : {}),
+    get help() {
+      const meanings = meaningsOf(operation.query);
+      return { ...Object.fromEntries(filters.map((filter) => [kebab(filter), meanings[filter] ?? ''])), ...(isPaged ? PAGING_HELP : {}) };
     },
     async run(cli, input) {
       const query = Object.fromEntries([...filters, ...(isPaged ? ['cursor', 'limit'] : [])].map((member) => [member, texts(input, kebab(member)) ?? text(input, kebab(member))]));

@@ -34,7 +34,9 @@ export function secretMaker(name: string, operation: Operation, what: string, { 
     name, summary, example: `signet ${name} ${example}`,
     usage: [...parameters.map((parameter) => `<${parameter}>`), ...needs.map((option) => `--${option} <${option}>`), '[--out <file>] [options]'].join(' '),
     options: { ...body.options, ...SECRET_OPTIONS, ...extra.options },
-    help: { ...body.help, ...SECRET_HELP, ...extra.help },
+    get help() {
+      return { ...body.help, ...SECRET_HELP, ...extra.help };
+    },
     positionals: parameters,
     async run(cli, input) {
       for (const option of needs) if (input.values[option] === undefined) throw new UsageError(`--${option} is needed`);
