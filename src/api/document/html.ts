@@ -42,7 +42,7 @@ nav ul { list-style: none; margin: 0; padding: 0 } nav li { margin: .15rem 0 } n
 main { padding: 1.5rem 2rem 6rem; min-width: 0 }
 main.narrow { max-width: 52rem; margin: 0 auto }
 h1 { font-size: 1.9rem; margin: 0 0 .2rem } main > h2 { font-size: 1.4rem; margin: 3rem 0 .2rem; padding-top: .6rem; border-top: 2px solid var(--line) }
-section > h3 { font-size: 1.15rem; margin: 2.2rem 0 .2rem } h4 { font-size: .8rem; text-transform: uppercase; letter-spacing: .05em; color: var(--soft); margin: 1.1rem 0 .3rem } h4 code { text-transform: none; letter-spacing: 0 }
+section > h3 { font-size: 1.15rem; margin: 2.2rem 0 .2rem } h4 { font-size: .8rem; text-transform: uppercase; letter-spacing: .05em; color: var(--soft); margin: 1.1rem 0 .3rem } h3 code { font-size: 1em } h4 code { text-transform: none; letter-spacing: 0 }
 .path { font: 600 14px/1.6 ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere }
 .verb { text-transform: uppercase; margin-right: .5rem } .get { color: var(--get) } .post { color: var(--post) } .patch { color: var(--patch) }
 .facts { color: var(--soft); font-size: 14px } .facts span + span::before { content: " · " }
