@@ -33,6 +33,8 @@ export type SiblingTopic =
   | 'certificates-changed'
   /** The id of a credential that was revoked or changed: the answer confirms that what was remembered of it is forgotten. */
   | 'credential-changed'
+  /** A list of revoked certificates that a worker is about to serve: the answer confirms that no older one is served here any more. */
+  | 'list-served'
   /** Counts of the rate limiter since the last message. */
   | 'rates'
   /** The metrics of a worker, as prom-client's JSON. */

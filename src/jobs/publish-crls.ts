@@ -14,7 +14,7 @@ export async function publishDueLists(ctx: Context, origin: Origin): Promise<num
   for (const name of lists) {
     try {
       const list = await publishCrl(ctx, origin, { ...name, onlyIfStale: false });
-      if (list !== undefined) ctx.crls.put(name, list);
+      if (list !== undefined) await ctx.crls.put(name, list);
     } catch (error) {
       errors.push(error);
     }

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createClient, jsonOf, type Client } from '../support/https-client.ts';
 import { testDatabase, type TestDatabase } from '../support/db.ts';
 import { ok } from '../support/fault/fleet.ts';
+import { readList } from '../support/fault/judge.ts';
 import { discardProgram, mutatedProgram } from '../support/fault/mutations.ts';
 import { ocspRequestsOf, ocspStatusIn } from '../support/ocsp.ts';
 import { databaseUrl } from '../support/postgres.ts';
@@ -12,6 +13,9 @@ import { workersOf } from '../support/workers.ts';
 
 const LONG = 90_000;
 const CERTIFICATES = 16;
+/** Of those, left for the list; the first one for a worker that stands still. */
+const TO_BE_LISTED = 2;
+const LISTED_MS = 15_000;
 /** Connections are handed out in turn: so many of each door reach every worker. */
 const CONNECTIONS = 4;
 
@@ -68,7 +72,7 @@ test('a revocation acknowledged by one worker is never answered good by the othe
   for (const worker of [1, 2]) expect(counted).toMatch(new RegExp(`signet_ocsp_answers_total{status="good",source="cache",worker="${worker}"} [1-9]`));
 
   const denied: object[] = [];
-  for (const [index, serial] of serials.slice(1).entries()) {
+  for (const [index, serial] of serials.slice(1, -TO_BE_LISTED).entries()) {
     await revoke(admins[index % CONNECTIONS] as Client, serial);
     denied.push(...(await denials([...ocsp, ...status], serial)));
   }
@@ -86,6 +90,32 @@ test('a token revoked through one worker is refused by the other at once', async
     expect(await answers()).toEqual(times(() => 401));
   } finally {
     for (const holder of holders) holder.close();
+  }
+}, LONG);
+
+test('the numbers of a list never go back, whichever worker is asked', async () => {
+  const { items } = jsonOf<{ items: { id: string; kind: string; state: string }[] }>(ok(await service.admin.send('GET', '/v1/authorities')));
+  const issuer = items.find(({ kind, state }) => kind === 'issuing' && state === 'active');
+  const askers = times(() => createClient({ url: service.signet.urls.status, connections: 1 }));
+  const numbers: number[] = [];
+  const asked = new Set(serials.slice(-TO_BE_LISTED));
+  try {
+    for (const deadline = performance.now() + LISTED_MS; performance.now() < deadline && asked.size > 0; ) {
+      for (const asker of askers) {
+        const { number, serials: listed } = readList(ok(await asker.send('GET', `/crl/${issuer?.id}/complete.crl`)).body);
+        numbers.push(Number(number));
+        // The next one is revoked when the last one is seen.
+        const [next] = asked;
+        if (next === undefined) continue;
+        if (listed.has(next)) asked.delete(next);
+        else await revoke(admins[0] as Client, next);
+      }
+    }
+    expect(asked.size).toBe(0);
+    for (let once = 0; once < 2; once++) for (const asker of askers) numbers.push(Number(readList((await asker.send('GET', `/crl/${issuer?.id}/complete.crl`)).body).number));
+    expect(numbers).toEqual(numbers.toSorted((a, b) => a - b));
+  } finally {
+    for (const asker of askers) asker.close();
   }
 }, LONG);
 

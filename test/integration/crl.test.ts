@@ -308,7 +308,7 @@ test('CrlStore: a list published elsewhere is served after its next look; number
   expect(served.number).toBe(2n);
   expect(served.der.equals(second.der)).toBe(true);
   expect(served.etag).not.toBe((await crls.get(name)).etag.replace('2-', '1-'));
-  crls.put(name, { ...second, number: 1n });
+  await crls.put(name, { ...second, number: 1n });
   expect((await crls.get(name)).number).toBe(2n);
 });
 

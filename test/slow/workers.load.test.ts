@@ -1,6 +1,7 @@
 /** Replicas of one and of two workers under load: told to stop, and with workers killed. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from '@jest/globals';
+import { CONFIG_KEYS, environmentName } from '../../src/config/schema.ts';
 import { createClient, jsonOf, type Client, type Reply } from '../support/https-client.ts';
 import { expectWhole } from '../support/fault/judge.ts';
 import { makeKeyAndCsr, type KeyAndCsr } from '../support/fault/keys.ts';
@@ -9,6 +10,8 @@ import { startService, type Service } from '../support/service.ts';
 import { workersOf } from '../support/workers.ts';
 
 const LONG = 300_000;
+/** Everything comes from one address here. */
+const UNLIMITED = Object.fromEntries(CONFIG_KEYS.filter((key) => key.endsWith('Rate')).map((key) => [environmentName(key), '0']));
 const CALLERS = 32;
 /** Of an answer that does not come; another caller is long done by then. */
 const HUNG_MS = 10_000;
@@ -27,7 +30,7 @@ afterEach(async () => {
 }, LONG);
 
 async function start(workers: number, enrollments: number): Promise<{ agentId: string; wanted: Wanted[] }> {
-  service = await startService({ env: { SIGNET_WORKERS: String(workers), SIGNET_LOG_LEVEL: 'info' } });
+  service = await startService({ env: { SIGNET_WORKERS: String(workers), SIGNET_LOG_LEVEL: 'info', ...UNLIMITED } });
   const agentId = await service.register();
   const wanted: Wanted[] = [];
   await Promise.all(

@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/clock.ts';
 import { SignetError } from '../../core/errors.ts';
+import { alone, type Siblings } from '../../core/siblings.ts';
 import type { Db } from '../../db/client.ts';
 import { COMPLETE, readCrl, type CrlName, type StoredCrl } from '../../db/crls.ts';
 import { noCrlCopies, type CrlCopies } from './crl-copies.ts';
@@ -9,12 +10,12 @@ export interface ServedCrl extends StoredCrl {
   etag: string;
 }
 
-/** The newest lists as this process serves them. Numbers never go back here. */
+/** The newest lists as this replica serves them. Numbers never go back here, whichever worker is asked. */
 export interface CrlStore {
   /** The list, at most a second older than the stored one; the last known one while the database is away. @throws SignetError `authority-not-found` */
   get(name: CrlName): Promise<ServedCrl>;
-  /** A list this process has just published. */
-  put(name: CrlName, list: StoredCrl): void;
+  /** A list this process has just published. Resolves when it is served. */
+  put(name: CrlName, list: StoredCrl): Promise<void>;
 }
 
 interface Held {
@@ -24,6 +25,8 @@ interface Held {
 }
 
 const RECHECK_MS = 1_000;
+/** A worker that stays silent so long serves no older list either: it looks at the database before. The rest is for clocks that tick coarsely. */
+const CONFIRMED_MS = RECHECK_MS + 250;
 const keyOf = ({ issuerId, shard }: CrlName): string => `${issuerId}/${shard}`;
 
 export interface CrlStoreNeeds {
@@ -31,13 +34,35 @@ export interface CrlStoreNeeds {
   clock: Clock;
   /** Every list this process comes to know is copied there. */
   copies?: Pick<CrlCopies, 'put'>;
+  siblings?: Pick<Siblings, 'ask' | 'on'>;
 }
 
-export function createCrlStore({ db, clock, copies = noCrlCopies }: CrlStoreNeeds): CrlStore {
+/** A list by its number, as workers tell each other. */
+interface NumberedList {
+  key: string;
+  number: bigint;
+}
+
+export function createCrlStore({ db, clock, copies = noCrlCopies, siblings = alone }: CrlStoreNeeds): CrlStore {
   const held = new Map<string, Held>();
   const looking = new Map<string, Promise<ServedCrl>>();
+  /** Numbers from which on another worker serves, or is about to. */
+  const least = new Map<string, bigint>();
+  siblings.on('list-served', (message) => {
+    const { key, number } = message as NumberedList;
+    if (number > (least.get(key) ?? 0n)) least.set(key, number);
+  });
 
-  function put(name: CrlName, list: StoredCrl, checkedAt = clock.monotonicMs()): ServedCrl {
+  const isOlder = (list: StoredCrl, key: string): boolean => list.number < (least.get(key) ?? 0n);
+
+  /** A newer list is served when no other worker serves an older one any more. */
+  async function take(name: CrlName, list: StoredCrl, checkedAt: number): Promise<ServedCrl> {
+    const key = keyOf(name);
+    if (list.number > (held.get(key)?.list.number ?? -1n)) await siblings.ask('list-served', { key, number: list.number } satisfies NumberedList, CONFIRMED_MS);
+    return put(name, list, checkedAt);
+  }
+
+  function put(name: CrlName, list: StoredCrl, checkedAt: number): ServedCrl {
     const before = held.get(keyOf(name));
     if (before && before.list.number >= list.number) {
       before.checkedAt = Math.max(before.checkedAt, checkedAt);
@@ -57,10 +82,11 @@ export function createCrlStore({ db, clock, copies = noCrlCopies }: CrlStoreNeed
     try {
       const stored = await readCrl(db, name.issuerId, name.shard, known?.number ?? 0n);
       if (stored === 'unchanged' && known) return put(name, known, began);
-      if (typeof stored === 'object') return put(name, stored, began);
+      if (typeof stored === 'object') return await take(name, stored, began);
     } catch (error) {
-      // A list speaks for itself until its nextUpdate; an old one is better than none.
+      // A list speaks for itself until its nextUpdate; an old one is better than none, even where another worker has a newer one.
       if (!before) throw error;
+      least.delete(keyOf(name));
       before.checkedAt = began;
       return before.list;
     }
@@ -71,15 +97,18 @@ export function createCrlStore({ db, clock, copies = noCrlCopies }: CrlStoreNeed
     async get(name) {
       const key = keyOf(name);
       const known = held.get(key);
-      if (known && clock.monotonicMs() - known.checkedAt < RECHECK_MS) return known.list;
+      if (known && clock.monotonicMs() - known.checkedAt < RECHECK_MS && !isOlder(known.list, key)) return known.list;
+      const found = await looking.get(key);
+      // A look that began before another worker told of a newer list may not have seen it.
+      if (found && !isOlder(found, key)) return found;
       const under = looking.get(key);
       if (under) return under;
       const started = look(name).finally(() => looking.delete(key));
       looking.set(key, started);
       return started;
     },
-    put(name, list) {
-      put(name, list);
+    async put(name, list) {
+      await take(name, list, clock.monotonicMs());
     },
   };
 }

@@ -54,7 +54,7 @@ export function createCrlPublisher(needs: PublisherNeeds): CrlPublisher {
       const list = await publishCrl(needs, ORIGIN, { ...name, onlyIfStale: true });
       failures.delete(key);
       if (!list) return { notBefore: began, again: false };
-      crls.put(name, list);
+      await crls.put(name, list);
       return { notBefore: began + intervalOf(name), again: false };
     } catch (error) {
       const failed = (failures.get(key) ?? 0) + 1;

@@ -172,6 +172,14 @@ export const MUTATIONS: readonly Mutation[] = [
     program: UNCONFIRMED,
   },
   {
+    name: 'lists-unannounced',
+    race: 'a new list served by one worker against the old one of the other',
+    lock: 'the confirmation of the other workers (revocation/crl/crl-store.ts)',
+    test: { file: 'sibling-confirmation.test.ts', name: 'the numbers of a list' },
+    failure: /-\s+(\d+),[\s\S]*\+\s+(\d+),/,
+    program: { 'revocation/crl/crl-store.js': [{ from: `await siblings.ask('list-served', `, to: 'void ((...unsaid) => unsaid)(' }] },
+  },
+  {
     name: 'revoke-beside-a-standing-worker',
     race: 'a revocation against a worker that stands still',
     lock: 'the time that the confirmation of a silent worker is waited for (revocation/announce.ts)',
