@@ -16,7 +16,7 @@ import type { Sizes } from './stage.ts';
 
 const SIZES: Sizes = {
   agents: 1_000, issuanceWarmUp: 4_000, issuance: 10_000, issuanceHalf: 3_000, renewalWarmUp: 500, renewal: 2_000, trivial: 5_000,
-  certificates: 0, revoked: 0, asked: 100_000, ocsp: 20_000, status: 8_000, statusBatches: 150,
+  certificates: 0, revoked: 0, asked: 100_000, ocsp: 15_000, status: 8_000, statusBatches: 100, statusWarmUp: 2_000,
 };
 
 const { values: given } = parseArgs({

@@ -34,11 +34,14 @@ export interface OcspQuestions {
 
 export async function ocsp(stage: Stage, { issuer, serials }: OcspQuestions): Promise<OcspFigures> {
   const certId = certIdsOf(issuer);
-  const half = Math.floor(serials.length / METHODS.length);
+  const { statusWarmUp } = stage.sizes;
+  const measured = serials.slice(statusWarmUp);
+  const half = Math.floor(measured.length / METHODS.length);
   const pool = await openPool(stage.service.doors.status, CONNECTIONS);
+  for (const method of METHODS) await closedLoop(pool, serials.slice(0, statusWarmUp).map((serial) => httpRequest(method, ocspRequest(certId(serial), randomBytes(NONCE_BYTES)))));
   const figures: Partial<OcspFigures> = {};
   for (const [index, method] of METHODS.entries()) {
-    const asked = serials.slice(index * half, (index + 1) * half);
+    const asked = measured.slice(index * half, (index + 1) * half);
     // The last ones asked about are those that memory still has; each goes over the connection it went over before, and so to the same worker.
     const earlier = Math.max(0, asked.length - stage.sizes.ocsp);
     const recent = asked.slice(earlier - (earlier % CONNECTIONS));

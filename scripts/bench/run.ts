@@ -65,7 +65,7 @@ export async function measureRun(options: RunOptions): Promise<Run> {
     for (const { serial } of [...first, ...issued.enrolled]) answered.add(serial);
     const renewed = scenarios.includes('renewal') ? await renewal(stage, issued.enrolled) : undefined;
     for (const serial of renewed?.serials ?? []) answered.add(serial);
-    const statusSerials = sizes.status + sizes.statusBatches * STATUS_BATCH;
+    const statusSerials = serialsOfStatus(sizes);
     const run: Run = {
       workers: options.workers,
       workerPids: service.workers,
@@ -86,6 +86,9 @@ export async function measureRun(options: RunOptions): Promise<Run> {
   }
 }
 
+/** Certificates that the JSON status scenario asks about, warm-up included. */
+const serialsOfStatus = (sizes: Sizes): number => sizes.statusWarmUp + sizes.status + sizes.statusBatches * STATUS_BATCH;
+
 interface Seeded {
   issuer: X509Certificate;
   issuerId: string;
@@ -99,7 +102,7 @@ async function seed({ database, sizes }: Stage, chain: string): Promise<Seeded> 
   if (!leaf || !issuer) throw new Error('an answer came without its chain');
   const [stored] = await database.query<{ issuerId: string }>('SELECT issuer_id AS "issuerId" FROM certificates WHERE fingerprint = decode($1, \'hex\')', [leaf.fingerprint256.replaceAll(':', '')]);
   if (!stored) throw new Error('an answered certificate is not stored');
-  const keep = sizes.asked + sizes.status + sizes.statusBatches * STATUS_BATCH;
+  const keep = serialsOfStatus(sizes) + sizes.statusWarmUp + sizes.asked;
   const serials = await database.insertCertificates({ count: Math.max(sizes.certificates, keep + sizes.revoked), revoked: sizes.revoked, keep }, { issuerId: stored.issuerId, der: leaf.raw });
   await database.settle('certificates');
   return { issuer, issuerId: stored.issuerId, serials };

@@ -20,6 +20,8 @@ export interface Sizes {
   ocsp: number;
   status: number;
   statusBatches: number;
+  /** Questions before OCSP and before JSON status are measured, each about another certificate. */
+  statusWarmUp: number;
 }
 
 /** What every scenario is given. */

@@ -14,12 +14,15 @@ export type StatusFigures = Record<'single cold' | 'single warm' | 'batch cold',
 export async function status(stage: Stage, serials: readonly Buffer[]): Promise<StatusFigures> {
   const { service, sizes } = stage;
   const headers = { authorization: `Bearer ${service.adminToken}` };
-  const hex = serials.map((serial) => serial.toString('hex'));
-  const single = hex.slice(0, sizes.status).map((serial) => requestOf('GET', `/v1/status/${serial}`, headers));
+  const all = serials.map((serial) => serial.toString('hex'));
+  const hex = all.slice(sizes.statusWarmUp);
+  const question = (serial: string) => requestOf('GET', `/v1/status/${serial}`, headers);
+  const single = hex.slice(0, sizes.status).map(question);
   const batches = Array.from({ length: sizes.statusBatches }, (_, i) => hex.slice(sizes.status + i * STATUS_BATCH, sizes.status + (i + 1) * STATUS_BATCH)).map((batch) =>
     requestOf('POST', '/v1/status', { ...headers, 'content-type': 'application/json' }, Buffer.from(JSON.stringify({ serials: batch }))),
   );
   const pool = await openPool(service.doors.api, CONNECTIONS);
+  await closedLoop(pool, all.slice(0, sizes.statusWarmUp).map(question));
   const runs = { 'single cold': single, 'single warm': single, 'batch cold': batches };
   const figures: Partial<StatusFigures> = {};
   for (const [name, requests] of Object.entries(runs)) {
