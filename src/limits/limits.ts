@@ -9,7 +9,7 @@ import type { RateLimiter } from './rate-limiter.ts';
 import { createSharedCounts } from './shared-counts.ts';
 import { sourceKey } from './source-key.ts';
 
-/** The limits of this replica (docs/abuse.md). A limit that the configuration sets to 0 lets everything through and has no standing. */
+/** The limits of this replica (docs/config.md, Rate limits). A limit that the configuration sets to 0 lets everything through and has no standing. */
 export interface Limits {
   /** Counts a request from an address. @throws RateLimited */
   source(rate: RateClass, source: string): LimitStanding | undefined;
