@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { connect } from '../../src/db/client.ts';
 import type { TestDatabase } from '../support/db.ts';
 import { installedPostgresql, startPostgresql, type RunningPostgresql } from '../support/debian-postgresql.ts';
+import { installSignet, pageText, runShell, shellOf } from '../support/documents.ts';
 import { identityOf, ok } from '../support/fault/fleet.ts';
 import { makeKeyAndCsr } from '../support/fault/keys.ts';
 import { createClient, jsonOf } from '../support/https-client.ts';
@@ -14,25 +15,22 @@ import { temporaryFolder } from '../support/postgres.ts';
 import { startService, type Service } from '../support/service.ts';
 import { startSignet, type SignetProcess } from '../support/signet-process.ts';
 
-const ROOT = path.resolve(import.meta.dirname, '../..');
 const LONG = 120_000;
-const document = fs.readFileSync(path.join(ROOT, 'docs/backup.md'), 'utf8') + fs.readFileSync(path.join(ROOT, 'docs/upgrade.md'), 'utf8');
+const document = pageText('docs/backup.md') + pageText('docs/upgrade.md');
 const ran = new Set<string>();
 
 let folder: string;
 beforeAll(() => {
   folder = temporaryFolder('signet-docs-');
-  fs.mkdirSync(path.join(folder, 'bin'));
-  fs.writeFileSync(path.join(folder, 'bin/signet'), `#!/bin/sh\nexec ${process.execPath} ${ROOT}/dist/signet.js "$@"\n`, { mode: 0o755 });
+  installSignet(folder);
 });
 afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
 
 /** Runs one block of the document. */
 function block(name: string, env: Record<string, string>): { status: number | null; said: string } {
   ran.add(name);
-  const script = new RegExp(`<!-- test: ${name} -->\\n\`\`\`sh\\n([^]*?)\`\`\``).exec(document)?.[1];
-  if (script === undefined) throw new Error(`there is no block ${name}`);
-  const { status, stdout, stderr } = spawnSync('bash', ['--norc', '-eu', '-o', 'pipefail', '-c', script], { cwd: folder, env: { PATH: `${folder}/bin:${process.env.PATH}`, HOME: folder, BACKUPS: folder, ...env }, encoding: 'utf8' });
+  const page = ['docs/backup.md', 'docs/upgrade.md'].find((one) => pageText(one).includes(`<!-- test: ${name} -->`)) ?? '';
+  const { status, stdout, stderr } = runShell(shellOf(page, `test: ${name}`), { cwd: folder, env: { PATH: `${folder}/bin:${process.env.PATH}`, HOME: folder, BACKUPS: folder, ...env } });
   return { status, said: stdout + stderr };
 }
 const done = (name: string, env: Record<string, string>): string => {
