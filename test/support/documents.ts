@@ -65,7 +65,7 @@ export function installSignet(folder: string): string {
  */
 export function runShell(blocks: readonly Block[], where: { cwd: string; env: Record<string, string> }): Ran {
   const script = blocks.map(({ place, text }) => `at=${place}\n${text}`).join('');
-  const atEnd = `trap 'status=$?; kill $(jobs -p) 2>/dev/null || :; [ $status = 0 ] || echo "$at failed" >&2; exit $status' EXIT\n`;
+  const atEnd = `trap 'status=$?; kill $(jobs -p) 2>/dev/null && wait || :; [ $status = 0 ] || echo "$at failed" >&2; exit $status' EXIT\n`;
   const { status, stdout, stderr } = spawnSync('bash', ['--norc', '-eu', '-o', 'pipefail', '-c', atEnd + script], { ...where, encoding: 'utf8' });
   return { status, stdout, stderr };
 }
