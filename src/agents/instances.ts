@@ -3,6 +3,7 @@ import { appendAudit } from '../audit/append.ts';
 import type { AuditEvent, Origin } from '../audit/events.ts';
 import { SignetError } from '../core/errors.ts';
 import { ulid } from '../core/random.ts';
+import { readNotGood } from '../db/certificate-status.ts';
 import { inTransaction, type Tx } from '../db/client.ts';
 import { insertFinding, resolveFindings } from '../db/findings.ts';
 import { lockInstance, updateInstanceState, type InstanceRecord } from '../db/instances.ts';
@@ -29,15 +30,16 @@ const quarantineCause = (quarantineId: string): string => `quarantine:${quaranti
  */
 export async function quarantineInstance(ctx: AgentContext, origin: Origin, instanceId: string, request: Quarantine): Promise<InstanceRecord> {
   const { reason, serial, now } = request;
-  const { instance, held } = await inTransaction(ctx.db, async (tx) => {
+  const { instance, held, off } = await inTransaction(ctx.db, async (tx) => {
     const was = await instanceToChange(tx, instanceId);
-    if (was.state === 'quarantined') return { instance: was, held: [] };
+    if (was.state === 'quarantined') return { instance: was, held: [], off: await readNotGood(tx, { instanceId }, now) };
     if (was.state === 'revoked') throw conflict('the instance is revoked for ever');
 
     const quarantineId = ulid(now, ctx.random);
     const quarantined = await move(tx, was, { state: 'quarantined', quarantineId, quarantineReason: reason ?? null }, now);
     const newlyHeld = await holdCertificates(tx, { instanceId }, quarantineCause(quarantineId), now);
     const finding = serial && (await raiseCopiedKey(ctx, tx, was, serial, now));
+    const notGood = await readNotGood(tx, { instanceId }, now);
     await appendFeed(tx, now, [{ kind: 'instance-quarantined', agentId: was.agentId, instanceId }, ...feedOf('held', newlyHeld)]);
     await appendAudit(
       ctx, tx, origin, now,
@@ -46,10 +48,11 @@ export async function quarantineInstance(ctx: AgentContext, origin: Origin, inst
       ...(finding ? [finding] : []),
     );
     if (finding) ctx.metrics.findings.inc({ kind: 'copied-key' });
-    return { instance: quarantined, held: newlyHeld };
+    return { instance: quarantined, held: newlyHeld, off: notGood };
   });
   ctx.metrics.held.inc(held.length);
-  await announce(ctx, held);
+  // Whoever made one so may have died before it told this replica: what is acknowledged here must hold here (invariant 13).
+  await announce(ctx, off);
   return instance;
 }
 
@@ -88,23 +91,24 @@ export async function releaseInstance(ctx: AgentContext, origin: Origin, instanc
 export async function revokeInstance(ctx: AgentContext, origin: Origin, instanceId: string, request: { reason: string; now: Date }): Promise<InstanceRecord> {
   const { reason, now } = request;
   const code = leafReason(reason);
-  const { instance, revoked } = await inTransaction(ctx.db, async (tx) => {
+  const { instance, revoked, off } = await inTransaction(ctx.db, async (tx) => {
     const was = await instanceToChange(tx, instanceId);
-    if (was.state === 'revoked') return { instance: was, revoked: [] };
+    if (was.state === 'revoked') return { instance: was, revoked: [], off: await readNotGood(tx, { instanceId }, now) };
 
     const ended = await move(tx, was, { state: 'revoked', quarantineId: null, quarantineReason: was.quarantineReason }, now);
     const newlyRevoked = await revokeCertificates(tx, { instanceId }, code, now);
     await resolveFindings(tx, instanceId, now);
+    const notGood = await readNotGood(tx, { instanceId }, now);
     await appendFeed(tx, now, [{ kind: 'instance-revoked', agentId: was.agentId, instanceId, reason: code }, ...feedOf('revoked', newlyRevoked)]);
     await appendAudit(
       ctx, tx, origin, now,
       instanceEvent('instance.revoked', was, { reason, revoked: newlyRevoked.length }),
       ...certificateEvents('certificate.revoked', newlyRevoked, { reason }),
     );
-    return { instance: ended, revoked: newlyRevoked };
+    return { instance: ended, revoked: newlyRevoked, off: notGood };
   });
   if (revoked.length > 0) ctx.metrics.revoked.inc({ reason }, revoked.length);
-  await announce(ctx, revoked);
+  await announce(ctx, off);
   return instance;
 }
 

@@ -1,5 +1,6 @@
 import { appendAudit } from '../audit/append.ts';
 import type { Origin } from '../audit/events.ts';
+import { readNotGood } from '../db/certificate-status.ts';
 import { inTransaction } from '../db/client.ts';
 import { announce } from '../revocation/announce.ts';
 import { revokeCertificates } from '../revocation/apply.ts';
@@ -23,21 +24,23 @@ export interface Retirement {
  */
 export async function retireAgent(ctx: AgentContext, origin: Origin, agentId: string, { reason = 'cessationOfOperation', note, now }: Retirement): Promise<AgentRecord> {
   const code = leafReason(reason);
-  const { agent, revoked } = await inTransaction(ctx.db, async (tx) => {
+  const { agent, revoked, off } = await inTransaction(ctx.db, async (tx) => {
     const was = await agentToChange(tx, agentId);
-    if (was.state === 'retired') return { agent: was, revoked: [] };
+    if (was.state === 'retired') return { agent: was, revoked: [], off: await readNotGood(tx, { agentId }, now) };
 
     const retired = await changeLocked(tx, was, { state: 'retired', suspensionId: null, stateReason: note ?? reason }, now);
     const newlyRevoked = await revokeCertificates(tx, { agentId }, code, now);
+    const notGood = await readNotGood(tx, { agentId }, now);
     await appendFeed(tx, now, [{ kind: 'agent-retired', agentId, reason: code }, ...feedOf('revoked', newlyRevoked)]);
     await appendAudit(
       ctx, tx, origin, now,
       { kind: 'agent.retired', outcome: 'success', agentId, detail: { reason, revoked: newlyRevoked.length, ...(note === undefined ? {} : { note }) } },
       ...certificateEvents('certificate.revoked', newlyRevoked, { reason }),
     );
-    return { agent: retired, revoked: newlyRevoked };
+    return { agent: retired, revoked: newlyRevoked, off: notGood };
   });
   if (revoked.length > 0) ctx.metrics.revoked.inc({ reason }, revoked.length);
-  await announce(ctx, revoked);
+  // Whoever made one so may have died before it told this replica: what is acknowledged here must hold here (invariant 13).
+  await announce(ctx, off);
   return agent;
 }

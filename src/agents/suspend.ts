@@ -2,6 +2,7 @@ import { appendAudit } from '../audit/append.ts';
 import type { Origin } from '../audit/events.ts';
 import { SignetError } from '../core/errors.ts';
 import { ulid } from '../core/random.ts';
+import { readNotGood } from '../db/certificate-status.ts';
 import { inTransaction } from '../db/client.ts';
 import { announce } from '../revocation/announce.ts';
 import { holdCertificates } from '../revocation/apply.ts';
@@ -15,9 +16,9 @@ import { certificateEvents } from './certificate-events.ts';
  * @throws SignetError `agent-not-found`, `agent-retired`, `agent-state-conflict`
  */
 export async function suspendAgent(ctx: AgentContext, origin: Origin, agentId: string, { reason, now }: StateChange): Promise<AgentRecord> {
-  const { agent, held } = await inTransaction(ctx.db, async (tx) => {
+  const { agent, held, off } = await inTransaction(ctx.db, async (tx) => {
     const was = await agentToChange(tx, agentId);
-    if (was.state === 'suspended') return { agent: was, held: [] };
+    if (was.state === 'suspended') return { agent: was, held: [], off: await readNotGood(tx, { agentId }, now) };
     if (was.state === 'retired') throw agentRetired();
     if (was.state === 'proposed') throw new SignetError('agent-state-conflict', 'the agent is only proposed: nothing is issued to it');
 
@@ -25,6 +26,7 @@ export async function suspendAgent(ctx: AgentContext, origin: Origin, agentId: s
     const suspended = await changeLocked(tx, was, { state: 'suspended', suspensionId, stateReason: reason ?? null }, now);
     await ctx.barrier('suspend:state-changed');
     const newlyHeld = await holdCertificates(tx, { agentId }, suspensionCause(suspensionId), now);
+    const notGood = await readNotGood(tx, { agentId }, now);
     await ctx.barrier('suspend:before-commit');
     await appendFeed(tx, now, [{ kind: 'agent-suspended', agentId }, ...feedOf('held', newlyHeld)]);
     await appendAudit(
@@ -32,10 +34,11 @@ export async function suspendAgent(ctx: AgentContext, origin: Origin, agentId: s
       { kind: 'agent.suspended', outcome: 'success', agentId, target: suspensionId, detail: { held: newlyHeld.length, ...(reason === undefined ? {} : { reason }) } },
       ...certificateEvents('certificate.held', newlyHeld, { cause: suspensionCause(suspensionId) }),
     );
-    return { agent: suspended, held: newlyHeld };
+    return { agent: suspended, held: newlyHeld, off: notGood };
   });
   ctx.metrics.held.inc(held.length);
-  await announce(ctx, held);
+  // Whoever made one so may have died before it told this replica: what is acknowledged here must hold here (invariant 13).
+  await announce(ctx, off);
   await ctx.barrier('suspend:committed');
   return agent;
 }

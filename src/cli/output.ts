@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import type { CliContext } from './command.ts';
 
@@ -77,19 +77,38 @@ function fit(natural: readonly number[], rows: readonly string[][], width: numbe
   return widths;
 }
 
-/** Writes a file whole or not at all: temporary name, fsync, rename. `mode` is 0600 for anything secret. */
-export function writeFileAtomic(file: string, content: string | Uint8Array, mode: number): void {
+/** A file that can be written, and is not yet. */
+export interface DraftFile {
+  /** Writes it whole or not at all: fsync, rename. */
+  keep(content: string | Uint8Array): void;
+  discard(): void;
+}
+
+/** Opens a file under a temporary name: what cannot be written is known before there is something to lose. `mode` is 0600 for anything secret. */
+export function draftFile(file: string, mode: number): DraftFile {
   mkdirSync(path.dirname(file), { recursive: true });
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory() === true) throw Object.assign(new Error(`${file} is a folder`), { path: file });
   const temporary = `${file}.new`;
   // A leftover of a killed run might be readable by others.
   rmSync(temporary, { force: true });
   const handle = openSync(temporary, 'wx', mode);
-  try {
-    const bytes = Buffer.from(content);
-    for (let written = 0; written < bytes.length; ) written += writeSync(handle, bytes, written);
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
-  renameSync(temporary, file);
+  return {
+    keep(content) {
+      try {
+        const bytes = Buffer.from(content);
+        for (let written = 0; written < bytes.length; ) written += writeSync(handle, bytes, written);
+        fsyncSync(handle);
+      } finally {
+        closeSync(handle);
+      }
+      renameSync(temporary, file);
+    },
+    discard() {
+      closeSync(handle);
+      rmSync(temporary, { force: true });
+    },
+  };
 }
+
+/** Writes a file whole or not at all. */
+export const writeFileAtomic = (file: string, content: string | Uint8Array, mode: number): void => draftFile(file, mode).keep(content);

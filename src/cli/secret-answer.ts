@@ -3,7 +3,7 @@ import type { ApiAnswer, ApiClient } from '../client/api-client.ts';
 import { text, UsageError, type CliContext, type Command, type CommandInput, type Options } from './command.ts';
 import type { Body } from './fields.ts';
 import { headerOptions, headersOf } from './from-operation.ts';
-import { show, writeFileAtomic } from './output.ts';
+import { draftFile, show } from './output.ts';
 
 /** The option that `createSecret` reads, and its help. */
 export const SECRET_OPTIONS: Options = { out: { type: 'string' } };
@@ -11,18 +11,22 @@ export const SECRET_HELP = { out: 'File for the token, made with mode 0600.' };
 
 /**
  * Makes a token and shows it the one time it can be: on a terminal, or in a 0600 file that `--out` names.
- * @throws UsageError before anything is made, when there is neither
+ * Before anything is made it throws a UsageError when there is neither, and what the file system says when the file cannot be written: nobody would know the token.
  */
 export async function createSecret(cli: CliContext, input: CommandInput, what: string, create: (client: ApiClient) => Promise<ApiAnswer>): Promise<void> {
   const file = text(input, 'out');
   if (file === undefined && cli.io.out.isTTY !== true) throw new UsageError(`${what} is a secret: give --out <file>, or run on a terminal`);
-  const answer = await create(await cli.connect());
-  if (file === undefined) {
+  const draft = file === undefined ? undefined : draftFile(file, 0o600);
+  const answer = await cli.connect().then(create).catch((error: unknown) => {
+    draft?.discard();
+    throw error;
+  });
+  if (draft === undefined) {
     show(cli, answer.text);
     return;
   }
   const created = JSON.parse(answer.text) as { token: string };
-  writeFileAtomic(file, `${created.token}\n`, 0o600);
+  draft.keep(`${created.token}\n`);
   show(cli, JSON.stringify({ ...created, token: undefined, file }));
 }
 

@@ -71,6 +71,12 @@ export async function revokeRows(tx: Tx, where: CertificateSelector, reason: num
   return rows.map((row) => ({ ...affected(row), reason }));
 }
 
+/** What is not good of a set, whoever made it so; `since` as for `revokeRows`. */
+export async function readNotGood(tx: Tx, where: CertificateSelector, since: Date): Promise<AffectedCertificate[]> {
+  const rows = await tx.$queryRaw<AffectedRow[]>`SELECT ${affectedColumns} FROM certificates c WHERE ${selected(where, since)} AND (revoked_at IS NOT NULL OR held_at IS NOT NULL)`;
+  return rows.map(affected);
+}
+
 /** How many of a set are revoked. */
 export async function countRevoked(tx: Tx, where: CertificateSelector, since: Date): Promise<number> {
   const [row] = await tx.$queryRaw<{ revoked: bigint }[]>`SELECT count(*) AS revoked FROM certificates WHERE ${selected(where, since)} AND revoked_at IS NOT NULL`;

@@ -141,13 +141,17 @@ export interface TableRows {
 }
 
 /**
- * Loads a dump into the migrated tables, in one transaction that also notes it as loaded. What the migrations themselves put into a table goes first.
+ * Loads a dump into the migrated tables, each of them once and no other: the owner may write the system catalogue too, and what the dump names is only a file's
+ * word. In one transaction that also notes it as loaded. What the migrations themselves put into a table goes first.
  * @throws StartupError (70) when it does not fit; nothing of it is there then
  */
 export async function loadTables(ownerUrl: string, sha256: string, tables: AsyncIterable<TableRows>): Promise<void> {
   await withClient(ownerUrl, async (client) => {
     await client.query('BEGIN');
+    const left = new Map((await readTables(client)).map(({ name, columns }) => [name, columns]));
     for await (const { table, rows } of tables) {
+      const columns = left.get(table.name);
+      if (!left.delete(table.name) || !isSameSet(columns, table.columns)) throw misfit(`table ${table.name} of the backup, with these columns, is none of its schema's`);
       const { rows: seeds } = await client.query<{ there: boolean }>(`SELECT EXISTS (SELECT FROM ${quote(table.name)}) AS there`);
       // Not always: append-only tables refuse the statement itself.
       if (seeds[0]?.there === true) await client.query(`DELETE FROM ${quote(table.name)}`);
@@ -155,10 +159,15 @@ export async function loadTables(ownerUrl: string, sha256: string, tables: Async
         throw new StartupError(`table ${table.name} of the backup could not be loaded, and nothing was: ${(error as Error).message}`, 70, error);
       });
     }
+    if (left.size > 0) throw misfit(`the backup lacks ${[...left.keys()].join(', ')}`);
     await client.query(noteProgress({ sha256, loaded: true }));
     await client.query('COMMIT');
   });
 }
+
+const misfit = (why: string): StartupError => new StartupError(`${why}; nothing was loaded`, 70);
+
+const isSameSet = (a: readonly string[] = [], b: readonly string[]): boolean => a.length === b.length && new Set([...a, ...b]).size === a.length;
 
 async function copyRows(client: pg.Client, table: DumpedTable, rows: AsyncIterable<Buffer>): Promise<void> {
   const into = client.query(copyFrom(`COPY ${quote(table.name)} (${columnList(table)}) FROM STDIN`));

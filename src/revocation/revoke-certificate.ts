@@ -3,7 +3,7 @@ import type { Context } from '../context.ts';
 import { appendAudit } from '../audit/append.ts';
 import type { AuditKind, Origin } from '../audit/events.ts';
 import { inTransaction, type Tx } from '../db/client.ts';
-import { countRevoked, holdRows, releaseRows, revokeRows, type CauseChange } from '../db/certificate-status.ts';
+import { countRevoked, holdRows, readNotGood, releaseRows, revokeRows, type CauseChange } from '../db/certificate-status.ts';
 import { findCertificate, type StoredCertificate } from '../db/commit.ts';
 import type { FeedKind } from '../db/feed.ts';
 import { serialHex } from '../x509/serial.ts';
@@ -79,18 +79,20 @@ export async function revokeAgentCertificates(ctx: Context, origin: Origin, requ
   const { agentId, now } = request;
   const reason = leafReason(request.reason);
   const since = new Date(now.getTime() - ctx.profiles.longestGraceSeconds * 1000);
-  const { affected, total } = await inTransaction(ctx.db, async (tx) => {
+  const { affected, total, off } = await inTransaction(ctx.db, async (tx) => {
     const [agent] = await tx.$queryRaw<unknown[]>`SELECT 1 FROM agents WHERE id = ${agentId} FOR UPDATE`;
     if (agent === undefined) throw new SignetError('agent-not-found', 'there is no such agent');
     const revoked = await revokeRows(tx, { agentId }, reason, now, since);
     const all = await countRevoked(tx, { agentId }, since);
+    const notGood = await readNotGood(tx, { agentId }, since);
     await ctx.barrier('revoke:before-commit');
     await appendFeed(tx, now, feedOf('revoked', revoked));
     await appendAudit(ctx, tx, origin, now, ...revoked.map((c) => auditOf('certificate.revoked', c, { reason: reasonName(reason) })));
-    return { affected: revoked, total: all };
+    return { affected: revoked, total: all, off: notGood };
   });
   ctx.metrics.revoked.inc({ reason: reasonName(reason) }, affected.length);
-  await announce(ctx, affected);
+  // As in `statusAfter`: an earlier call may have died before it told this replica.
+  await announce(ctx, off);
   await ctx.barrier('revoke:committed');
   return { revoked: total };
 }

@@ -1,10 +1,12 @@
 /** An operator's hold beside other causes: what relying parties learn, and what the audit log tells. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { quarantineInstance, revokeInstance } from '../../src/agents/instances.ts';
 import { resumeAgent } from '../../src/agents/resume.ts';
+import { retireAgent } from '../../src/agents/retire.ts';
 import { suspendAgent } from '../../src/agents/suspend.ts';
 import type { Context } from '../../src/context.ts';
 import { bytes } from '../../src/db/client.ts';
-import { holdCertificate, releaseCertificate, revokeCertificate } from '../../src/revocation/revoke-certificate.ts';
+import { holdCertificate, releaseCertificate, revokeAgentCertificates, revokeCertificate } from '../../src/revocation/revoke-certificate.ts';
 import { after, agentFixture, codeOf, feedOf, OPERATOR, statusColumns, type AgentFixture, type StoredLeaf } from '../support/agents.ts';
 import { testDatabase, type TestDatabase } from '../support/db.ts';
 
@@ -52,4 +54,18 @@ test('a release of what is revoked is refused and changes nothing', async () => 
   expect(await codeOf(releaseCertificate(ctx, OPERATOR, { serial: leaf.serial, now }))).toBe('hold-conflict');
   expect(await codeOf(holdCertificate(ctx, OPERATOR, { serial: leaf.serial, now }))).toBe('hold-conflict');
   expect(await statusColumns(database, leaf)).toEqual(before);
+});
+
+test.each([
+  ['suspended', ({ agentId }) => suspendAgent(ctx, OPERATOR, agentId, because)],
+  ['retired', ({ agentId }) => retireAgent(ctx, OPERATOR, agentId, { reason: undefined, note: undefined, now })],
+  ['quarantined', ({ instanceId }) => quarantineInstance(ctx, OPERATOR, instanceId, because)],
+  ['an instance revoked', ({ instanceId }) => revokeInstance(ctx, OPERATOR, instanceId, { reason: 'keyCompromise', now })],
+  ['all revoked', ({ agentId }) => revokeAgentCertificates(ctx, OPERATOR, { agentId, reason: 'keyCompromise', now })],
+] as const satisfies [string, (leaf: StoredLeaf) => Promise<unknown>][])('%s again: this replica makes sure once more, whoever was first may have died before it did', async (_, cutOff) => {
+  const leaf = await fixture.enroll(await fixture.register());
+  await cutOff(leaf);
+  fixture.announced.length = 0;
+  await cutOff(leaf);
+  expect(fixture.announced.map(({ serial }) => serial.toString('hex'))).toEqual([leaf.serial.toString('hex')]);
 });
