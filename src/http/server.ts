@@ -60,10 +60,12 @@ export async function openDoors(ctx: Context, options: DoorOptions): Promise<Doo
     operations: http.createServer(httpOptions(config)),
   };
   const allowed = connectionsAllowed(config);
-  if (allowed < config.maxConnections) ctx.log.info({ connections: allowed }, 'the limit of open files allows fewer connections than maxConnections: raise it (ulimit -n, LimitNOFILE=)');
+  // Open files are limited for each process.
+  const share = Math.ceil(config.maxConnections / ctx.siblings.workers);
+  if (allowed < share) ctx.log.info({ connections: allowed }, 'the limit of open files allows fewer connections than maxConnections: raise it (ulimit -n, LimitNOFILE=)');
   const guard = createConnectionGuard(ctx, allowed);
   for (const door of DOORS) {
-    prepare(servers[door], config, ctx.siblings.workers);
+    prepare(servers[door], config, share);
     guard.watch(door, servers[door], createRouter(door, ROUTES, serve));
     measureConnections(ctx, servers[door], door);
   }
@@ -99,9 +101,9 @@ function httpOptions(config: Config): http.ServerOptions {
   };
 }
 
-function prepare(server: http.Server, config: Config, workers: number): void {
+function prepare(server: http.Server, config: Config, maxConnections: number): void {
   // Without `dropMaxConnection` (not in @types/node yet) a full worker gives a connection back to its supervisor, and full ones pass it round for ever.
-  Object.assign(server, { maxConnections: Math.ceil(config.maxConnections / workers), dropMaxConnection: true });
+  Object.assign(server, { maxConnections, dropMaxConnection: true });
   server.timeout = config.stallTimeoutMs;
   // Node would drop the fields beyond in silence: serve.ts counts them, and refuses.
   server.maxHeadersCount = 0;
