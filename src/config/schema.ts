@@ -43,7 +43,7 @@ export const CHAPTERS = {
     stallTimeoutMs: milliseconds(120_000, [100, 600_000], 'How long a connection with a request on it may go without an octet moving: a client that does not read its answer.'),
     responseTimeoutMs: milliseconds(300_000, [100, 3_600_000], 'Time for a client to take an answer of more than 64 KiB (a large CRL): one that reads a little now and then.'),
     maxConnections: count(20_000, [1, 1_000_000], 'Open connections of one door, divided among the workers. All doors of a worker never take more than its limit of open files leaves (`ulimit -n`).'),
-    maxConnectionsPerSource: count(10_000, [0, 1_000_000], 'Open connections of one source address with all doors but operations, divided among the workers. 0: no limit.'),
+    maxConnectionsPerSource: count(2_000, [0, 1_000_000], 'Open connections of one source address (IPv6: one /64) with all doors but operations, divided among the workers; an idle one costs 15 KB, 65 KB with TLS. Trusted proxies have no limit. 0: no limit.'),
     maxPipelined: count(16, [1, 1_000], 'Requests of one connection under way at once (pipelining). A connection that sends more without waiting is closed.'),
     maxHeaderBytes: octets(16_384, [2_048, 262_144], 'Size of the head of a request.'),
     maxHeaders: count(100, [10, 2_000], 'Header fields of a request.'),
