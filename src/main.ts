@@ -1,3 +1,4 @@
+import './admin/node-version.ts';
 import { banner } from './admin/banner.ts';
 import type { Replica } from './app.ts';
 import { configWarnings, loadConfig } from './config/load.ts';

@@ -36,7 +36,7 @@ export const RECOVER: LocalCommand = {
   options: { out: string, 'revoke-others': flag, restored: flag, crl: { type: 'string', multiple: true }, unproven: flag, moved: flag },
   help: {
     out: 'file for a new admin token, made with mode 0600',
-    'revoke-others': 'revoke every other admin token',
+    'revoke-others': 'revoke every other token of role admin; those of other roles stay (signet admin-token list)',
     restored: 'the database is an older world: end join tokens, replay the revocations of published lists, move CRL numbers on, begin the next epoch',
     crl: 'a list that was published since (DER or PEM), besides the copies in SIGNET_CRL_COPY_DIR; may be repeated',
     unproven: 'with --restored: nothing shows that the database was set back, but it was',

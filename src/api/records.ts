@@ -29,7 +29,7 @@ export const listAuditQuery = z.strictObject({
   after: optional(queryInteger(999_999_999_999_999).describe('Only events behind this number.')),
   kind: optional(plain(64).describe('Only events of this kind, for instance `certificate.revoked`.')),
   outcome: optional(z.enum(['success', 'failure']).describe('Only successes, or only failures.')),
-  actorKind: optional(plain(32).describe('Only what this kind of actor did: `admin`, `agent`, `join-token`, `system`.')),
+  actorKind: optional(plain(32).describe('Only what this kind of actor did: `admin`, `agent`, `join-token`, `relying-party`, `job`, `command`, `system`.')),
   actorId: optional(plain(128).describe('Only what this actor did, for instance the id of an API token.')),
   agentId: optional(id.describe('Only events of this agent.')),
   instanceId: optional(id.describe('Only events of this instance.')),

@@ -1,3 +1,4 @@
+import { existsSync, realpathSync } from 'node:fs';
 import type { Operation } from '../api/operation.ts';
 import type { ApiAnswer, ApiClient } from '../client/api-client.ts';
 import { text, UsageError, type CliContext, type Command, type CommandInput, type Options } from './command.ts';
@@ -16,6 +17,7 @@ export const SECRET_HELP = { out: 'File for the token, made with mode 0600.' };
 export async function createSecret(cli: CliContext, input: CommandInput, what: string, create: (client: ApiClient) => Promise<ApiAnswer>): Promise<void> {
   const file = text(input, 'out');
   if (file === undefined && cli.io.out.isTTY !== true) throw new UsageError(`${what} is a secret: give --out <file>, or run on a terminal`);
+  if (file !== undefined) assertReplaceable(file, cli.io.env['SIGNET_TOKEN_FILE']);
   const draft = file === undefined ? undefined : draftFile(file, 0o600);
   const answer = await cli.connect().then(create).catch((error: unknown) => {
     draft?.discard();
@@ -28,6 +30,12 @@ export async function createSecret(cli: CliContext, input: CommandInput, what: s
   const created = JSON.parse(answer.text) as { token: string };
   draft.keep(`${created.token}\n`);
   show(cli, JSON.stringify({ ...created, token: undefined, file }));
+}
+
+/** What is there may be the only copy of another token; the caller's own file may be replaced, by a rotation. @throws UsageError */
+function assertReplaceable(file: string, own: string | undefined): void {
+  if (!existsSync(file) || (own !== undefined && existsSync(own) && realpathSync(own) === realpathSync(file))) return;
+  throw new UsageError(`${file} exists, and may hold another token: choose another name, or remove it first`);
 }
 
 /** A command that makes a token: as `one`, but the answer is a secret. */

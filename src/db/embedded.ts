@@ -67,7 +67,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedD
     const random = options.random ?? createSystemRandom();
     const cluster = prepareCluster(work, options, random);
     const leftover = await stopLeftover(cluster.data);
-    if (leftover !== undefined) options.log?.warn({ pid: leftover }, 'stopped a PostgreSQL that a killed Signet had left running');
+    if (leftover !== undefined) options.log?.warn({ postgresPid: leftover }, 'stopped a PostgreSQL that a killed Signet had left running');
     const servicePassword = readOrMakePassword(path.join(work, 'service-password'), random);
     const server = await startServer(cluster, options);
     const url = (user: string, password: string, database: string) => `postgresql://${user}:${password}@127.0.0.1:${server.port}/${database}`;

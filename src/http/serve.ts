@@ -130,7 +130,7 @@ function limitSource(ctx: Context, x: Exchange): void {
   const { maxHeaders } = ctx.config;
   if (x.req.rawHeaders.length > 2 * maxHeaders) throw new SignetError('headers-too-many', `a request may have at most ${maxHeaders} header fields`);
   const tried = triedCredential(x);
-  if (tried) ctx.limits.assertNoWait(tried, x.source);
+  if (tried && isTrying(x)) ctx.limits.assertNoWait(tried, x.source);
 }
 
 /** All tokens and certificates of a relying party are one caller. Whom the use case judges, it limits. @throws RateLimited */
@@ -159,6 +159,9 @@ function triedCredential({ route, door }: Exchange): TriedCredential | undefined
       return door === 'mtls' ? undefined : 'api-token';
   }
 }
+
+/** Who sends no API token tries none, and need not wait for a neighbour behind the same address. A join token may stand in the body, which is not read yet. */
+const isTrying = ({ route, req }: Exchange): boolean => route.as === 'enrollment' || req.headers.authorization !== undefined;
 
 /** A credential was there, and was none, or not one for this use. */
 const FAILED_CREDENTIAL: readonly ErrorCode[] = [

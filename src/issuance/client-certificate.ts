@@ -55,7 +55,7 @@ function parseClientCertificate(der: Buffer): Certificate {
  * issuers themselves were verified when they were made, and are the anchors here.
  */
 function assertIssuedByUs(ctx: Context, certificate: Certificate, now: Date): void {
-  const issuers = ctx.authorities.snapshot().issuing.map((issuer) => issuer.certificate);
+  const issuers = ctx.authorities.snapshot().issuing.filter(({ revokedAt }) => revokedAt === null).map((issuer) => issuer.certificate);
   const result = verifyChain(certificate, [], issuers, now, { ignoreLeafExpiry: true, purpose: 'clientAuth' });
   if (!('fault' in result)) return;
   // Said only when all else is right: another replica's clock may be ahead of ours.

@@ -1,3 +1,6 @@
+-- Whoever reads the log for long (a backup) makes this wait, and everything that is issued would wait behind it: rather give up, and start again.
+SET LOCAL lock_timeout = '10s';
+
 -- What is kept of purged audit events, and certificates by state without counting them at a scrape.
 
 -- ── purged audit events: their hashes stay ───────────────────────────────────────────────────────────────────────
@@ -19,7 +22,7 @@ CREATE TRIGGER audit_leaf_hashes_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
 DROP TRIGGER audit_events_append_only ON audit_events;
 CREATE TRIGGER audit_events_append_only BEFORE UPDATE OR TRUNCATE ON audit_events
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE FUNCTION refuse_unhashed_delete() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION refuse_unhashed_delete() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
   IF NOT (SELECT pg_has_role(current_user, relowner, 'USAGE') FROM pg_class WHERE oid = TG_RELID) OR EXISTS (
     SELECT 1 FROM gone g WHERE NOT EXISTS (

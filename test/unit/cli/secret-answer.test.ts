@@ -12,8 +12,8 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Runs it with a client that makes a token, or cannot; returns how many were made. */
-async function make(out: string, made = 0, fails = false): Promise<number> {
-  const cli = { json: true, io: { out: { write: () => undefined } }, connect: () => Promise.resolve({}) } as unknown as CliContext;
+async function make(out: string, made = 0, fails = false, own?: string): Promise<number> {
+  const cli = { json: true, io: { out: { write: () => undefined }, env: { SIGNET_TOKEN_FILE: own } }, connect: () => Promise.resolve({}) } as unknown as CliContext;
   const create = () => (fails ? Promise.reject(new Error('refused')) : Promise.resolve({ text: JSON.stringify({ id: ++made, token: 'the secret' }) } as never));
   await createSecret(cli, { positionals: [], values: { out } }, 'an API token', create).catch(() => undefined);
   return made;
@@ -39,4 +39,13 @@ test('when no token is made the file stays as it was, and nothing is left beside
   expect(await make(file, 0, true)).toBe(0);
   expect(readFileSync(file, 'utf8')).toBe('before');
   expect(readdirSync(folder)).not.toContain('kept.new');
+});
+
+test("what is there may be another token's only copy: only the caller's own is replaced", async () => {
+  const file = path.join(folder, 'kept');
+  writeFileSync(file, 'another secret\n');
+  expect(await make(file)).toBe(0);
+  expect(readFileSync(file, 'utf8')).toBe('another secret\n');
+  expect(await make(file, 0, false, file)).toBe(1);
+  expect(readFileSync(file, 'utf8')).toBe('the secret\n');
 });
