@@ -142,7 +142,8 @@ function limitCaller(ctx: Context, x: Exchange): void {
 
 /** What relying parties ask in masses, and caches keep, does not tell how they stand: only its refusals do. */
 function note(x: Exchange, standing: LimitStanding | undefined): void {
-  if (standing && !x.route.lean) x.standings.push(standing);
+  const isAskedInMasses = x.route.lean && x.route.rate === 'status';
+  if (standing && !isAskedInMasses) x.standings.push(standing);
 }
 
 /** The credential that a stranger can try at this route. The key of a client certificate cannot be tried. */

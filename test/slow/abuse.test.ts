@@ -134,3 +134,38 @@ test('a hundred scrapers that read nothing of what they asked for: the next one 
   expect(residentBytes() - before).toBeLessThan(100 * 1024 * 1024);
   for (const socket of hanging) socket.destroy();
 }, LONG);
+
+test('two workers share what they count: the documented bound holds, and an address that has to wait at one waits at both', async () => {
+  const [rate, burst, failures] = [5, 20, 4];
+  const pair = await startService({
+    env: {
+      SIGNET_WORKERS: '2', SIGNET_SOURCE_READ_RATE: String(rate), SIGNET_SOURCE_READ_BURST: String(burst),
+      SIGNET_CREDENTIAL_FAILURES: String(failures), SIGNET_CREDENTIAL_FAILURE_WINDOW_SECONDS: '3600', SIGNET_CREDENTIAL_WAIT_MAX_SECONDS: '3600',
+    },
+  });
+  const { urls, rootPem: ca } = pair.signet;
+  /** Connections go to the workers in turns: these are with both. */
+  const flooding = Array.from({ length: 6 }, () => createClient({ url: urls.api, ca, from: '127.0.13.1', connections: 1 }));
+  const began = performance.now();
+  let passed = 0;
+  await Promise.all(flooding.map(async (client) => {
+    while (performance.now() - began < 6_000) {
+      const { status } = await client.send('GET', '/v1/trust-bundle');
+      expect([200, 429]).toContain(status);
+      if (status === 200) passed++;
+    }
+  }));
+  const seconds = (performance.now() - began) / 1000;
+  process.stdout.write(`two workers, ${rate} a second and ${burst} at once: ${passed} passed in ${seconds.toFixed(1)} s\n`);
+  // Without telling each other both would let through all of it.
+  expect(passed).toBeGreaterThanOrEqual(burst);
+  expect(passed).toBeLessThanOrEqual(burst + rate * seconds + burst + 1);
+
+  const wrong = Array.from({ length: 6 }, () => createClient({ url: urls.api, ca, from: '127.0.13.2', token: 'sga_wrong', connections: 1 }));
+  for (let i = 0; i < failures + 8; i++) await wrong[0]!.send('POST', '/v1/agents', { json: {} });
+  await sleep(500);
+  const replies = await Promise.all(wrong.map((client) => client.send('POST', '/v1/agents', { json: {} })));
+  expect(replies.map(({ status }) => status)).toEqual(wrong.map(() => 429));
+  for (const client of [...flooding, ...wrong]) client.close();
+  await pair.close();
+}, LONG);

@@ -136,7 +136,7 @@ const headersOf = (operation: Operation, serving: Serving, response: ResponseCon
   'request-id',
   ...(response.headers ?? []),
   ...(operation.creates ? ['idempotency-replayed'] : []),
-  ...(isLimited(serving) && !serving.lean ? RATE_HEADERS : []),
+  ...(isLimited(serving) && !(serving.lean && serving.rate === 'status') ? RATE_HEADERS : []),
 ];
 
 const RATE_HEADERS = ['ratelimit-policy', 'ratelimit'] as const;
