@@ -433,7 +433,7 @@ describe('the view of a replica', () => {
     ctx.clock.advance(15);
     await renewTlsIfDue(ctx, TEST_ORIGIN);
     const text = await ctx.metrics.text();
-    expect(text.match(/signet_authority_not_after_seconds\{kind="tls"/g)).toHaveLength(1);
-    expect(text.match(/signet_authority_not_after_seconds\{/g)).toHaveLength(4);
+    expect(text.match(/signet_authority_not_after_timestamp_seconds\{kind="tls"/g)).toHaveLength(1);
+    expect(text.match(/signet_authority_not_after_timestamp_seconds\{/g)).toHaveLength(4);
   });
 });
