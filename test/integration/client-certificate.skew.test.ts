@@ -31,3 +31,15 @@ test('a certificate from a replica whose clock is ahead is believed within clock
   expect(await at(60 + authority.config.clockSkewSeconds)).toBe(stored);
   await expect(at(61 + authority.config.clockSkewSeconds)).rejects.toMatchObject({ code: 'client-certificate-untrusted' });
 });
+
+test('a certificate of an issuer that was revoked does not authenticate, whatever is recorded of itself', async () => {
+  const { der } = await issueLeaf(authority, 2);
+  const now = authority.clock.now();
+  const stored = { instanceState: 'active', agentState: 'active', notAfter: new Date(now.getTime() + 3_600_000), displaced: false, revokedAt: null, heldAt: null } as PresentedCertificate;
+  const presentations = { submit: () => Promise.resolve(stored) };
+  const ask = (authorities: unknown) => authenticateClient({ ...authority, authorities, presentations } as unknown as Context, OPERATOR, der, now, 'request');
+  expect(await ask(authority.authorities)).toBe(stored);
+  const { issuing, ...snapshot } = authority.authorities.snapshot();
+  const revoked = { snapshot: () => ({ ...snapshot, issuing: issuing.map((issuer) => ({ ...issuer, revokedAt: now })) }) };
+  await expect(ask(revoked)).rejects.toMatchObject({ code: 'client-certificate-untrusted' });
+});

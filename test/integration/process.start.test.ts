@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import https from 'node:https';
 import path from 'node:path';
@@ -110,3 +111,12 @@ test('told to stop before it is up, it leaves no database behind', async () => {
   }
   await signet.stop();
 }, LONG);
+
+test('on a Node that is too old it says so at once, before it touches anything', () => {
+  const older = `data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,node:'20.20.2'}})`;
+  const program = path.resolve(import.meta.dirname, '../../dist/main.js');
+  const folder = temporaryFolder('signet-old-node-');
+  folders.push(folder);
+  const ran = spawnSync(process.execPath, ['--import', older, program], { encoding: 'utf8', env: { PATH: process.env.PATH, SIGNET_DATA_DIR: path.join(folder, 'data') } });
+  expect({ code: ran.status, said: ran.stderr, left: fs.readdirSync(folder) }).toEqual({ code: 78, said: expect.stringMatching(/Node 20\.20\.2, and Signet needs Node 24 or newer/), left: [] });
+});

@@ -203,6 +203,8 @@ describe('credentials that fail', () => {
     const good = from(address, { token: service.signet.adminToken });
     const refused = await good.send('POST', '/v1/agents', { json: {} });
     expectRefused(refused, { status: 429, code: 'rate-limited', says: /too many API tokens from this address/ });
+    // Who tries none waits for nobody behind the same address.
+    expectRefused(await from(address).send('GET', '/v1/agents'), { status: 401, code: 'authentication-required', says: /this needs an API token/ });
     expect((await enroll(from(address), await service.joinToken(await service.register()))).status).toBe(201);
     await waitAsTold(refused);
     expect((await good.send('GET', '/v1/agents')).status).toBe(200);
