@@ -71,7 +71,7 @@ const ocsp: Command = {
     const answer = await (input.values['get'] === true
       ? client.call(documents.getOcsp, { params: { request: request.toString('base64') }, accept: '*/*' })
       : client.call(documents.postOcsp, { body: request, accept: '*/*' }));
-    const { certStatus, thisUpdate, nextUpdate } = readOcspAnswer(answer.bytes, issuer, leaf.serial, now);
+    const { certStatus, thisUpdate, nextUpdate } = readOcspAnswer(answer.bytes, issuer, leaf.serial, systemClock.now());
     const revoked = certStatus.status === 'revoked' ? { revokedAt: certStatus.at, reason: REASON_NAMES[certStatus.reason ?? 0] } : {};
     show(cli, JSON.stringify({ serial: leaf.serial.toString('hex'), status: certStatus.status, ...revoked, thisUpdate, nextUpdate }));
   },

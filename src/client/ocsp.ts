@@ -10,6 +10,9 @@ export class OcspAnswerError extends Error {
   override readonly name = 'OcspAnswerError';
 }
 
+/** How far ahead of ours a responder's clock may be before its answer is not believed. OpenSSL's own tools allow the same. */
+const CLOCK_TOLERANCE_MS = 300_000;
+
 const sha256 = (bytes: Uint8Array): Buffer => createHash('sha256').update(bytes).digest();
 
 /** A request about one certificate (RFC 6960 §4.1.1), unsigned and without a nonce: an answer may come from a cache. */
@@ -30,7 +33,8 @@ export function readOcspAnswer(der: Uint8Array, issuer: Certificate, serial: Buf
   assertSigned(basic, issuer, now);
   const found = basic.responses.find((response) => response.serial.equals(serial) && response.issuerKeyHash.equals(sha256(subjectPublicKeyBits(issuer.spki))));
   if (!found) throw new OcspAnswerError('the answer is about another certificate');
-  if (found.thisUpdate > now || (found.nextUpdate !== undefined && found.nextUpdate < now)) throw new OcspAnswerError('the answer is not of now: compare the clocks');
+  const isEarly = found.thisUpdate.getTime() > now.getTime() + CLOCK_TOLERANCE_MS;
+  if (isEarly || (found.nextUpdate !== undefined && found.nextUpdate < now)) throw new OcspAnswerError('the answer is not of now: compare the clocks');
   return found;
 }
 

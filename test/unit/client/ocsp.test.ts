@@ -44,6 +44,12 @@ test('what the issuer says itself, and what its responder says, is believed', ()
   expect(read(answer({ status: { status: 'revoked', at: NOW, reason: 1 } })).certStatus).toMatchObject({ status: 'revoked', reason: 1 });
 });
 
+test('an answer made after the question was asked, or by a clock some minutes ahead, is believed', () => {
+  expect(read(answer({ thisUpdate: new Date(NOW.getTime() + 1_000) })).certStatus).toEqual({ status: 'good' });
+  expect(read(answer({ thisUpdate: new Date(NOW.getTime() + 299_000) })).certStatus).toEqual({ status: 'good' });
+  expect(() => read(answer({ thisUpdate: new Date(NOW.getTime() + 301_000) }))).toThrow('not of now');
+});
+
 test.each<[string, () => Buffer, string]>([
   ['an error', () => encodeOcspError('tryLater'), 'answered tryLater'],
   ['signed by somebody else', () => answer({ by: makeResponder(other) }), 'not signed'],
