@@ -3,7 +3,9 @@ import { buffer, type Db, type Tx } from './client.ts';
 export type FeedKind =
   | 'revoked' | 'held' | 'released'
   | 'agent-suspended' | 'agent-resumed' | 'agent-retired'
-  | 'instance-quarantined' | 'instance-released' | 'instance-revoked';
+  | 'instance-quarantined' | 'instance-released' | 'instance-revoked'
+  | 'owner-suspended' | 'owner-resumed'
+  | 'issuance-stopped' | 'issuance-resumed';
 
 export interface FeedRow {
   kind: FeedKind;
@@ -13,6 +15,11 @@ export interface FeedRow {
   agentId?: string;
   instanceId?: string;
   reason?: number;
+  ownerId?: string;
+  /** `everything`, `issuer:<id>` or `profile:<name>`. */
+  stop?: string;
+  /** The kill that this is part of. */
+  killId?: string;
 }
 
 /** Postgres channel that carries the feed's newest number. */
@@ -32,13 +39,16 @@ export async function appendFeedRows(tx: Tx, at: Date, rows: readonly FeedRow[])
     agent_id: r.agentId ?? null,
     instance_id: r.instanceId ?? null,
     reason: r.reason ?? null,
+    owner_id: r.ownerId ?? null,
+    stop: r.stop ?? null,
+    kill_id: r.killId ?? null,
   }));
   // One parameter, whatever the number of rows.
   await tx.$executeRaw`
-    INSERT INTO feed_events (n, epoch, kind, serial, issuer_id, shard, agent_id, instance_id, reason, at)
-    SELECT ${counter.last - BigInt(rows.length)}::bigint + v.i, ${counter.epoch}::int, v.kind, v.serial, v.issuer_id, v.shard, v.agent_id, v.instance_id, v.reason, ${at}::timestamptz
+    INSERT INTO feed_events (n, epoch, kind, serial, issuer_id, shard, agent_id, instance_id, reason, owner_id, stop, kill_id, at)
+    SELECT ${counter.last - BigInt(rows.length)}::bigint + v.i, ${counter.epoch}::int, v.kind, v.serial, v.issuer_id, v.shard, v.agent_id, v.instance_id, v.reason, v.owner_id, v.stop, v.kill_id, ${at}::timestamptz
     FROM json_to_recordset(${JSON.stringify(batch)}::json) AS v (
-      i integer, kind text, serial bytea, issuer_id text, shard integer, agent_id text, instance_id text, reason integer)`;
+      i integer, kind text, serial bytea, issuer_id text, shard integer, agent_id text, instance_id text, reason integer, owner_id text, stop text, kill_id text)`;
   await tx.$executeRaw`SELECT pg_notify(${FEED_CHANNEL}, ${String(counter.last)})`;
   return counter.last;
 }

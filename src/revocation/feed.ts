@@ -1,17 +1,9 @@
-import { appendFeedRows, type FeedKind } from '../db/feed.ts';
+import { appendFeedRows, type FeedKind, type FeedRow } from '../db/feed.ts';
 import type { Tx } from '../db/client.ts';
 import type { AffectedCertificate } from './apply.ts';
 
-/** One change that relying parties must learn of. Certificate events name the serial; agent and instance events stand for later issuance too. */
-export interface FeedEvent {
-  kind: FeedKind;
-  serial?: Uint8Array;
-  issuerId?: string;
-  shard?: number;
-  agentId?: string;
-  instanceId?: string;
-  reason?: number;
-}
+/** One change that relying parties must learn of. Certificate events name the serial; those of agents, instances, owners and stops stand for later issuance too. */
+export type FeedEvent = FeedRow;
 
 /**
  * Appends events to the feed inside the caller's transaction and wakes all replicas at its commit (NOTIFY with the number). The number is
