@@ -9,15 +9,18 @@ export interface TcpProxy {
   silence(): void;
   /** The server is back; what a silence held back passes now, late as it is. */
   restore(): Promise<void>;
+  /** From now on new connections go to another server, as after a failover. */
+  lead(to: { host: string; port: number }): void;
   close(): Promise<void>;
 }
 
 export async function startTcpProxy(to: { host: string; port: number }): Promise<TcpProxy> {
+  let target = to;
   const pairs = new Set<readonly [net.Socket, net.Socket]>();
   let silent = false;
 
   const accept = (near: net.Socket): void => {
-    const far = net.connect(to);
+    const far = net.connect(target);
     const pair = [near, far] as const;
     pairs.add(pair);
     for (const [one, other] of [pair, [far, near] as const]) {
@@ -55,6 +58,7 @@ export async function startTcpProxy(to: { host: string; port: number }): Promise
       if (!server.listening) await listen(port);
       for (const pair of pairs) for (const socket of pair) socket.resume();
     },
+    lead: (other) => void (target = other),
     close: () => (server.listening ? stop() : Promise.resolve()),
   };
 }
