@@ -121,7 +121,9 @@ async function moveLists(tx: Tx, evidence: readonly EvidenceList[], lostFrom: Da
     const base = seen.reduce((highest, list) => (list.number > highest ? list.number : highest), number);
     const since = Math.min(lostFrom.getTime(), thisUpdate?.getTime() ?? lostFrom.getTime());
     const windowSeconds = Math.max(0, Math.ceil((now.getTime() - since) / 1000)) + CLOCK_SLACK_SECONDS;
-    const to = base + BigInt(windowSeconds * LISTS_A_SECOND);
+    const beyondWindow = base + BigInt(windowSeconds * LISTS_A_SECOND);
+    const unixMs = BigInt(now.getTime());
+    const to = beyondWindow > unixMs ? beyondWindow : unixMs;
     const latest = [thisUpdate, ...seen.map((list) => list.thisUpdate)].reduce((last, time) => (time !== null && (last === null || time > last) ? time : last), null);
     await moveList(tx, { issuerId, shard, number: to, thisUpdate: latest });
     moved.push({ issuerId, shard, from: String(number), to: String(to) });
