@@ -114,7 +114,7 @@ export const listCertificates = operation({
 });
 
 /** What a revocation, hold or release of one certificate answers: its status now. `at`: since when it is revoked or held. */
-export const certificateChange = z.object({ serial: serialOut, status: z.enum(['good', 'held', 'revoked']), reason: optional(z.string()), at: optional(time.describe('Since when.')) }).meta({ id: 'CertificateChange' });
+export const certificateChange = z.object({ serial: serialOut, status: z.enum(['good', 'held', 'revoked', 'unknown']).describe('Unknown: a released hold that a recovery had carried over from a lost world; of the certificate itself nothing is recorded.'), reason: optional(z.string()), at: optional(time.describe('Since when.')) }).meta({ id: 'CertificateChange' });
 export type CertificateChangeAnswer = z.output<typeof certificateChange>;
 const changed = { 200: { description: 'The status now; the same answer when nothing was left to change.', contentTypes: ['application/json'], schema: certificateChange } };
 const bySerial = { tag: 'certificates', params: serialParams, query: nothing, responses: changed, creates: false, permission: 'certificates:revoke', consumes: json, method: 'post' } as const;

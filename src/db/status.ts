@@ -1,3 +1,4 @@
+import { REMOVED } from './carried-revocations.ts';
 import { buffer, bytes, Prisma, type Db } from './client.ts';
 import { CERTIFICATE_HOLD } from './crls.ts';
 import { bucketOfSerial } from '../x509/serial.ts';
@@ -56,7 +57,7 @@ export async function readStatusRows(db: Db, serials: readonly Uint8Array[]): Pr
     FROM authority_certificates WHERE issuer_id IS NOT NULL AND serial = ANY (${asked}::bytea[])
     UNION ALL
     SELECT serial, issuer_id, NULL, NULL, NULL, not_after, CASE WHEN reason <> ${CERTIFICATE_HOLD}::int THEN revoked_at END, reason, CASE WHEN reason = ${CERTIFICATE_HOLD}::int THEN revoked_at END
-    FROM carried_revocations WHERE serial = ANY (${asked}::bytea[])`);
+    FROM carried_revocations WHERE reason <> ${REMOVED}::int AND serial = ANY (${asked}::bytea[])`);
   return rows.map((row) => ({
     serial: buffer(row.serial),
     issuerId: row.issuer_id,
