@@ -15,6 +15,7 @@ export const CHAPTERS = {
     databaseConnections: count(10, [1, 500], 'Connections of one worker to the database, and two more to listen; the first worker opens three more at times. All that `workers` and replicas open must be less than the server allows.'),
     statementTimeoutMs: milliseconds(10_000, [100, 600_000], 'Longest time one SQL statement may take.'),
     workers: parallelism(8, [1, 64], 'Processes that serve over the same ports and together are one replica. With more than one, another process supervises them.'),
+    workerSilenceSeconds: seconds(30, [0, 3_600], 'A worker that serves and for this long does not answer its supervisor hangs: it is killed and replaced. Time in which the supervisor stood still itself (a suspended machine) does not count. 0: never.'),
     dataDir: machinePath('`/var/lib/signet` as root, else `signet` in `$XDG_DATA_HOME` or `~/.local/share`', 'Where the embedded database, its key-encryption key and the bootstrap token are kept.'),
     diskFreeMinBytes: octets(1_073_741_824, [0, 1_099_511_627_776], 'With less free space than this for the embedded database /readyz warns.'),
     configFile: optionalPath('A JSON object with keys of this page by their names in the first column. The environment wins over it.'),

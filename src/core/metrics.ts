@@ -57,6 +57,8 @@ export interface Metrics {
   /** Connections of a pool, by state (in-use, idle); requests that wait for one. */
   readonly databaseConnections: Gauge<'pool' | 'state'>;
   readonly databaseWaiting: Gauge<'pool'>;
+  /** Workers of this replica that hung and were killed by its supervisor. */
+  readonly workersKilled: Gauge;
   /** Log lines that nobody took, since the start. */
   readonly logLinesDropped: Counter;
   /** What the whole cluster counts, read from the database: every replica says the same. */
@@ -153,6 +155,7 @@ export function createMetrics(options: MetricsOptions = { processMetrics: false 
     tlsHandshakes: counter('signet_tls_handshakes_total', 'TLS handshakes, by outcome (full, resumed, failed).', ['door', 'outcome']),
     databaseConnections: gauge('signet_database_connections', 'Connections to the database, by state (in-use, idle).', ['pool', 'state'], 'sum'),
     databaseWaiting: gauge('signet_database_waiting', 'Statements waiting for a connection to the database.', ['pool'], 'sum'),
+    workersKilled: gauge('signet_workers_killed', 'Workers that hung and were killed, since the replica started.'),
     logLinesDropped: sampledCounter('signet_log_lines_dropped_total', 'Log lines that nobody took in time.'),
     cluster: {
       certificates: gauge('signet_cluster_certificates', 'Unexpired certificates, by state (good, held, revoked).', ['state']),

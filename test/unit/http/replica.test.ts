@@ -17,22 +17,22 @@ test('a replica of one worker answers its own checks and nothing more', async ()
 });
 
 test('a check that not all workers pass says which fail it; warnings are told once', async () => {
-  const siblings = first(3, { serving: [1, 2, 3], wasComplete: true }, { readiness: [ready(3, { database: 'failed' }, ['loud']), ready(2, { extra: 'ok' }, ['loud'])] });
+  const siblings = first(3, { serving: [1, 2, 3], wasComplete: true, killed: 0 }, { readiness: [ready(3, { database: 'failed' }, ['loud']), ready(2, { extra: 'ok' }, ['loud'])] });
   expect(await readiness(siblings, ready(1, { extra: 'ok' }, ['loud']))).toEqual({
     isReady: false,
     checks: { database: 'worker 3: failed', keyStore: 'ok', extra: 'worker 3: not known', workers: 'ok' },
     warnings: ['loud'],
   });
-  const all = first(2, { serving: [1, 2], wasComplete: true }, { readiness: [ready(2, { database: 'failed' })] });
+  const all = first(2, { serving: [1, 2], wasComplete: true, killed: 0 }, { readiness: [ready(2, { database: 'failed' })] });
   expect((await readiness(all, ready(1, { database: 'failed' }))).checks.database).toBe('failed');
 });
 
 test('a worker that serves and does not answer makes the replica not ready; one that ended only once it was never whole', async () => {
-  const silent = await readiness(first(2, { serving: [1, 2], wasComplete: true }, {}));
+  const silent = await readiness(first(2, { serving: [1, 2], wasComplete: true, killed: 0 }, {}));
   expect([silent.isReady, silent.checks.workers]).toEqual([false, 'worker 2: no answer']);
-  const starting = await readiness(first(3, { serving: [1], wasComplete: false }, {}));
+  const starting = await readiness(first(3, { serving: [1], wasComplete: false, killed: 0 }, {}));
   expect([starting.isReady, starting.checks.workers]).toEqual([false, 'worker 2: starting, worker 3: starting']);
-  const replaced = await readiness(first(2, { serving: [1], wasComplete: true }, {}));
+  const replaced = await readiness(first(2, { serving: [1], wasComplete: true, killed: 0 }, {}));
   expect(replaced).toEqual({ isReady: true, checks: { database: 'ok', keyStore: 'ok', workers: 'ok' }, warnings: ['worker 2 has ended and is being replaced'] });
 });
 
@@ -45,7 +45,7 @@ test('metrics of a replica: what each worker counts is told apart, what all see 
     metrics.feedPosition.set(40 + n);
     metrics.commitQueue.set(n);
   }
-  const text = await replicaMetrics({ siblings: first(2, { serving: [1, 2], wasComplete: true }, { metrics: [structuredClone(await two.snapshot())] }), metrics: one });
+  const text = await replicaMetrics({ siblings: first(2, { serving: [1, 2], wasComplete: true, killed: 0 }, { metrics: [structuredClone(await two.snapshot())] }), metrics: one });
   for (const line of [
     'signet_certificates_issued_total{profile="agent",worker="1"} 1',
     'signet_certificates_issued_total{profile="agent",worker="2"} 2',
