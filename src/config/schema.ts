@@ -96,7 +96,7 @@ export const CHAPTERS = {
     adminTokenOverlapMaxSeconds: seconds(86_400, [0, 604_800], 'Longest time a rotated API token may go on.'),
     adminTokenWarnDays: days(14, [0, 365], '/readyz and the log warn this long before the last API token that can make others ends.'),
     relyingPartyCertificatesMax: count(16, [1, 1_000], 'Pinned certificates of one relying party.'),
-    relyingPartyTokensMax: count(16, [1, 1_000], 'Usable API tokens of one relying party.'),
+    relyingPartyTokensMax: count(16, [1, 1_000], 'Usable API tokens of one relying party. As many again may be in the overlap of their rotation.'),
     statusAccess: choice(['identified', 'open'], 'identified', 'Who may ask for JSON status: `identified` is API tokens, registered relying parties and agents; `open` is anyone, who is then told no agent or instance.'),
   },
   // For two cores, where issuing costs about 1.5 ms of CPU, database included, a list or a change 2-5 ms, a status 0.1-0.3 ms, a handshake 1 ms: no source and
@@ -153,7 +153,7 @@ export const CHAPTERS = {
   },
   'Log and environment': {
     logLevel: choice(LOG_LEVELS, 'info', 'Least severe records that are written.'),
-    accessLog: choice(['admin', 'all', 'off'], 'admin', 'Requests that get a line at level info: those of admin tokens and all that end in a fault of ours (5xx), every request, or none. A line costs 8 µs.'),
+    accessLog: choice(['admin', 'all', 'off'], 'admin', 'Requests that get a line at level info: those of API tokens of people and all that end in a fault of ours (5xx), every request, or none. A line costs 8 µs.'),
     nodeEnv: word('development', '`production` refuses to make secrets by itself.'),
     faultBarriersDir: optionalPath('For fault tests only: where a process stops at named steps. Refused in production.'),
   },
