@@ -37,11 +37,15 @@ test('a worker that serves and does not answer makes the replica not ready; one 
 });
 
 test('metrics of a replica: what each worker counts is told apart, what all see alike is one', async () => {
+  const asked: number[] = [];
   const [one, two] = [createMetrics({ processMetrics: true, worker: 1 }), createMetrics({ processMetrics: true, worker: 2 })];
   for (const [metrics, n] of [[one, 1], [two, 2]] as const) {
     metrics.issued.inc({ profile: 'agent' }, n);
     metrics.issuanceDuration.observe({ operation: 'issue' }, 0.003);
-    metrics.cluster.crlNumber.set({ issuer: 'I1' }, 6 + n);
+    metrics.onScrape(metrics.cluster.crlNumber, () => {
+      asked.push(n);
+      metrics.cluster.crlNumber.set({ issuer: 'I1' }, 6 + n);
+    });
     metrics.feedPosition.set(40 + n);
     metrics.commitQueue.set(n);
   }
@@ -51,10 +55,13 @@ test('metrics of a replica: what each worker counts is told apart, what all see 
     'signet_certificates_issued_total{profile="agent",worker="2"} 2',
     'signet_issuance_duration_seconds_bucket{le="0.005",operation="issue",worker="2"} 1',
     'signet_issuance_duration_seconds_count{operation="issue",worker="1"} 1',
-    'signet_cluster_crl_number{issuer="I1"} 8',
+    'signet_cluster_crl_number{issuer="I1"} 7',
     'signet_feed_position 41',
     'signet_commit_queue_length 3',
   ]) expect(text.split('\n')).toContain(line);
   for (const worker of [1, 2]) expect(text).toMatch(new RegExp(`^process_start_time_seconds{worker="${worker}"} \\d+`, 'm'));
+  // What the cluster counts, only the one that is scraped asks the database for.
+  expect(asked).toEqual([1]);
+  expect(text.match(/^# TYPE signet_cluster_crl_number /gm)).toHaveLength(1);
   expect(text.match(/^# TYPE signet_certificates_issued_total /gm)).toHaveLength(1);
 });
