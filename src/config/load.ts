@@ -107,9 +107,12 @@ const COMMAND_LINE = new Set(['SIGNET_TOKEN_FILE', 'SIGNET_TRUST_BUNDLE', 'SIGNE
 /** What is allowed but probably not meant, one line each, to be logged at start. */
 export function configWarnings(config: Config, env: Environment = process.env): string[] {
   const known = new Set(CONFIG_KEYS.map(environmentName));
-  const warnings = (['publicUrl', 'apiUrl', 'mtlsUrl'] as const)
-    .filter((key) => LOOPBACK_HOST.test(new URL(config[key]).hostname))
-    .map((key) => `${environmentName(key)} names this machine only (${config[key]}): certificates and documents that carry it are of no use to others`);
+  const warnings: string[] = [];
+  const local = (['publicUrl', 'apiUrl', 'mtlsUrl'] as const).filter((key) => LOOPBACK_HOST.test(new URL(config[key]).hostname));
+  if (local.length > 0) {
+    const named = local.map((key) => `${environmentName(key)} (${config[key]})`).join(', ');
+    warnings.push(`${named} ${local.length === 1 ? 'names' : 'name'} this machine only: certificates and documents that carry ${local.length === 1 ? 'it' : 'them'} are of no use to others`);
+  }
   for (const [url, listen] of [['publicUrl', 'statusListen'], ['apiUrl', 'apiListen'], ['mtlsUrl', 'mtlsListen']] as const) {
     const { hostname, port } = new URL(config[url]);
     const { port: listened } = config[listen];
