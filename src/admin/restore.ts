@@ -9,7 +9,7 @@ import { beginRestoration, END_RESTORATION, loadTables, readRestoration } from '
 import { assertKnownMigrations, migrate } from '../db/migrate.ts';
 import { ensurePartitions } from '../db/partitions.ts';
 import { withStartLock } from '../db/start-lock.ts';
-import { insertUnrecovered } from '../db/worlds.ts';
+import { findUnrecovered, insertUnrecovered } from '../db/worlds.ts';
 import { required } from '../cli/command.ts';
 import { openBackup, type OpenBackup } from './backup-file.ts';
 import { fileBarriers } from './fault-barriers.ts';
@@ -64,7 +64,7 @@ async function restore(database: LocalDatabase, backup: OpenBackup, barrier: Bar
     await withOwner(database, async (ownerDb) => {
       for (const day of backup.header.partitions) await ensurePartitions(ownerDb, day, day);
     });
-    await loadTables(ownerUrl, backup.sha256, backup.tables());
+    await loadTables(ownerUrl, { sha256: backup.sha256, cluster: backup.header.cluster }, backup.tables());
   }
   await barrier('restore:loaded');
   await migrate(ownerUrl, { restoring: true });
@@ -77,7 +77,9 @@ async function finish(ownerDb: Db, { header, sha256 }: OpenBackup): Promise<void
   const now = systemClock.now();
   const detail = { backup: sha256, madeAt: header.createdAt, auditN: header.auditN, feedN: header.feedN };
   await inTransaction(ownerDb, async (tx) => {
-    await insertUnrecovered(tx, { id: ulid(now, random), cause: 'restored', notedAt: now, detail });
+    // Of a database that was waiting for its recovery when it was backed up, the mark is in the backup, with the older loss.
+    const marked = (await insertUnrecovered(tx, { id: ulid(now, random), cause: 'restored', notedAt: now, detail })) || (await findUnrecovered(tx)) !== undefined;
+    if (!marked) throw new Error('the database could not be marked as an older world');
     await tx.$executeRawUnsafe(END_RESTORATION);
     await appendAudit({ random }, tx, ORIGIN, now, { kind: 'world.restored', outcome: 'success', detail });
   }).catch((error: unknown) => {

@@ -1,5 +1,6 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import path from 'node:path';
+import { createSystemRandom } from '../core/random.ts';
 import type { CliContext } from './command.ts';
 
 type Row = Record<string, unknown>;
@@ -84,13 +85,15 @@ export interface DraftFile {
   discard(): void;
 }
 
+/** Beside its place, and nobody else's: what another program left there, or writes now, is not touched. */
+export const draftName = (file: string): string => `${file}.${Buffer.from(createSystemRandom().bytes(DRAFT_NAME_BYTES)).toString('hex')}.new`;
+const DRAFT_NAME_BYTES = 8;
+
 /** Opens a file under a temporary name: what cannot be written is known before there is something to lose. `mode` is 0600 for anything secret. */
 export function draftFile(file: string, mode: number): DraftFile {
   mkdirSync(path.dirname(file), { recursive: true });
   if (statSync(file, { throwIfNoEntry: false })?.isDirectory() === true) throw Object.assign(new Error(`${file} is a folder`), { path: file });
-  const temporary = `${file}.new`;
-  // A leftover of a killed run might be readable by others.
-  rmSync(temporary, { force: true });
+  const temporary = draftName(file);
   const handle = openSync(temporary, 'wx', mode);
   return {
     keep(content) {
@@ -98,10 +101,13 @@ export function draftFile(file: string, mode: number): DraftFile {
         const bytes = Buffer.from(content);
         for (let written = 0; written < bytes.length; ) written += writeSync(handle, bytes, written);
         fsyncSync(handle);
+        renameSync(temporary, file);
+      } catch (error) {
+        rmSync(temporary, { force: true });
+        throw error;
       } finally {
         closeSync(handle);
       }
-      renameSync(temporary, file);
     },
     discard() {
       closeSync(handle);
