@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { LOCAL_COMMANDS } from '../../../src/admin/run-local.ts';
+import { LOCAL_COMMANDS } from '../../../src/admin/local-commands.ts';
 import type { CommandHelp } from '../../../src/cli/command.ts';
 import { COMMANDS } from '../../../src/cli/commands.ts';
 import { ENVIRONMENT, optionsOf } from '../../../src/cli/help.ts';
