@@ -83,13 +83,16 @@ describe('the embedded database', () => {
 
     // The same backup on a new machine, with what was kept beside it.
     await signet.stop();
-    const elsewhere = path.join(temporaryFolder('signet-docs-new-'), 'data');
+    const machine = temporaryFolder('signet-docs-new-');
+    // As root the database runs as another user, who must get there.
+    fs.chmodSync(machine, 0o711);
+    const elsewhere = path.join(machine, 'data');
     expect(done('restore-new', { SAVED: dataDir, NEW_DATA_DIR: elsewhere })).toMatch(/This is epoch 2 now[^]*revoked again +1, held again 0/);
     signet = await startSignet({ dataDir: elsewhere, ports: signet.ports });
     const recovered = createClient({ url: signet.urls.api, ca: signet.rootPem, token: fs.readFileSync(path.join(elsewhere, 'admin-token'), 'utf8').trim() });
     expect(jsonOf(await recovered.send('GET', `/v1/status/${leaf.serial}`))).toMatchObject({ status: 'revoked', reason: 'keyCompromise' });
     await signet.stop();
-    fs.rmSync(path.dirname(elsewhere), { recursive: true });
+    fs.rmSync(machine, { recursive: true });
     signet = await startSignet({ dataDir, ports: signet.ports });
   }, LONG);
 
