@@ -12,10 +12,16 @@ const database = {
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
 };
 
-/** unit needs no database; the others share one Postgres (test/support/global-setup.mjs). `npm test` is unit and service; `npm run test:slow` is slow. */
+/**
+ * unit needs no database; the others share one Postgres (test/support/global-setup.mjs). `npm test` is unit and service, and stays under five minutes on two cores: three workers, so a suite of 30 s costs 10.
+ * `npm run test:slow` is slow: what asks another program what one in `npm test` is asked already (gnutls and oracles after openssl), what watches over a tool rather than the product (mutations), what
+ * starts the program anew for each case (cli, wrong-kek, documents), and what needs many rows or minutes.
+ */
 export default {
   maxWorkers: process.env.JEST_WORKERS ?? 3,
   testTimeout: 30000,
+  // A worker keeps every module of every suite it ran. One with half a gigabyte of them needs longer to end than jest waits for (0.5 s), and is then said to have been "force exited".
+  workerIdleMemoryLimit: '300MB',
   projects: [
     { ...shared, displayName: 'unit', rootDir: import.meta.dirname, roots: ['<rootDir>/test/unit'], testMatch: ['**/*.test.ts'] },
     { ...database, displayName: 'service', roots: ['<rootDir>/test/integration', '<rootDir>/test/fault', '<rootDir>/test/interop'] },

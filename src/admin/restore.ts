@@ -13,40 +13,31 @@ import { findUnrecovered, insertUnrecovered } from '../db/worlds.ts';
 import { required } from '../cli/command.ts';
 import { openBackup, type OpenBackup } from './backup-file.ts';
 import { fileBarriers } from './fault-barriers.ts';
-import { EXIT, Refused, type LocalCommand } from './local-command.ts';
+import { EXIT, Refused, type LocalRun } from './local-command.ts';
 import { withLocalDatabase, withOwner, type LocalDatabase } from './local-database.ts';
 
 const ORIGIN = { actor: { kind: 'command', id: 'restore' }, requestId: null, source: null } as const;
 
 /** `signet restore`: a backup into an empty database. What is restored is an older world: no Signet starts on it before `admin recover --restored`. */
-export const RESTORE: LocalCommand = {
-  name: 'restore',
-  usage: '--from <file>',
-  summary: 'Load a backup into an empty database; after it, signet admin recover --restored is needed before the service starts',
-  example: 'signet restore --from /var/backups/signet-2026-11-21.backup',
-  options: { from: { type: 'string' } },
-  help: { from: 'file that signet backup made' },
-  refusal: 'the file is not a whole backup, or the database is not empty; nothing was changed',
-  run: async (local, input) => {
-    const config = local.config();
-    const backup = await openBackup(path.resolve(required(input, 'from')));
-    try {
-      assertKnownMigrations(backup.header.migrations);
-      const { cluster, auditN, lastAuditAt } = backup.header;
-      if (cluster.trustDomain !== config.trustDomain) {
-        throw new Refused(`the backup is of trust domain ${cluster.trustDomain}, but SIGNET_TRUST_DOMAIN is ${config.trustDomain}`, 'give the configuration of the Signet that the backup is of');
-      }
-      await withLocalDatabase(config, local.log, (database) => withStartLock(database.ownerUrl, () => restore(database, backup, fileBarriers(config.faultBarriersDir))), { make: true });
-      local.show(
-        { restored: true, cluster, auditN, lastAuditAt, next: 'signet admin recover --restored' },
-        `restored: cluster ${cluster.id}, everything up to audit event ${auditN} (${lastAuditAt ?? 'none'})\n`
-          + 'What was revoked after that is not in it. Before the service starts: signet admin recover --restored (docs/backup.md)\n',
-      );
-      return EXIT.ok;
-    } finally {
-      await backup.close();
+export const runRestore: LocalRun = async (local, input) => {
+  const config = local.config();
+  const backup = await openBackup(path.resolve(required(input, 'from')));
+  try {
+    assertKnownMigrations(backup.header.migrations);
+    const { cluster, auditN, lastAuditAt } = backup.header;
+    if (cluster.trustDomain !== config.trustDomain) {
+      throw new Refused(`the backup is of trust domain ${cluster.trustDomain}, but SIGNET_TRUST_DOMAIN is ${config.trustDomain}`, 'give the configuration of the Signet that the backup is of');
     }
-  },
+    await withLocalDatabase(config, local.log, (database) => withStartLock(database.ownerUrl, () => restore(database, backup, fileBarriers(config.faultBarriersDir))), { make: true });
+    local.show(
+      { restored: true, cluster, auditN, lastAuditAt, next: 'signet admin recover --restored' },
+      `restored: cluster ${cluster.id}, everything up to audit event ${auditN} (${lastAuditAt ?? 'none'})\n`
+        + 'What was revoked after that is not in it. Before the service starts: signet admin recover --restored (docs/backup.md)\n',
+    );
+    return EXIT.ok;
+  } finally {
+    await backup.close();
+  }
 };
 
 /** Each step is noted in the database, so that a restore that was cut short can be run again with the same file. */

@@ -2,13 +2,10 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { StartupError } from '../core/errors.ts';
+import type { Environment } from './environment.ts';
 import { RULES } from './rules.ts';
 import { CONFIG_KEYS, configSchema, environmentName, type Config, type ConfigKey } from './schema.ts';
 
-/** Environment variables by name; an empty value counts as not set. */
-export type Environment = Readonly<Record<string, string | undefined>>;
-/** The environment of this process: read here and nowhere else. */
-export const environment = (): Environment => process.env;
 
 /** The text of a file. @throws when it cannot be read */
 export type ReadFile = (path: string) => string;

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { expect, test } from '@jest/globals';
 import type { CliContext } from '../../../src/cli/command.ts';
 import { didYouMean } from '../../../src/cli/did-you-mean.ts';
-import { draftFile, show, table, writeFileAtomic } from '../../../src/cli/output.ts';
+import { columnsThatFit, draftFile, show, table, writeFileAtomic } from '../../../src/cli/output.ts';
 
 const ID = '01M7YV5B0RBS4E4WP8XD9NKT4E';
 
@@ -66,4 +66,14 @@ test('a file is written whole or not at all, and what lies beside it under a lik
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test('a narrow terminal gets the columns that fit, from the left, names whole, and is told what is missing; what is no terminal gets all', () => {
+  const items = [{ id: ID, name: 'invoice-reader-of-payment', state: 'suspended', ownerEmail: 'somebody@payments.example.org', environment: 'production' }];
+  const columns = ['id', 'name', 'state', 'ownerEmail', 'environment'];
+  const narrow = shown({ items }, { columns, width: 80 });
+  expect(narrow).toBe(`${'ID'.padEnd(26)}  ${'NAME'.padEnd(25)}  STATE\n${ID}  invoice-reader-of-payment  suspended\nno room for OWNER EMAIL, ENVIRONMENT: widen the terminal, or see --json\n`);
+  expect(shown({ items }, { columns, width: 96 })).toMatch(/OWNER EMAIL\n.*org\nno room for ENVIRONMENT:/);
+  expect(shown({ items }, { columns })).toMatch(/ENVIRONMENT\n.*production\n$/);
+  expect(columnsThatFit(items, columns, 10)).toEqual(['id']);
 });

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { configWarnings, defaultDataDir, loadConfig, type Environment } from '../../../src/config/load.ts';
+import type { Environment } from '../../../src/config/environment.ts';
+import { configWarnings, defaultDataDir, loadConfig } from '../../../src/config/load.ts';
 import { CONFIG_KEYS, configSchema, environmentName } from '../../../src/config/schema.ts';
 import { StartupError } from '../../../src/core/errors.ts';
 
