@@ -20,8 +20,6 @@ const database = {
 export default {
   maxWorkers: process.env.JEST_WORKERS ?? 3,
   testTimeout: 30000,
-  // A worker keeps every module of every suite it ran. One with half a gigabyte of them needs longer to end than jest waits for (0.5 s), and is then said to have been "force exited".
-  workerIdleMemoryLimit: '300MB',
   projects: [
     { ...shared, displayName: 'unit', rootDir: import.meta.dirname, roots: ['<rootDir>/test/unit'], testMatch: ['**/*.test.ts'] },
     { ...database, displayName: 'service', roots: ['<rootDir>/test/integration', '<rootDir>/test/fault', '<rootDir>/test/interop'] },
