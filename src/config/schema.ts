@@ -77,6 +77,7 @@ export const CHAPTERS = {
     ocspValiditySeconds: seconds(600, [10, 86_400], 'nextUpdate of an OCSP answer.'),
     ocspMaxAgeSeconds: seconds(60, [0, 86_400], 'How long an HTTP cache may keep an OCSP answer.'),
     ocspMaxCertIds: count(16, [1, 1_000], 'Certificates asked about in one OCSP request.'),
+    ocspSigningMax: count(1_000, [1, 100_000], 'OCSP answers that wait for their signature at once in each worker. Who asks for more is told tryLater.'),
     ocspCacheEntries: count(50_000, [0, 10_000_000], 'OCSP answers kept in the memory of each worker.'),
     statusBatchMax: count(1_000, [1, 10_000], 'Serials in one request for their status.'),
   },

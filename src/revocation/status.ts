@@ -30,7 +30,12 @@ export async function statusOf(ctx: { statuses: StatusReader }, serials: readonl
   for (let reading = 0; reading < MAX_READINGS; reading++) {
     const view = await ctx.statuses.read(serials);
     if (!view.isCurrent()) continue;
-    return new Map(serials.map((serial) => [serialHex(serial), describe(serialHex(serial), view.get(serial), now)]));
+    return new Map(
+      serials.map((serial, index) => {
+        const hex = serialHex(serial);
+        return [hex, describe(hex, view.at(index), now)];
+      }),
+    );
   }
   throw new SignetError('overloaded', 'These certificates change faster than they can be read.', { retryAfterSeconds: 1 });
 }

@@ -3,18 +3,25 @@ import { createRecentMap } from '../recent-map.ts';
 import type { RevocationSignals } from '../signals.ts';
 import { MAX_FEED_AGE_MS } from '../status-reader.ts';
 
+/** Of an answer, as it says them and as HTTP dates. */
+export interface ResponseTimes {
+  thisUpdate: Date;
+  nextUpdate: Date;
+  /** `thisUpdate`, `nextUpdate`. */
+  lastModified: string;
+  expires: string;
+}
+
 /** A signed answer. */
 export interface CachedResponse {
   bytes: Buffer;
-  etag: string;
+  /** There when the same bytes may answer someone else. */
+  etag: string | undefined;
   statuses: ('good' | 'revoked' | 'unknown')[];
-  /** The same bytes may answer someone else. */
-  cacheable: boolean;
   /** Says only what can never change: revoked for ever. */
   permanent: boolean;
   responderId: string;
-  thisUpdate: Date;
-  nextUpdate: Date;
+  times: ResponseTimes;
 }
 
 export interface ResponseCache {
@@ -48,9 +55,10 @@ export function createResponseCache({ signals, feed, config }: ResponseCacheNeed
       const entry = id.hashAlgorithm && known.get(id.serial.toString('latin1'))?.[id.hashAlgorithm];
       if (!entry?.certId.equals(id.raw) || entry.response.responderId !== responderId) return undefined;
       const { response } = entry;
-      const age = now.getTime() - response.thisUpdate.getTime();
+      const { thisUpdate, nextUpdate } = response.times;
+      const age = now.getTime() - thisUpdate.getTime();
       // Younger than max-age, so that no client sees one older than twice that; a clock that was set back proves nothing.
-      if (age < 0 || age >= config.ocspMaxAgeSeconds * 1000 || response.nextUpdate <= now) return undefined;
+      if (age < 0 || age >= config.ocspMaxAgeSeconds * 1000 || nextUpdate <= now) return undefined;
       return response.permanent || feed.positionAgeMs() <= MAX_FEED_AGE_MS ? response : undefined;
     },
     keep(id, response) {
