@@ -120,15 +120,15 @@ const changed = { 200: { description: 'The status now; the same answer when noth
 const bySerial = { tag: 'certificates', params: serialParams, query: nothing, responses: changed, creates: false, permission: 'certificates:revoke', consumes: json, method: 'post' } as const;
 export const revokeCertificate = operation({
   ...bySerial, id: 'revokeCertificate', path: '/v1/certificates/{serial}/revoke', summary: 'Revoke a certificate',
-  body: revokeBody, errors: ['certificate-not-found', 'serial-malformed', 'reason-not-allowed'],
+  body: revokeBody, errors: ['certificate-not-found', 'authority-state-conflict', 'serial-malformed', 'reason-not-allowed'],
 });
 export const holdCertificate = operation({
   ...bySerial, id: 'holdCertificate', path: '/v1/certificates/{serial}/hold', summary: 'Put a certificate on hold',
-  body: nothing, errors: ['certificate-not-found', 'serial-malformed', 'hold-conflict'],
+  body: nothing, errors: ['certificate-not-found', 'authority-state-conflict', 'serial-malformed', 'hold-conflict'],
 });
 export const releaseCertificate = operation({
   ...bySerial, id: 'releaseCertificate', path: '/v1/certificates/{serial}/release', summary: "Release an operator's hold",
-  body: nothing, errors: ['certificate-not-found', 'serial-malformed', 'hold-conflict'],
+  body: nothing, errors: ['certificate-not-found', 'authority-state-conflict', 'serial-malformed', 'hold-conflict'],
 });
 
 /** How many certificates of a set are revoked. */
