@@ -6,8 +6,7 @@ export interface StatusRow {
   issuerId: string;
   agentId: string | null;
   instanceId: string | null;
-  /** Null for one that only a list of a lost world tells of; its `notAfter` is then the latest it can be. */
-  notBefore: Date | null;
+  /** Of one that only a list of a lost world tells of: the latest it can be. */
   notAfter: Date;
   revokedAt: Date | null;
   /** CRLReason (RFC 5280 §5.3.1) of a revoked certificate. */
@@ -21,7 +20,6 @@ interface Row {
   issuer_id: string;
   agent_id: string | null;
   instance_id: string | null;
-  not_before: Date | null;
   not_after: Date;
   revoked_at: Date | null;
   revocation_reason: number | null;
@@ -42,7 +40,6 @@ export async function readStatusRows(db: Db, serials: readonly Uint8Array[]): Pr
     issuerId: row.issuer_id,
     agentId: row.agent_id,
     instanceId: row.instance_id,
-    notBefore: row.not_before,
     notAfter: row.not_after,
     revokedAt: row.revoked_at,
     reason: row.revocation_reason,

@@ -4,12 +4,13 @@ import type { StatusRow } from '../db/status.ts';
 import { createRecentMap } from './recent-map.ts';
 import type { RevocationSignals } from './signals.ts';
 
-export type { StatusRow };
+/** What is told of a certificate, without its serial: as part of a larger buffer that would keep the whole of it in memory. */
+export type CertificateState = Omit<StatusRow, 'serial'>;
 
 /** What was found, and whether it may still be said. */
 export interface StatusView {
   /** What is stored of the serial at this place of the question; undefined when we never issued it. */
-  at(index: number): StatusRow | undefined;
+  at(index: number): CertificateState | undefined;
   /** All of it came from memory. */
   readonly fromMemory: boolean;
   /** May outlive this answer: it was read while the feed was followed, so that a later change will be signalled here. */
@@ -65,15 +66,15 @@ const keyOf = (serial: Uint8Array): string => (serial instanceof Buffer ? serial
  */
 export function createStatusReader(needs: StatusReaderNeeds): StatusReader {
   const { readRows, signals, feed, clock, config } = needs;
-  const known = createRecentMap<StatusRow>(config.ocspCacheEntries);
+  const known = createRecentMap<CertificateState>(config.ocspCacheEntries);
   const generations = new Uint32Array(GENERATION_SLOTS);
-  const lookups = createBatcher<Uint8Array, StatusRow | undefined>({
+  const lookups = createBatcher<Uint8Array, CertificateState | undefined>({
     maxBatch: config.statusBatchMax,
     maxQueue: config.statusBatchMax * QUEUED_BATCHES,
     run: async (serials) => {
       const keys = serials.map(keyOf);
       const distinct = new Map(keys.map((key, index) => [key, serials[index] as Uint8Array]));
-      const rows = new Map((await readRows([...distinct.values()])).map((row) => [keyOf(row.serial), row]));
+      const rows = new Map((await readRows([...distinct.values()])).map(({ serial, ...state }) => [keyOf(serial), state]));
       return keys.map((key) => rows.get(key));
     },
   });
@@ -93,7 +94,7 @@ export function createStatusReader(needs: StatusReaderNeeds): StatusReader {
       const began = serials.map((serial) => generations[slotOf(serial)]);
       const beganAtMs = clock.monotonicMs();
       const cacheable = feedIsFresh();
-      const rows: (StatusRow | undefined)[] = [];
+      const rows: (CertificateState | undefined)[] = [];
       const missing: number[] = [];
       // A revocation is for ever and needs no fresh feed; good and held do.
       let needsFreshFeed = false;
@@ -113,7 +114,7 @@ export function createStatusReader(needs: StatusReaderNeeds): StatusReader {
           const row = found[i];
           if (!row) continue;
           rows[index] = row;
-          if (cacheable && unchanged(index)) known.set(keyOf(row.serial), row);
+          if (cacheable && unchanged(index)) known.set(keyOf(serials[index] as Uint8Array), row);
         }
       }
       const isWatched = (): boolean => feedIsFresh() || (!needsFreshFeed && clock.monotonicMs() - beganAtMs <= MAX_UNWATCHED_READING_MS);

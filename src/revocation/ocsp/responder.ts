@@ -9,7 +9,7 @@ import { assembleOcspResponse, encodeOcspError, encodeOcspResponseData, type Sin
 import { entityTag } from '../entity-tag.ts';
 import { REASONS } from '../reasons.ts';
 import type { RevocationSignals } from '../signals.ts';
-import type { StatusReader, StatusRow, StatusView } from '../status-reader.ts';
+import type { StatusReader, CertificateState, StatusView } from '../status-reader.ts';
 import { subjectKeyHash } from './key-hash.ts';
 import { createResponseCache, type CachedResponse, type ResponseTimes } from './response-cache.ts';
 
@@ -185,7 +185,7 @@ function ourIssuer(snapshot: AuthoritySnapshot, id: OcspCertId): Issuer | undefi
 }
 
 /** Never good about what this issuer did not issue (invariant 13). A hold is a revocation with reason certificateHold (RFC 6960 §2.2). */
-function singleStatus(row: StatusRow | undefined, issuer: Issuer): SingleStatus {
+function singleStatus(row: CertificateState | undefined, issuer: Issuer): SingleStatus {
   if (!row || row.issuerId !== issuer.id) return { status: 'unknown' };
   if (row.revokedAt) return { status: 'revoked', at: row.revokedAt, reason: row.reason ?? undefined };
   if (row.heldAt) return { status: 'revoked', at: row.heldAt, reason: REASONS.certificateHold };

@@ -27,7 +27,6 @@ export function fakeStatusTable(issuerId = 'issuer') {
         issuerId: given.issuerId ?? issuerId,
         agentId: given.agentId === undefined ? `agent-${n}` : given.agentId,
         instanceId: given.instanceId === undefined ? `instance-${n}` : given.instanceId,
-        notBefore: new Date('2026-11-20T23:59:00Z'),
         notAfter: given.notAfter ?? new Date('2026-11-21T01:00:00Z'),
         revokedAt: null,
         reason: null,
