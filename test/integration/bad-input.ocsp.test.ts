@@ -129,7 +129,7 @@ describe('by GET, as clients and proxies write it:', () => {
   /** A question whose base64 holds +, / and padding: the nonce is chosen so. */
   const question = (): string => {
     for (let n = 0; ; n++) {
-      const base64 = request([certId(issuer, ours())], encodeNonce(Buffer.from(`n${n}`))).toString('base64');
+      const base64 = request([certId(issuer, ours())], encodeNonce(createHash('sha256').update(String(n)).digest().subarray(n % 3))).toString('base64');
       if (/\+.*\/.*=$|\/.*\+.*=$/.test(base64)) return base64;
     }
   };
