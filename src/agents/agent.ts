@@ -1,7 +1,9 @@
 import { SignetError } from '../core/errors.ts';
 import type { Context } from '../context.ts';
 import { lockAgent, updateAgent, type AgentPatch, type AgentRecord, type AgentState } from '../db/agents.ts';
-import type { Tx } from '../db/client.ts';
+import type { Db, Tx } from '../db/client.ts';
+import { takeGate } from '../db/gate.ts';
+import { causesOfGlobalStop } from '../db/stops.ts';
 
 export type { AgentRecord, AgentState };
 
@@ -53,3 +55,18 @@ export function assertOwner(ownerState: AgentRecord['ownerState']): void {
   if (ownerState === null) throw new SignetError('owner-required', 'an active agent needs somebody who answers for it: set ownerEmail');
   if (ownerState !== 'active') throw new SignetError('owner-suspended', 'the owner of the agent is suspended');
 }
+
+/** Nothing is registered, let in or enrolled while everything is stopped. @throws SignetError `issuance-stopped` */
+export async function assertNotStopped(db: Db | Tx): Promise<void> {
+  const causes = await causesOfGlobalStop(db);
+  if (causes.length > 0) throw new SignetError('issuance-stopped', `everything is stopped (${causes.join(', ')}): nothing is registered, issued or renewed until an admin resumes it`);
+}
+
+/** The same at the beginning of a transaction that registers or lets in: a stop waits for its commit, or is seen here. */
+export async function enterGate(tx: Tx): Promise<void> {
+  await takeGate(tx, 'shared');
+  await assertNotStopped(tx);
+}
+
+/** What only the resume of a kill takes away. */
+export const coveredByKill = (what: string, killIds: readonly string[]): SignetError => new SignetError('covered-by-kill', `the ${what} is covered by ${killIds.map((id) => `kill ${id}`).join(', ')}`);

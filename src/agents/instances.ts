@@ -11,7 +11,7 @@ import { announce } from '../revocation/announce.ts';
 import { holdCertificates, releaseCertificates, revokeCertificates } from '../revocation/apply.ts';
 import { appendFeed, feedOf } from '../revocation/feed.ts';
 import { leafReason } from '../revocation/reasons.ts';
-import type { AgentContext, StateChange } from './agent.ts';
+import { coveredByKill, type AgentContext, type StateChange } from './agent.ts';
 import { certificateEvents } from './certificate-events.ts';
 
 export type { InstanceRecord };
@@ -26,14 +26,14 @@ const quarantineCause = (quarantineId: string): string => `quarantine:${quaranti
 
 /**
  * Quarantines an active instance: nothing more is issued to it, and its live certificates go on hold. A quarantined one stays as it is, with its first reason,
- * which the answer shows: nothing changed, so nothing is recorded.
+ * which the answer shows: nothing changed, so nothing is recorded. One that only a kill quarantined gets this cause, too.
  * @throws SignetError `instance-not-found`, `instance-state-conflict` when it is revoked
  */
 export async function quarantineInstance(ctx: AgentContext, origin: Origin, instanceId: string, request: Quarantine): Promise<InstanceRecord> {
   const { reason, serial, now } = request;
   const { instance, held, off } = await inTransaction(ctx.db, async (tx) => {
     const was = await instanceToChange(tx, instanceId);
-    if (was.state === 'quarantined') return { instance: was, held: [], off: await readNotGood(tx, { instanceId }, now) };
+    if (was.quarantineId !== null) return { instance: was, held: [], off: await readNotGood(tx, { instanceId }, now) };
     if (was.state === 'revoked') throw conflict('the instance is revoked for ever');
 
     const quarantineId = ulid(now, ctx.random);
@@ -41,7 +41,7 @@ export async function quarantineInstance(ctx: AgentContext, origin: Origin, inst
     const newlyHeld = await holdCertificates(tx, { instanceId }, quarantineCause(quarantineId), now);
     const finding = serial && (await raiseCopiedKey(ctx, tx, was, serial, now));
     const notGood = await readNotGood(tx, { instanceId }, now);
-    await appendFeed(tx, now, [{ kind: 'instance-quarantined', agentId: was.agentId, instanceId }, ...feedOf('held', newlyHeld)]);
+    await appendFeed(tx, now, [...(was.state === 'active' ? [{ kind: 'instance-quarantined', agentId: was.agentId, instanceId } as const] : []), ...feedOf('held', newlyHeld)]);
     await appendAudit(
       ctx, tx, origin, now,
       instanceEvent('instance.quarantined', was, { held: newlyHeld.length, ...(reason === undefined ? {} : { reason }) }, quarantineId),
@@ -59,26 +59,28 @@ export async function quarantineInstance(ctx: AgentContext, origin: Origin, inst
 
 /**
  * Releases a quarantined instance, for instance after a false alarm: takes away exactly the cause its quarantine set, and closes its findings.
- * An active one stays as it is.
- * @throws SignetError `instance-not-found`, `instance-state-conflict` when it is revoked
+ * An active one stays as it is, and what a kill covers stays quarantined.
+ * @throws SignetError `instance-not-found`, `instance-state-conflict` when it is revoked, `covered-by-kill`
  */
 export async function releaseInstance(ctx: AgentContext, origin: Origin, instanceId: string, { reason, now }: StateChange): Promise<InstanceRecord> {
   const { instance, released } = await inTransaction(ctx.db, async (tx) => {
     const was = await instanceToChange(tx, instanceId);
     if (was.state === 'active') return { instance: was, released: [] };
-    if (was.state === 'revoked' || was.quarantineId === null) throw conflict('the instance is revoked for ever');
+    if (was.state === 'revoked') throw conflict('the instance is revoked for ever');
+    if (was.quarantineId === null) throw coveredByKill('instance', was.killIds);
 
+    const isFree = was.killIds.length === 0;
     const cause = quarantineCause(was.quarantineId);
-    const active = await move(tx, was, { state: 'active', quarantineId: null, quarantineReason: null }, now);
+    const released = await move(tx, was, isFree ? { state: 'active', quarantineId: null, quarantineReason: null } : { state: 'quarantined', quarantineId: null, quarantineReason: was.quarantineReason }, now);
     const good = await releaseCertificates(tx, { instanceId }, cause);
     await resolveFindings(tx, instanceId, now);
-    await appendFeed(tx, now, [{ kind: 'instance-released', agentId: was.agentId, instanceId }, ...feedOf('released', good)]);
+    await appendFeed(tx, now, [...(isFree ? [{ kind: 'instance-released', agentId: was.agentId, instanceId } as const] : []), ...feedOf('released', good)]);
     await appendAudit(
       ctx, tx, origin, now,
       instanceEvent('instance.released', was, { released: good.length, ...(reason === undefined ? {} : { reason }) }, was.quarantineId),
       ...certificateEvents('certificate.released', good, { cause }),
     );
-    return { instance: active, released: good };
+    return { instance: released, released: good };
   });
   ctx.metrics.released.inc(released.length);
   await announce(ctx, released);

@@ -7,18 +7,19 @@ import { findAgent, insertAgent, type NewAgent } from '../db/agents.ts';
 import type { Tx } from '../db/client.ts';
 import { takeOwner } from '../db/owners.ts';
 import type { AgentContext, AgentRecord } from './agent.ts';
-import { assertOwner } from './agent.ts';
+import { assertOwner, enterGate } from './agent.ts';
 import { personalOf, recordable } from './audit-detail.ts';
 import { assertRegistrable } from './registration-rules.ts';
 
 /**
  * Registers an agent: active when somebody answers for it, else proposed. Runs in the caller's transaction (http/idempotency.ts), audit event last.
- * @throws SignetError `agent-name-taken`, `owner-suspended`, and what `assertRegistrable` throws
+ * @throws SignetError `agent-name-taken`, `owner-suspended`, `issuance-stopped`, and what `assertRegistrable` throws
  */
 export async function registerAgent(ctx: AgentContext, tx: Tx, origin: Origin, request: RegisterAgentBody, now: Date): Promise<AgentRecord> {
   const { ownerEmail, deputyEmail = null, labels = {}, dnsNames = [], ttlCapSeconds = null, ...said } = request;
   assertRegistrable(ctx, { labels, dnsNames, profile: said.profile, ttlCapSeconds });
 
+  await enterGate(tx);
   const owner = ownerEmail === undefined ? undefined : await takeOwner(tx, { id: ulid(now, ctx.random), email: ownerEmail }, now);
   if (owner) assertOwner(owner.state);
   const agent: NewAgent = {

@@ -12,13 +12,14 @@ import { certificateEvents } from './certificate-events.ts';
 
 /**
  * Suspends an active agent: nothing more is issued to it, and all its live certificates go on hold. The state changes first and the certificates in a
- * later statement, so that whatever an issuance committed meanwhile is on hold as well (DESIGN invariant 7). A suspended one stays as it is.
+ * later statement, so that whatever an issuance committed meanwhile is on hold as well (DESIGN invariant 7). One that an operator suspended stays as it is; one that
+ * only a kill suspended gets this cause, too.
  * @throws SignetError `agent-not-found`, `agent-retired`, `agent-state-conflict`
  */
 export async function suspendAgent(ctx: AgentContext, origin: Origin, agentId: string, { reason, now }: StateChange): Promise<AgentRecord> {
   const { agent, held, off } = await inTransaction(ctx.db, async (tx) => {
     const was = await agentToChange(tx, agentId);
-    if (was.state === 'suspended') return { agent: was, held: [], off: await readNotGood(tx, { agentId }, now) };
+    if (was.suspensionId !== null) return { agent: was, held: [], off: await readNotGood(tx, { agentId }, now) };
     if (was.state === 'retired') throw agentRetired();
     if (was.state === 'proposed') throw new SignetError('agent-state-conflict', 'the agent is only proposed: nothing is issued to it');
 
@@ -28,7 +29,7 @@ export async function suspendAgent(ctx: AgentContext, origin: Origin, agentId: s
     const newlyHeld = await holdCertificates(tx, { agentId }, suspensionCause(suspensionId), now);
     const notGood = await readNotGood(tx, { agentId }, now);
     await ctx.barrier('suspend:before-commit');
-    await appendFeed(tx, now, [{ kind: 'agent-suspended', agentId }, ...feedOf('held', newlyHeld)]);
+    await appendFeed(tx, now, [...(was.state === 'active' ? [{ kind: 'agent-suspended', agentId } as const] : []), ...feedOf('held', newlyHeld)]);
     await appendAudit(
       ctx, tx, origin, now,
       { kind: 'agent.suspended', outcome: 'success', agentId, target: suspensionId, detail: { held: newlyHeld.length, ...(reason === undefined ? {} : { reason }) } },

@@ -55,6 +55,7 @@ export const agent = z
     name: z.string(),
     state: z.enum(AGENT_STATES).describe('`proposed`: has no owner yet. `active`: may enroll and renew. `suspended`: its certificates are on hold. `retired`: for ever.'),
     stateReason: z.string().nullable().describe('What was said when the state last changed.'),
+    killIds: z.array(id).describe('Kills that cover it: it is active again when each is resumed, and its own suspension is.'),
     ownerEmail: z.string().nullable(),
     deputyEmail: z.string().nullable(),
     purpose: z.string(),
@@ -110,7 +111,7 @@ export const registerAgent = operation({
   id: 'registerAgent', method: 'post', path: '/v1/agents', tag: 'agents', summary: 'Register an agent',
   permission: 'agents:write', params: nothing, query: nothing, body: registerAgentBody, consumes: json, creates: true,
   responses: { 201: { description: 'The agent, active when it has an owner, else proposed.', contentTypes: ['application/json'], schema: agent, headers: ['location', 'etag'] } },
-  errors: ['agent-name-taken', 'owner-suspended', 'dns-name-reserved', 'profile-not-found', 'ttl-not-granted'],
+  errors: ['agent-name-taken', 'owner-suspended', 'dns-name-reserved', 'profile-not-found', 'ttl-not-granted', 'issuance-stopped'],
 });
 export const listAgents = operation({
   id: 'listAgents', method: 'get', path: '/v1/agents', tag: 'agents', summary: 'List agents',
@@ -129,7 +130,7 @@ export const changeAgent = operation({
 });
 export const activateAgent = operation({
   ...byId, id: 'activateAgent', method: 'post', path: '/v1/agents/{agentId}/activate', summary: 'Activate a proposed agent',
-  permission: 'agents:write', body: whyBody, consumes: json, errors: ['agent-not-found', 'agent-state-conflict', 'agent-retired', 'owner-required', 'owner-suspended'],
+  permission: 'agents:write', body: whyBody, consumes: json, errors: ['covered-by-kill', 'agent-not-found', 'agent-state-conflict', 'agent-retired', 'owner-required', 'owner-suspended'],
 });
 export const suspendAgent = operation({
   ...byId, id: 'suspendAgent', method: 'post', path: '/v1/agents/{agentId}/suspend', summary: 'Suspend an agent: its certificates go on hold, nothing more is issued',
@@ -137,7 +138,7 @@ export const suspendAgent = operation({
 });
 export const resumeAgent = operation({
   ...byId, id: 'resumeAgent', method: 'post', path: '/v1/agents/{agentId}/resume', summary: 'Resume a suspended agent: exactly the holds of its suspension go',
-  permission: 'agents:suspend', body: whyBody, consumes: json, errors: ['agent-not-found', 'agent-state-conflict', 'agent-retired', 'owner-suspended'],
+  permission: 'agents:suspend', body: whyBody, consumes: json, errors: ['agent-not-found', 'agent-state-conflict', 'agent-retired', 'owner-suspended', 'covered-by-kill'],
 });
 export const retireAgent = operation({
   ...byId, id: 'retireAgent', method: 'post', path: '/v1/agents/{agentId}/retire', summary: 'Retire an agent for ever: all its certificates are revoked',

@@ -86,7 +86,7 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorMeaning>> = {
   'instance-state-conflict': { status: 409, title: 'The state of the instance does not allow this', next: 'Read the instance and its state first.' },
   'finding-not-found': { status: 404, title: 'There is no such finding', next: 'Check the finding id; findings are deleted some time after they were resolved.' },
   // issuing, renewing, revoking
-  'issuance-stopped': { status: 403, title: 'Issuing is stopped', next: 'An operator stopped issuing for this agent, profile, issuer or everything: ask them.' },
+  'issuance-stopped': { status: 403, title: 'Issuing is stopped', next: 'A kill stopped it for this profile, issuer or everything: ask an admin, who can resume the kill.' },
   'issuer-unavailable': { status: 503, title: 'No issuer can sign this now', next: 'Try again after Retry-After; if it stays, an operator must rotate the issuer.' },
   'certificate-superseded': { status: 409, title: 'The certificate was renewed already', next: 'Use its successor. If you have none, the key may have been copied: tell an operator.' },
   'certificate-not-found': { status: 404, title: 'There is no such certificate', next: 'Check the serial.' },
@@ -95,6 +95,16 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorMeaning>> = {
   'hold-conflict': { status: 409, title: 'The hold cannot be changed like this', next: 'Read the status of the certificate: a suspension or a quarantine is lifted on the agent or the instance.' },
   'authority-not-found': { status: 404, title: 'There is no such authority', next: 'Check the authority id.' },
   'authority-state-conflict': { status: 409, title: 'The state of the authority does not allow this', next: 'Read the authorities first; a rotation has its own order: prepare, then activate.' },
+  // the kill switch
+  'selector-invalid': { status: 422, title: 'The selector does not say what is meant', next: 'Send exactly one of serial, instanceId, agentId, owner, labels (at least one), issuerId, profile, or `everything: true`.' },
+  'kill-effect-not-allowed': { status: 422, title: 'The selector cannot have this effect', next: 'Use one of the effects named in `detail`.' },
+  'kill-confirmation-required': { status: 409, title: 'So wide a kill must be confirmed', next: 'Send the same with `dryRun: true`, look at what it says, and send its `confirm` with the kill.' },
+  'kill-not-found': { status: 404, title: 'There is no such kill', next: 'Check the kill id; the list of kills has those that are known.' },
+  'kill-state-conflict': { status: 409, title: 'The kill cannot be taken back', next: 'Read the kill: what was revoked or retired is so for ever.' },
+  'covered-by-kill': { status: 409, title: 'A kill covers it', next: 'Have an admin resume the kill named in `detail`: what it suspended comes back with it.' },
+  'owner-not-found': { status: 404, title: 'There is no such owner', next: 'Check the e-mail address: an owner is known once an agent or a relying party was registered for it.' },
+  'certificate-of-authority': { status: 409, title: 'It is a certificate of the authority itself', next: 'Stop what an issuer issued by a kill of the issuer, and replace it by rotation; a responder is renewed by its job.' },
+  'certificate-expired': { status: 409, title: 'The certificate has expired', next: 'Nobody accepts it any more. Revoke it if its key must be blocked.' },
   // the service
   internal: { status: 500, title: 'Something went wrong on our side', next: 'Nothing was handed out. Try again; if it stays, give an operator the request id.' },
   'database-unavailable': { status: 503, title: 'The database cannot be reached', next: 'Nothing was changed unless it was acknowledged. Try again after Retry-After.' },

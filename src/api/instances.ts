@@ -13,6 +13,7 @@ export const instance = z
     generation: z.int().describe('1 at enrollment; one more with each renewal.'),
     tipSerial: serialOut.describe('Its newest certificate.'),
     quarantineReason: z.string().nullable(),
+    killIds: z.array(id).describe('Kills that cover it: it is active again when each is resumed, and its own quarantine is over.'),
     enrolledBy: z.string().describe('What let it in, for instance `join-token:` and the id of the token.'),
     enrolledFrom: z.string().nullable().describe('The address it enrolled from.'),
     createdAt: time,
@@ -46,7 +47,7 @@ export const quarantineInstance = operation({
 });
 export const releaseInstance = operation({
   ...byId, id: 'releaseInstance', method: 'post', path: '/v1/instances/{instanceId}/release', summary: 'Release a quarantined instance',
-  permission: 'agents:suspend', body: whyBody, consumes: json, errors: ['instance-not-found', 'instance-state-conflict'],
+  permission: 'agents:suspend', body: whyBody, consumes: json, errors: ['instance-not-found', 'instance-state-conflict', 'covered-by-kill'],
 });
 export const revokeInstance = operation({
   ...byId, id: 'revokeInstance', method: 'post', path: '/v1/instances/{instanceId}/revoke', summary: 'Revoke an instance and all its certificates',

@@ -39,7 +39,7 @@ export const createJoinToken = operation({
   id: 'createJoinToken', method: 'post', path: '/v1/agents/{agentId}/join-tokens', tag: 'join tokens', summary: 'Make a single-use join token for an agent',
   permission: 'join-tokens:create', params: agentParams, query: nothing, body: createJoinTokenBody, consumes: ['application/json'], creates: true,
   responses: { 201: { description: 'The join token; its secret is shown this once.', contentTypes: ['application/json'], schema: newJoinToken } },
-  errors: ['agent-not-found', 'agent-not-active', 'agent-suspended', 'agent-retired', 'owner-suspended', 'ttl-not-granted'],
+  errors: ['agent-not-found', 'agent-not-active', 'agent-suspended', 'agent-retired', 'owner-suspended', 'ttl-not-granted', 'issuance-stopped'],
 });
 export const listJoinTokens = operation({
   id: 'listJoinTokens', method: 'get', path: '/v1/agents/{agentId}/join-tokens', tag: 'join tokens', summary: 'List the join tokens of an agent',

@@ -9,12 +9,14 @@ import { createJoinToken, listJoinTokens } from './join-tokens.ts';
 import {
   getCompleteCrl, getCrlShard, getDocsPage, getErrorsDocument, getHealth, getIssuerCertificate, getMetrics, getOcsp, getOpenApi, getReadiness, getSpiffeBundle, getTrustBundlePem, postOcsp,
 } from './public.ts';
+import { getKill, killOperation as kill, listKills, resumeKill } from './kills.ts';
 import { listAudit, listFindings, listJobs, resolveFinding } from './records.ts';
 import {
   addRelyingPartyCertificate, changeRelyingParty, createRelyingPartyToken, disableRelyingParty, enableRelyingParty, getRelyingParty, listRelyingParties,
   listRelyingPartyTokens, registerRelyingParty, removeRelyingPartyCertificate, revokeRelyingPartyToken,
 } from './relying-parties.ts';
-import { getStatus, listStatuses } from './status.ts';
+import { getRenewalInfo, steerRenewals } from './renewals.ts';
+import { getStatus, getStatusByFingerprint, listAgentStatuses, listInstanceStatuses, listStatuses } from './status.ts';
 
 /** The closed list of operations by id: all there is on the wire. http/routes.ts must have a row for each to compile. */
 export const OPERATIONS = {
@@ -22,7 +24,9 @@ export const OPERATIONS = {
   listInstances, getInstance, quarantineInstance, releaseInstance, revokeInstance,
   createJoinToken, listJoinTokens,
   issueCertificate, renewCertificate, listCertificates, getCertificate, revokeCertificate, holdCertificate, releaseCertificate, revokeAgentCertificates,
-  getStatus, listStatuses,
+  getRenewalInfo, steerRenewals,
+  kill, listKills, getKill, resumeKill,
+  getStatus, listStatuses, listAgentStatuses, listInstanceStatuses, getStatusByFingerprint,
   listAuthorities, rotateAuthority, rolloverRoot, getTrustBundle,
   createAdminToken, listAdminTokens, getOwnAdminToken, rotateOwnAdminToken, rotateAdminToken, revokeAdminToken,
   registerRelyingParty, listRelyingParties, getRelyingParty, changeRelyingParty, disableRelyingParty, enableRelyingParty,

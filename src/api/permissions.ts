@@ -24,6 +24,9 @@ export const PERMISSIONS = [
   'jobs:read',
   'findings:read',
   'findings:resolve',
+  'kills:read',
+  'kills:write',
+  'renewals:steer',
 ] as const;
 export type Permission = (typeof PERMISSIONS)[number];
 
@@ -43,15 +46,15 @@ export type Role = TokenRole | 'enrollment' | 'agent' | 'anonymous' | 'status-re
 
 const OWN: readonly Permission[] = ['public', 'own-token:read', 'own-token:rotate'];
 const READ: readonly Permission[] = [
-  ...OWN, 'agents:read', 'join-tokens:read', 'certificates:read', 'status:read', 'authorities:read', 'relying-parties:read', 'jobs:read', 'findings:read',
+  ...OWN, 'agents:read', 'join-tokens:read', 'certificates:read', 'status:read', 'authorities:read', 'relying-parties:read', 'jobs:read', 'findings:read', 'kills:read',
 ];
 const OPERATE: readonly Permission[] = [
-  ...READ, 'agents:write', 'agents:suspend', 'agents:retire', 'join-tokens:create', 'certificates:revoke', 'relying-parties:manage', 'findings:resolve',
+  ...READ, 'agents:write', 'agents:suspend', 'agents:retire', 'join-tokens:create', 'certificates:revoke', 'relying-parties:manage', 'findings:resolve', 'renewals:steer',
 ];
 
 /** What each role is permitted at most. Nobody but the holder of a join token enrolls; nobody but the holder of a certificate renews it. */
 export const ROLE_PERMISSIONS: Readonly<Record<Role, ReadonlySet<Permission>>> = {
-  admin: new Set<Permission>([...OPERATE, 'authorities:manage', 'admin-tokens:read', 'admin-tokens:manage', 'audit:read']),
+  admin: new Set<Permission>([...OPERATE, 'authorities:manage', 'admin-tokens:read', 'admin-tokens:manage', 'audit:read', 'kills:write']),
   operator: new Set<Permission>(OPERATE),
   auditor: new Set<Permission>([...READ, 'admin-tokens:read', 'audit:read']),
   'relying-party': new Set<Permission>([...OWN, 'status:read']),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { operation } from './operation.ts';
-import { id, nothing, optional, serial, serialOut, time } from './values.ts';
+import { id, nothing, optional, page, paging, serial, serialOut, sha256Hex, time } from './values.ts';
 
 export const STATUSES = ['good', 'held', 'revoked', 'expired', 'unknown'] as const;
 
@@ -33,4 +33,19 @@ export const listStatuses = operation({
   body: z.strictObject({ serials: z.array(serial).min(1).max(10_000).describe('At most so many as the configuration allows (`statusBatchMax`).') }), consumes: ['application/json'], creates: false,
   responses: { 200: { description: 'One status for each serial, in the order asked.', contentTypes: ['application/json'], schema: z.object({ statuses: z.array(certificateStatus) }) } },
   errors: ['serial-malformed'],
+});
+
+const pageOfStatuses = { 200: { description: 'One page of statuses of its certificates that have not ended, in the order of issue.', contentTypes: ['application/json'], schema: page(certificateStatus) } } as const;
+const byHolder = { method: 'get', tag: 'status', permission: 'status:read', query: z.strictObject({ ...paging }), body: nothing, consumes: [], creates: false, responses: pageOfStatuses } as const;
+export const listAgentStatuses = operation({
+  ...byHolder, id: 'listAgentStatuses', path: '/v1/status/agents/{agentId}', summary: 'Status of the certificates of an agent', params: z.strictObject({ agentId: id }),
+  errors: ['agent-not-found', 'permission-denied', 'cursor-invalid', 'cursor-mismatch'],
+});
+export const listInstanceStatuses = operation({
+  ...byHolder, id: 'listInstanceStatuses', path: '/v1/status/instances/{instanceId}', summary: 'Status of the certificates of an instance', params: z.strictObject({ instanceId: id }),
+  errors: ['instance-not-found', 'permission-denied', 'cursor-invalid', 'cursor-mismatch'],
+});
+export const getStatusByFingerprint = operation({
+  ...getStatus, id: 'getStatusByFingerprint', path: '/v1/status/fingerprints/{sha256}', summary: 'Status of one certificate by the SHA-256 of its DER', params: z.strictObject({ sha256: sha256Hex.describe('SHA-256 of the whole certificate, DER.') }),
+  errors: ['certificate-not-found'],
 });

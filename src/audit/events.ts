@@ -26,6 +26,7 @@ export type AuditKind =
   | 'join-token.created' | 'join-token.cleared' | 'join-token.voided'
   | 'certificate.issued' | 'certificate.renewed' | 'certificate.revoked' | 'certificate.held' | 'certificate.released' | 'certificate.displaced'
   | 'finding.raised' | 'finding.resolved'
+  | 'kill.started' | 'kill.finished' | 'kill.resumed' | 'owner.suspended' | 'owner.resumed' | 'issuance.stopped' | 'issuance.resumed' | 'renewals.steered'
   | 'crl.published'
   | 'request.denied'
   | 'audit.purged'

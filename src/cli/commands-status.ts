@@ -10,6 +10,7 @@ import { parseCertificate } from '../x509/certificate.ts';
 import { parseCrl } from '../x509/crl.ts';
 import { decodePemAll } from '../x509/pem.ts';
 import { text, UsageError, type CliContext, type Command, type CommandInput, type Options } from './command.ts';
+import { lister, one } from './from-operation.ts';
 import { readGiven } from './given-file.ts';
 import { readIdentity } from './identity.ts';
 import { show, writeFileAtomic } from './output.ts';
@@ -206,5 +207,13 @@ const openapi: Command = {
   },
 };
 
-export const STATUS_COMMANDS: Command[] = [status, ocsp, crlFetch, issuerFetch, trustBundle];
+const STATUS_COLUMNS = ['serial', 'status', 'reason', 'revokedAt', 'instanceId', 'notAfter'];
+
+export const STATUS_COMMANDS: Command[] = [
+  status,
+  lister('status agent', statuses.listAgentStatuses, 'Status of the certificates of an agent', STATUS_COLUMNS),
+  lister('status instance', statuses.listInstanceStatuses, 'Status of the certificates of an instance', STATUS_COLUMNS),
+  one('status fingerprint', statuses.getStatusByFingerprint, 'Status of the certificate with this SHA-256 of its DER'),
+  ocsp, crlFetch, issuerFetch, trustBundle,
+];
 export const SERVICE_COMMANDS: Command[] = [health, ready, metrics, errors, openapi];

@@ -1,6 +1,7 @@
 import { ADMIN_COMMANDS, AUTHORITY_COMMANDS, RECORD_COMMANDS } from './commands-admin.ts';
 import { AGENT_COMMANDS } from './commands-agents.ts';
 import { CERTIFICATE_COMMANDS, IDENTITY_COMMANDS } from './commands-certificates.ts';
+import { KILL_COMMANDS, renewalInfo } from './commands-kill.ts';
 import { RELYING_PARTY_COMMANDS } from './commands-relying-parties.ts';
 import { SERVICE_COMMANDS, STATUS_COMMANDS } from './commands-status.ts';
 import type { Command, CommandHelp } from './command.ts';
@@ -14,8 +15,9 @@ export interface Group<C extends CommandHelp = Command> {
 /** THE table of commands that speak to a Signet; those of the machine itself are in admin/. */
 export const GROUPS: readonly Group[] = [
   { title: 'Agents, their instances and join tokens', commands: AGENT_COMMANDS },
-  { title: 'An agent for itself', commands: IDENTITY_COMMANDS },
+  { title: 'An agent for itself', commands: [...IDENTITY_COMMANDS, renewalInfo] },
   { title: 'Certificates', commands: CERTIFICATE_COMMANDS },
+  { title: 'The kill switch', commands: KILL_COMMANDS },
   { title: 'Status, as relying parties ask for it', commands: STATUS_COMMANDS },
   { title: 'The authority', commands: AUTHORITY_COMMANDS },
   { title: 'API tokens', commands: ADMIN_COMMANDS },

@@ -103,7 +103,7 @@ const FILES: readonly string[] = ['out', 'token-file', 'issuer', 'certificate', 
 function valueOf(option: string): string {
   if (FILES.includes(option)) return 'file';
   if (option === 'dir') return 'folder';
-  if (/(^|-)(ttl|cap)$/.test(option)) return 'seconds';
+  if (/(^|-)(ttl|cap|within)$/.test(option)) return 'seconds';
   if (isTime(option)) return 'time';
   if (/(^|-)id$/.test(option)) return 'id';
   return option === 'label' ? 'key=value' : 'value';

@@ -80,6 +80,7 @@ export const CHAPTERS = {
     ocspSigningMax: count(1_000, [1, 100_000], 'OCSP answers that wait for their signature at once in each worker. Who asks for more is told tryLater.'),
     ocspCacheEntries: count(50_000, [0, 10_000_000], 'OCSP answers kept in the memory of each worker.'),
     statusBatchMax: count(1_000, [1, 10_000], 'Serials in one request for their status.'),
+    killConfirmAbove: count(100, [0, 1_000_000], 'Agents and certificates that one kill may hit without a second confirmation. A kill of everything always needs one.'),
   },
   'Enrollment and renewal': {
     joinTokenTtlSeconds: seconds(3_600, [1, 2_592_000], 'Life of a join token when the request does not say.'),
@@ -149,6 +150,7 @@ export const CHAPTERS = {
     keyRetentionDays: days(400, [1, 36_500], 'How long a public key stays known after its last certificate, so that nobody uses it again.'),
     findingRetentionDays: days(90, [1, 3_650], 'How long a finding is listed after it was resolved; one that nobody resolved stays at least as long as its certificate is kept.'),
     agentRetentionDays: days(400, [1, 36_500], 'How long a retired agent is kept. Its id is never used again; the audit log keeps what it did.'),
+    killRetentionDays: days(400, [1, 36_500], 'How long a kill is listed after it was resumed, or ended for ever. One that still suspends something stays.'),
     jobRunRetentionDays: days(30, [1, 3_650], 'How long job runs are listed.'),
     feedRetentionDays: days(30, [1, 3_650], 'How long the revocation feed can be followed from the past.'),
   },

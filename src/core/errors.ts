@@ -24,6 +24,9 @@ export const ERROR_CODES = [
   // issuing, renewing, revoking
   'issuance-stopped', 'issuer-unavailable', 'certificate-superseded', 'certificate-not-found', 'serial-malformed', 'reason-not-allowed', 'hold-conflict',
   'authority-not-found', 'authority-state-conflict',
+  // the kill switch
+  'selector-invalid', 'kill-effect-not-allowed', 'kill-confirmation-required', 'kill-not-found', 'kill-state-conflict', 'covered-by-kill', 'owner-not-found',
+  'certificate-of-authority', 'certificate-expired',
   // the service
   'internal', 'database-unavailable', 'storage-full', 'overloaded', 'rate-limited',
 ] as const;

@@ -80,6 +80,9 @@ export interface Metrics {
     readonly auditEnd: Gauge;
     /** Days from today on that have a partition for what expires then. */
     readonly partitionDaysAhead: Gauge;
+    /** Stops of issuing in force, by kind (everything, issuer, profile); kills and resumes of kills that are not done. */
+    readonly issuanceStops: Gauge<'kind'>;
+    readonly killsUnfinished: Gauge;
   };
   /** Sets a metric when it is asked for, instead of whenever what it tells changes. */
   onScrape(metric: Gauge | Counter, sample: () => void | Promise<void>): void;
@@ -171,6 +174,8 @@ export function createMetrics(options: MetricsOptions = { processMetrics: false 
       feedEnd: clusterGauge('signet_cluster_feed_end', 'Number of the newest feed row.'),
       auditEnd: clusterGauge('signet_cluster_audit_end', 'Number of the newest audit event.'),
       partitionDaysAhead: clusterGauge('signet_cluster_partition_days_ahead', 'Days from today on that have a partition.'),
+      issuanceStops: clusterGauge('signet_cluster_issuance_stops', 'Stops of issuing in force, by kind (everything, issuer, profile).', ['kind']),
+      killsUnfinished: clusterGauge('signet_cluster_kills_unfinished', 'Kills and resumes of kills that are not done.'),
     },
     onScrape: (metric, sample) => void samplers.set(metric, sample),
     registry: Registry.merge([registry, ofCluster]),

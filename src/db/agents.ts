@@ -22,8 +22,10 @@ export interface AgentRecord {
   dnsNames: string[];
   profile: string;
   ttlCapSeconds: number | null;
-  /** The suspension in force: names the cause of the holds it set. */
+  /** An operator's own suspension: names the cause of the holds it set. */
   suspensionId: string | null;
+  /** Kills that cover it: causes of its suspension beside the operator's. */
+  killIds: string[];
   /** Counts changes, from 1 (If-Match). */
   version: number;
   createdAt: Date;
@@ -31,7 +33,7 @@ export interface AgentRecord {
 }
 
 /** What a registration stores; state and version follow from it. */
-export type NewAgent = Omit<AgentRecord, 'stateReason' | 'ownerEmail' | 'ownerState' | 'suspensionId' | 'version' | 'createdAt' | 'updatedAt'>;
+export type NewAgent = Omit<AgentRecord, 'stateReason' | 'ownerEmail' | 'ownerState' | 'suspensionId' | 'killIds' | 'version' | 'createdAt' | 'updatedAt'>;
 /** What a change of an agent may set. */
 export type AgentPatch = Partial<Omit<NewAgent, 'id'> & Pick<AgentRecord, 'stateReason' | 'suspensionId'>>;
 
@@ -39,7 +41,7 @@ export type AgentPatch = Partial<Omit<NewAgent, 'id'> & Pick<AgentRecord, 'state
 export const agentColumns = Prisma.sql`
   a.id, a.name, a.state, a.state_reason AS "stateReason", a.owner_id AS "ownerId", o.email AS "ownerEmail", o.state AS "ownerState",
   a.deputy_email AS "deputyEmail", a.purpose, a.risk_class AS "riskClass", a.environment, a.labels, a.dns_names AS "dnsNames", a.profile,
-  a.ttl_cap_seconds AS "ttlCapSeconds", a.suspension_id AS "suspensionId", a.version, a.created_at AS "createdAt", a.updated_at AS "updatedAt"`;
+  a.ttl_cap_seconds AS "ttlCapSeconds", a.suspension_id AS "suspensionId", a.kill_ids AS "killIds", a.version, a.created_at AS "createdAt", a.updated_at AS "updatedAt"`;
 
 export async function findAgent(db: Db | Tx, id: string): Promise<AgentRecord | undefined> {
   const [row] = await db.$queryRaw<AgentRecord[]>`SELECT ${agentColumns} FROM agents a LEFT JOIN owners o ON o.id = a.owner_id WHERE a.id = ${id}`;

@@ -15,6 +15,8 @@ export interface InstanceRecord {
   /** The quarantine in force: names the cause of the holds it set. */
   quarantineId: string | null;
   quarantineReason: string | null;
+  /** Kills that cover it: causes of its quarantine beside its own. */
+  killIds: string[];
   /** Evidence it enrolled with: `join-token:<id>`. */
   enrolledBy: string;
   /** Source address of its enrollment. */

@@ -1,4 +1,6 @@
 import type { Db } from './client.ts';
+import { deleteEndedKills } from './kills.ts';
+import { deleteExpiredSteers } from './renewal-steers.ts';
 
 /** Rows one statement deletes at most, so that none takes long and none locks much. */
 const CHUNK = 5_000;
@@ -92,6 +94,12 @@ export async function deleteDeadInstances(db: Db, unchangedSince: Date, signal: 
   }
   return total;
 }
+
+/** Kills that ended before and suspend nothing any more. */
+export const deleteKills = (db: Db, endedBefore: Date, signal: AbortSignal): Promise<number> => inChunks(() => deleteEndedKills(db, endedBefore, CHUNK), signal);
+
+/** Moved renewal windows of certificates that are gone. */
+export const deleteRenewalSteers = (db: Db, now: Date, signal: AbortSignal): Promise<number> => inChunks(() => deleteExpiredSteers(db, now, CHUNK), signal);
 
 /** Agents retired before of which nothing is left: no instance, token or certificate. Their ids are never used again. */
 export const deleteRetiredAgents = (db: Db, retiredBefore: Date, signal: AbortSignal): Promise<number> =>

@@ -59,6 +59,7 @@ function render(ctx: Context, agent: AgentView): AgentAnswer {
     name: agent.name,
     state: agent.state,
     stateReason: agent.stateReason,
+    killIds: [...agent.killIds],
     ownerEmail: agent.ownerEmail,
     deputyEmail: agent.deputyEmail,
     purpose: agent.purpose,

@@ -42,6 +42,7 @@ function render(instance: InstanceView): InstanceAnswer {
     generation: instance.generation,
     tipSerial: instance.tipSerial.toString('hex'),
     quarantineReason: instance.quarantineReason,
+    killIds: [...instance.killIds],
     enrolledBy: instance.enrolledBy,
     enrolledFrom: instance.enrolledFrom,
     createdAt: iso(instance.createdAt),

@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { endingAdmins, endlessCredentials } from '../admins/ending.ts';
 import type { Context } from '../context.ts';
+import { idleKills, stopsInForce } from '../db/views/kills.ts';
 import { clusterSince, databaseClock, jobHealth, overdueLists, partitionDaysAhead, pingDatabase } from '../db/views/readiness.ts';
 import { dailyTimes, longestGapMs } from '../jobs/cron.ts';
 import { daysAhead } from '../jobs/partitions.ts';
@@ -33,6 +34,7 @@ const CHECKS: Readonly<Record<string, { essential: boolean; check: Check }>> = {
   adminTokens: { essential: false, check: adminTokens },
   disk: { essential: false, check: disk },
   keyEncryptionKey: { essential: false, check: keyEncryptionKey },
+  kills: { essential: false, check: kills },
 };
 
 /** Each check's time. Probes time out after a second or three: a hanging part must not make the whole look dead. Milliseconds. */
@@ -159,6 +161,16 @@ function authorities(ctx: Context, now: Date): Promise<readonly string[]> {
     }),
     ...(tls === undefined ? [] : warn("Signet's own TLS certificate", tls.notAfter, config.tlsValidityDays / 4, 'see job rotate-tls')),
   ]);
+}
+
+/** A kill that is not done so long after its last step: nobody finishes it. Seconds. */
+const KILL_IDLE_SECONDS = 60;
+
+/** Somebody meant it; whoever wonders why nothing is issued finds it here. */
+async function kills({ db }: Context): Promise<readonly string[]> {
+  const stopped = (await stopsInForce(db)).map(({ kind, target, cause, createdAt }) => `issuing is stopped for ${kind === 'everything' ? kind : `${kind} ${target}`} since ${createdAt.toISOString()} (${cause})`);
+  const idle = (await idleKills(db, KILL_IDLE_SECONDS)).map(({ id }) => `kill ${id} is not done: certificates that it covers may still be called good; see job finish-kills`);
+  return [...stopped, ...idle];
 }
 
 async function disk({ config }: Context): Promise<readonly string[]> {

@@ -9,9 +9,11 @@ import * as documents from './documents.ts';
 import * as instances from './instances.ts';
 import * as joinTokens from './join-tokens.ts';
 import * as ocsp from './ocsp.ts';
+import * as kills from './kills.ts';
 import * as operations from './operations.ts';
 import * as records from './records.ts';
 import * as relyingParties from './relying-parties.ts';
+import * as renewals from './renewals.ts';
 import * as revocations from './revocations.ts';
 import { route, type Columns, type Door, type Route } from './route.ts';
 import * as status from './status.ts';
@@ -53,8 +55,19 @@ const TABLE: { readonly [Id in OperationId]: Columns<(typeof OPERATIONS)[Id]> } 
   releaseCertificate: { on: api, as: 'admin', rate: 'change', body: 'json', handler: revocations.release },
   revokeAgentCertificates: { on: api, as: 'admin', rate: 'change', body: 'json', handler: revocations.revokeAll },
 
+  getRenewalInfo: { on: mtls, as: 'client-certificate', rate: 'status', body: 'none', handler: renewals.info },
+  steerRenewals: { on: api, as: 'admin', rate: 'change', body: 'json', handler: renewals.steer },
+
+  kill: { on: api, as: 'admin', rate: 'change', body: 'json', handler: kills.kill },
+  listKills: { on: api, as: 'admin', rate: 'read', body: 'none', handler: kills.list },
+  getKill: { on: api, as: 'admin', rate: 'read', body: 'none', handler: kills.get },
+  resumeKill: { on: api, as: 'admin', rate: 'change', body: 'json', handler: kills.resume },
+
   getStatus: { on: ['api', 'mtls'], as: 'relying-party-or-admin', rate: 'status', body: 'none', handler: status.getStatus },
   listStatuses: { on: ['api', 'mtls'], as: 'relying-party-or-admin', rate: 'status', body: 'json', handler: status.listStatuses },
+  listAgentStatuses: { on: ['api', 'mtls'], as: 'relying-party-or-admin', rate: 'status', body: 'none', handler: status.listAgentStatuses },
+  listInstanceStatuses: { on: ['api', 'mtls'], as: 'relying-party-or-admin', rate: 'status', body: 'none', handler: status.listInstanceStatuses },
+  getStatusByFingerprint: { on: ['api', 'mtls'], as: 'relying-party-or-admin', rate: 'status', body: 'none', handler: status.getStatusByFingerprint },
 
   listAuthorities: { on: api, as: 'admin', rate: 'read', body: 'none', handler: authorities.list },
   rotateAuthority: { on: api, as: 'admin', rate: 'change', body: 'json', handler: authorities.rotate },

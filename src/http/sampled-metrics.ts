@@ -2,6 +2,7 @@ import type { Context } from '../context.ts';
 import { logLinesDropped } from '../core/log.ts';
 import { poolState } from '../db/client.ts';
 import { clusterNumbers, issuerLists } from '../db/views/cluster-numbers.ts';
+import { stopsInForce, unfinishedKills } from '../db/views/kills.ts';
 import { jobHealth, partitionDaysAhead } from '../db/views/readiness.ts';
 import { JOBS } from '../jobs/schedule.ts';
 import { bucketOf } from '../x509/serial.ts';
@@ -43,6 +44,8 @@ async function readCluster(ctx: Pick<Context, 'db' | 'clock'>) {
     lists: await issuerLists(ctx.db),
     jobs: await jobHealth(ctx.db, JOBS.map(({ name }) => name), 0),
     partitionDays: await partitionDaysAhead(ctx.db, bucketOf(ctx.clock.now())),
+    stops: await stopsInForce(ctx.db),
+    killsUnfinished: await unfinishedKills(ctx.db),
   };
 }
 
@@ -73,4 +76,8 @@ function sampleCluster(ctx: Pick<Context, 'metrics'>, read: () => Promise<Cluste
   tell(cluster.feedEnd, ({ numbers }) => cluster.feedEnd.set(numbers.feedEnd));
   tell(cluster.auditEnd, ({ numbers }) => cluster.auditEnd.set(numbers.auditEnd));
   tell(cluster.partitionDaysAhead, ({ partitionDays }) => cluster.partitionDaysAhead.set(partitionDays));
+  tell(cluster.issuanceStops, ({ stops }) => {
+    for (const kind of ['everything', 'issuer', 'profile'] as const) cluster.issuanceStops.set({ kind }, stops.filter((stop) => stop.kind === kind).length);
+  });
+  tell(cluster.killsUnfinished, ({ killsUnfinished }) => cluster.killsUnfinished.set(killsUnfinished));
 }

@@ -3,6 +3,7 @@ import { SignetError } from '../core/errors.ts';
 import type { Context } from '../context.ts';
 import type { PresentedCertificate } from '../db/presented.ts';
 import type { Origin } from '../audit/events.ts';
+import { assertNotStopped } from '../agents/agent.ts';
 import { quarantineInstance } from '../agents/instances.ts';
 import { verifyChain } from '../verify/chain.ts';
 import { parseCertificate, type Certificate } from '../x509/certificate.ts';
@@ -17,7 +18,7 @@ export type ClientPurpose = 'renewal' | 'request';
 /**
  * Judges a TLS client certificate by our own chain check and our own records, on every request (DESIGN §4: Node's authorizationError cannot
  * tell ours from a forgery once it has expired, and a resumed session outlives its certificate). Records the presentation durably.
- * @throws SignetError client-certificate-*, agent-*, instance-*
+ * @throws SignetError client-certificate-*, agent-*, instance-*, issuance-stopped
  */
 export async function authenticateClient(ctx: Context, origin: Origin, der: Buffer | undefined, now: Date, purpose: ClientPurpose): Promise<ClientIdentity> {
   if (der === undefined || der.length === 0) {
@@ -36,7 +37,11 @@ export async function authenticateClient(ctx: Context, origin: Origin, der: Buff
   if (client.instanceState !== 'active') throw refusal('instance-revoked');
   if (client.agentState === 'suspended') throw refusal('agent-suspended');
   if (client.agentState !== 'active') throw refusal('agent-retired');
-  if (client.heldAt) throw refusal('client-certificate-held');
+  if (client.heldAt) {
+    // Whoever wants to renew learns that it is not about them alone.
+    if (purpose === 'renewal') await assertNotStopped(ctx.db);
+    throw refusal('client-certificate-held');
+  }
   return client;
 }
 

@@ -7,8 +7,10 @@ import { clearIdempotencyRecords } from './clear-idempotency-records.ts';
 import { clearInstances } from './clear-instances.ts';
 import { clearJobRuns } from './clear-job-runs.ts';
 import { clearJoinTokens } from './clear-join-tokens.ts';
+import { clearKills } from './clear-kills.ts';
 import { clearPublicKeys } from './clear-public-keys.ts';
 import { countCertificates } from './count-certificates.ts';
+import { finishKills } from './finish-kills.ts';
 import type { Job } from './job.ts';
 import { partitions } from './partitions.ts';
 import { publishCrls } from './publish-crls.ts';
@@ -36,4 +38,6 @@ export const JOBS: readonly Job[] = [
   { name: 'clear-agents', cron: '31 3 * * *', backfill: 1, run: clearAgents },
   { name: 'clear-authority-keys', cron: '47 * * * *', backfill: 1, run: clearAuthorityKeys },
   { name: 'clear-job-runs', cron: '53 3 * * *', backfill: 1, run: clearJobRuns },
+  { name: 'finish-kills', cron: '*/5 * * * * *', backfill: 0, ...finishKills },
+  { name: 'clear-kills', cron: '13 3 * * *', backfill: 1, run: clearKills },
 ];

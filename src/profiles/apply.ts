@@ -89,3 +89,16 @@ export function renewalWindow(profile: Pick<Profile, 'renewal'>, issuedAt: Date,
   const at = (fraction: number) => new Date(Math.floor((issuedAt.getTime() + life * fraction) / 1000) * 1000);
   return { start: at(profile.renewal.startFraction), end: at(profile.renewal.endFraction) };
 }
+
+/** How long a window is that was moved: where it begins is spread already. Seconds. */
+const STEERED_SECONDS = 60;
+
+/**
+ * The window of a certificate that was moved to `createdAt`: its beginning is spread over `spreadSeconds` by the random octets of the serial, so that it is the same
+ * at every question and thousands do not come at once. In whole seconds.
+ */
+export function steeredWindow({ createdAt, spreadSeconds }: { createdAt: Date; spreadSeconds: number }, serial: Uint8Array): { start: Date; end: Date } {
+  const [a = 0, b = 0, c = 0] = serial.slice(-3);
+  const startSeconds = Math.floor(createdAt.getTime() / 1000) + Math.floor((((a << 16) | (b << 8) | c) / (1 << 24)) * (spreadSeconds + 1));
+  return { start: new Date(startSeconds * 1000), end: new Date((startSeconds + STEERED_SECONDS) * 1000) };
+}

@@ -1,4 +1,5 @@
 import type { Context } from '../context.ts';
+import { systemClock } from '../core/clock.ts';
 import type { ChangedCertificate } from './signals.ts';
 import { MAX_FEED_AGE_MS } from './status-reader.ts';
 
@@ -10,6 +11,9 @@ import { MAX_FEED_AGE_MS } from './status-reader.ts';
  */
 const CONFIRMED_MS = MAX_FEED_AGE_MS + 250;
 
+/** Certificates in one message to the other workers: about 100 kB. */
+const MESSAGE_CERTIFICATES = 1_000;
+
 /**
  * Makes this replica answer with a committed change before the change is acknowledged (DESIGN invariant 13): this process drops cached OCSP answers, the other
  * workers confirm that they have, and publication of the lists is started. The lists themselves are not waited for. Call it right after the commit.
@@ -17,5 +21,11 @@ const CONFIRMED_MS = MAX_FEED_AGE_MS + 250;
 export async function announce(ctx: Pick<Context, 'signals' | 'siblings'>, changed: readonly ChangedCertificate[]): Promise<void> {
   if (changed.length === 0) return;
   ctx.signals.changed(changed);
-  await ctx.siblings.ask('certificates-changed', changed.map(({ serial, issuerId, shard }) => ({ serial, issuerId, shard })), CONFIRMED_MS);
+  // One message after the other, so that few wait in memory; all of them together no longer than a single one may.
+  const until = systemClock.monotonicMs() + CONFIRMED_MS;
+  for (let start = 0; start < changed.length; start += MESSAGE_CERTIFICATES) {
+    const leftMs = until - systemClock.monotonicMs();
+    if (leftMs <= 0) return;
+    await ctx.siblings.ask('certificates-changed', changed.slice(start, start + MESSAGE_CERTIFICATES).map(({ serial, issuerId, shard }) => ({ serial, issuerId, shard })), leftMs);
+  }
 }

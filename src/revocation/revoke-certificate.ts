@@ -7,11 +7,11 @@ import { inTransaction, type Tx } from '../db/client.ts';
 import { countRevoked, holdRows, readNotGood, releaseRows, revokeRows, type CauseChange } from '../db/certificate-status.ts';
 import { findCertificate, type StoredCertificate } from '../db/commit.ts';
 import type { FeedKind } from '../db/feed.ts';
-import { serialHex } from '../x509/serial.ts';
 import { announce } from './announce.ts';
 import { revokeCertificates, type AffectedCertificate } from './apply.ts';
 import { appendFeed, feedOf } from './feed.ts';
 import { leafReason, reasonName } from './reasons.ts';
+import { noLeaf } from './selection.ts';
 
 /** Status of one certificate after a change; `changed` is false when it was so before. */
 export interface CertificateChange {
@@ -131,10 +131,8 @@ function auditOf(kind: AuditKind, row: AffectedCertificate, detail: Record<strin
 
 async function known(ctx: Context, serial: Uint8Array): Promise<StoredCertificate> {
   const stored = await findCertificate(ctx.db, serial);
-  if (stored) return stored;
-  const kind = await authorityKindOf(ctx.db, serial);
-  if (kind === undefined) throw new SignetError('certificate-not-found', `no certificate with serial ${serialHex(serial)} was issued here`);
-  throw new SignetError('authority-state-conflict', `${serialHex(serial)} is the certificate of the authority itself (${kind}): it is not revoked like one that it issued, but rotated`);
+  if (!stored) throw await noLeaf(ctx, serial);
+  return stored;
 }
 
 async function statusAfter(ctx: Context, serial: Uint8Array, changed: boolean): Promise<CertificateChange> {

@@ -23,7 +23,9 @@ const NEEDS: Record<OperationId, Permission> = {
   createJoinToken: 'join-tokens:create', listJoinTokens: 'join-tokens:read',
   issueCertificate: 'certificates:issue', renewCertificate: 'certificates:renew', listCertificates: 'certificates:read', getCertificate: 'certificates:read',
   revokeCertificate: 'certificates:revoke', holdCertificate: 'certificates:revoke', releaseCertificate: 'certificates:revoke', revokeAgentCertificates: 'certificates:revoke',
-  getStatus: 'status:read', listStatuses: 'status:read',
+  getRenewalInfo: 'certificates:renew', steerRenewals: 'renewals:steer',
+  kill: 'kills:write', listKills: 'kills:read', getKill: 'kills:read', resumeKill: 'kills:write',
+  getStatus: 'status:read', listStatuses: 'status:read', listAgentStatuses: 'status:read', listInstanceStatuses: 'status:read', getStatusByFingerprint: 'status:read',
   listAuthorities: 'authorities:read', rotateAuthority: 'authorities:manage', rolloverRoot: 'authorities:manage', getTrustBundle: 'public',
   createAdminToken: 'admin-tokens:manage', listAdminTokens: 'admin-tokens:read', getOwnAdminToken: 'own-token:read', rotateOwnAdminToken: 'own-token:rotate',
   rotateAdminToken: 'admin-tokens:manage', revokeAdminToken: 'admin-tokens:manage',
@@ -63,6 +65,9 @@ const HOLDERS: Record<Exclude<Permission, 'public'>, readonly Holder[]> = {
   'jobs:read': STAFF,
   'findings:read': STAFF,
   'findings:resolve': ['admin', 'operator'],
+  'kills:read': STAFF,
+  'kills:write': ['admin'],
+  'renewals:steer': ['admin', 'operator'],
 };
 
 /** How an asker is refused where it may not: 401 when what it shows is no credential there, 403 when it is a credential that does not permit it. */
@@ -154,7 +159,7 @@ test('every operation and every permission has been thought about', () => {
   expect(askers.map(({ name }) => name)).toEqual([...NAMES]);
 });
 
-const PARAMETERS: Record<string, string> = { serial: '01'.repeat(20), shard: '0', request: 'AAAA' };
+const PARAMETERS: Record<string, string> = { serial: '01'.repeat(20), shard: '0', request: 'AAAA', sha256: '01'.repeat(32) };
 const NO_ID = '01KAMV3W5QZ3C1D6X2G7R8S9TZ';
 
 /** A request that does nothing where it is permitted: nothing is there, or the body is refused. */

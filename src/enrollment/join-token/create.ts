@@ -1,4 +1,4 @@
-import { assertActive, agentNotFound, type AgentContext } from '../../agents/agent.ts';
+import { assertActive, agentNotFound, enterGate, type AgentContext } from '../../agents/agent.ts';
 import type { CreateJoinTokenBody } from '../../api/join-tokens.ts';
 import { appendAudit } from '../../audit/append.ts';
 import type { Origin } from '../../audit/events.ts';
@@ -19,7 +19,7 @@ export interface CreatedJoinToken {
 
 /**
  * Makes a single-use join token for an active agent. Runs in the caller's transaction (http/idempotency.ts), audit event last.
- * @throws SignetError `agent-not-found`, `agent-not-active`, `agent-suspended`, `agent-retired`, `owner-suspended`, `ttl-not-granted`, `invalid-request`
+ * @throws SignetError `agent-not-found`, `agent-not-active`, `agent-suspended`, `agent-retired`, `owner-suspended`, `ttl-not-granted`, `invalid-request`, `issuance-stopped`
  */
 export async function createJoinToken(
   ctx: Pick<AgentContext, 'config' | 'random'>,
@@ -37,6 +37,7 @@ export async function createJoinToken(
     throw new SignetError('invalid-request', `${fault.path}: ${fault.message}`, { fields: [fault] });
   }
 
+  await enterGate(tx);
   const agent = await lockAgent(tx, agentId, 'share');
   if (!agent) throw agentNotFound(agentId);
   assertActive(agent);

@@ -132,7 +132,16 @@ const HALF_CHANGED: Record<string, string> = {
     WHERE (a.state <> 'active' OR s.state <> 'active') AND c.revoked_at IS NULL AND c.held_at IS NULL`,
   'suspensions without feed or audit, and the other way round': `
     SELECT a.id AS it FROM agents a WHERE a.state = 'suspended' AND (NOT EXISTS (SELECT FROM feed_events f WHERE f.agent_id = a.id AND f.kind = 'agent-suspended')
-      OR NOT EXISTS (SELECT FROM audit_events e WHERE e.agent_id = a.id AND e.kind = 'agent.suspended' AND e.target = a.suspension_id))`,
+      OR NOT EXISTS (SELECT FROM audit_events e WHERE e.agent_id = a.id AND e.kind = 'agent.suspended' AND (e.target = a.suspension_id OR e.target = ANY (a.kill_ids))))`,
+  'certificates that a kill covers and that are not on hold for it': `
+    SELECT encode(c.serial, 'hex') AS it FROM kills k JOIN agents a ON k.id = ANY (a.kill_ids) JOIN certificates c ON c.agent_id = a.id
+    WHERE k.state = 'done' AND k.effect = 'suspend' AND c.revoked_at IS NULL AND NOT ('kill:' || k.id = ANY (c.hold_causes))`,
+  'holds of kills that are resumed, or that nobody began': `
+    SELECT encode(c.serial, 'hex') AS it FROM certificates c, unnest(c.hold_causes) AS h (cause)
+    WHERE c.revoked_at IS NULL AND h.cause LIKE 'kill:%' AND NOT EXISTS (SELECT FROM kills k WHERE 'kill:' || k.id = h.cause AND k.state <> 'resumed')`,
+  'numbers of kills that are not those of the audit log': `
+    SELECT k.id AS it FROM kills k WHERE k.certificates <> (SELECT count(*) FROM audit_events e WHERE e.target = k.id AND e.kind IN ('certificate.held', 'certificate.revoked'))
+      OR (k.state IN ('done', 'resumed') AND NOT EXISTS (SELECT FROM audit_events e WHERE e.target = k.id AND e.kind = 'kill.finished'))`,
   'gaps in the numbers of feed and audit log': `
     SELECT name AS it FROM counters WHERE value <> CASE name WHEN 'feed' THEN (SELECT count(*) FROM feed_events) ELSE (SELECT count(*) FROM audit_events) END
       OR value <> CASE name WHEN 'feed' THEN (SELECT coalesce(max(n), 0) FROM feed_events) ELSE (SELECT coalesce(max(n), 0) FROM audit_events) END`,

@@ -1,0 +1,47 @@
+import { Prisma, type Db, type Tx } from './client.ts';
+import type { Selection } from './kills.ts';
+
+/** Renewal windows moved to a time, for what a selection meant and what was issued until then. */
+export interface RenewalSteer extends Selection {
+  id: string;
+  /** Over so many seconds from `createdAt` the windows are spread. */
+  spreadSeconds: number;
+  explanationUrl: string | null;
+  reason: string;
+  createdBy: string;
+  createdAt: Date;
+  /** No certificate it is about can be renewed any more. */
+  expiresAt: Date;
+}
+
+export async function insertSteer(tx: Tx, steer: RenewalSteer): Promise<void> {
+  await tx.renewalSteer.create({ data: steer });
+}
+
+/** A certificate as a steer may mean it. `serial`: lower-case hexadecimal. */
+export interface Steerable {
+  serial: string;
+  instanceId: string;
+  agentId: string;
+  issuerId: string;
+  profile: string;
+  issuedAt: Date;
+}
+
+/** Steers of one certificate that are looked at. */
+const STEERS_MAX = 100;
+
+/** The steers that mean this certificate, by owner and labels as they are now; the oldest first. */
+export function steersOf(db: Db, certificate: Steerable, now: Date): Promise<Pick<RenewalSteer, 'spreadSeconds' | 'explanationUrl' | 'createdAt'>[]> {
+  const { serial, instanceId, agentId, issuerId, profile, issuedAt } = certificate;
+  return db.$queryRaw(Prisma.sql`
+    SELECT s.spread_seconds AS "spreadSeconds", s.explanation_url AS "explanationUrl", s.created_at AS "createdAt"
+    FROM renewal_steers s JOIN agents a ON a.id = ${agentId}
+    WHERE s.expires_at > ${now} AND s.created_at >= ${issuedAt} AND CASE s.selector
+      WHEN 'serial' THEN s.target = ${serial} WHEN 'instance' THEN s.target = ${instanceId} WHEN 'agent' THEN s.target = a.id WHEN 'owner' THEN s.target = a.owner_id
+      WHEN 'labels' THEN a.labels @> s.target::jsonb WHEN 'issuer' THEN s.target = ${issuerId} WHEN 'profile' THEN s.target = ${profile} ELSE true END
+    ORDER BY s.created_at LIMIT ${STEERS_MAX}`);
+}
+
+export const deleteExpiredSteers = (db: Db, now: Date, limit: number): Promise<number> =>
+  db.$executeRaw`DELETE FROM renewal_steers WHERE id IN (SELECT id FROM renewal_steers WHERE expires_at < ${now} ORDER BY expires_at LIMIT ${limit})`;
