@@ -24,7 +24,7 @@ export async function suspendAgent(ctx: AgentContext, origin: Origin, agentId: s
     if (was.state === 'proposed') throw new SignetError('agent-state-conflict', 'the agent is only proposed: nothing is issued to it');
 
     const suspensionId = ulid(now, ctx.random);
-    const suspended = await changeLocked(tx, was, { state: 'suspended', suspensionId, stateReason: reason ?? null }, now);
+    const suspended = await changeLocked(tx, was, { state: 'suspended', suspensionId, stateReason: reason ?? (was.state === 'suspended' ? was.stateReason : null) }, now);
     await ctx.barrier('suspend:state-changed');
     const newlyHeld = await holdCertificates(tx, { agentId }, suspensionCause(suspensionId), now);
     const notGood = await readNotGood(tx, { agentId }, now);

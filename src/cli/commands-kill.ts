@@ -11,12 +11,12 @@ import { show, table } from './output.ts';
 const string = { type: 'string' } as const;
 
 /** What is meant: one of these. */
-const SELECTOR_OPTIONS: Options = { serial: string, instance: string, agent: string, owner: string, label: { type: 'string', multiple: true }, issuer: string, profile: string, everything: { type: 'boolean' } };
+const SELECTOR_OPTIONS: Options = { serial: string, instance: string, agent: string, owner: string, label: { type: 'string', multiple: true }, 'issuer-id': string, profile: string, everything: { type: 'boolean' } };
 const SELECTOR_HELP = {
   serial: 'One certificate.', instance: 'One instance.', agent: 'One agent and all it holds.', owner: 'All agents of an owner, by e-mail address; and the owner.',
-  label: 'Agents with this label. May be repeated: all must hold.', issuer: 'All that an issuer issued; and the issuer.', profile: 'All that was issued under a profile; and the profile.', everything: 'Everything.',
+  label: 'Agents with this label. May be repeated: all must hold.', 'issuer-id': 'All that an issuer issued; and the issuer.', profile: 'All that was issued under a profile; and the profile.', everything: 'Everything.',
 };
-const MEMBERS: Readonly<Record<string, string>> = { serial: 'serial', instance: 'instanceId', agent: 'agentId', owner: 'owner', issuer: 'issuerId', profile: 'profile' };
+const MEMBERS: Readonly<Record<string, string>> = { serial: 'serial', instance: 'instanceId', agent: 'agentId', owner: 'owner', 'issuer-id': 'issuerId', profile: 'profile' };
 
 function selectorOf(input: CommandInput): Record<string, unknown> {
   const selector = present(Object.fromEntries(Object.entries(MEMBERS).map(([option, member]) => [member, text(input, option)])));
@@ -72,7 +72,7 @@ const kill: Command = {
   example: 'signet kill --owner alice@example.org --reason "her laptop was stolen" --dry-run',
   options: { ...SELECTOR_OPTIONS, effect: string, reason: string, 'revocation-reason': string, 'dry-run': { type: 'boolean' }, confirm: string, 'renew-within': string, yes: { type: 'boolean', short: 'y' } },
   help: {
-    ...SELECTOR_HELP, effect: 'suspend (default; can be taken back), revoke or retire.', reason: 'Why, in words: for the record.', 'revocation-reason': 'RFC 5280 reason of the revocations.',
+    ...SELECTOR_HELP, effect: 'One of suspend (default; can be taken back), revoke, retire.', reason: 'Why, in words: for the record.', 'revocation-reason': 'RFC 5280 reason of the revocations.',
     'dry-run': 'Only show what would be hit.', confirm: 'What the dry run gave: needed for many, and for everything.', 'renew-within': 'Also move renewal windows to within so many seconds from now.', yes: 'Do not ask first; what needs --confirm still does.',
   },
   async run(cli, input) {
@@ -95,7 +95,7 @@ const kill: Command = {
 
 const steer: Command = {
   name: 'renewals steer',
-  usage: '--issuer <id> | --profile <name> | --agent <id> | … --reason <why> [options]',
+  usage: '--issuer-id <id> | --profile <name> | --agent <id> | … --reason <why> [options]',
   summary: 'Move renewal windows to now, spread over a time: agents that ask renew early',
   example: 'signet renewals steer --profile agent --within 600 --reason "shorter lives"',
   options: { ...SELECTOR_OPTIONS, within: string, reason: string, 'explanation-url': string },

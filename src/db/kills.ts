@@ -50,7 +50,7 @@ export const killCause = (killId: string): string => `kill:${killId}`;
 /** Certificates that one step changes at most, or looks at. */
 const STEP_CERTIFICATES = 5_000;
 /** Agents whose certificates one step looks for. */
-const STEP_AGENTS = 500;
+const STEP_AGENTS = 1_000;
 
 // ── who and what is meant ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -242,6 +242,8 @@ interface Reach {
   /** On certificates `c`. */
   where: Prisma.Sql;
   agentIds: string[];
+  /** Holds no more certificates than one step changes. */
+  isBounded: boolean;
   /** The position once all of it is done, and whether the kill is done then. */
   next: string | null;
   isLast: boolean;
@@ -254,11 +256,14 @@ interface Reach {
 export async function stepKill(tx: Tx, kill: KillRecord, { now, since }: { now: Date; since: Date }): Promise<KillStep> {
   // One path for every size of table: by index, row by row. A plan for a table that looked small would read the whole of a large one.
   await tx.$executeRaw`SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`;
+  // Nothing was put on hold, and nobody comes back: a stop that is lifted, agents that are retired.
+  const isNothingLeft = kill.state === 'resuming' && (kill.effect === 'retire' || (kill.effect === 'revoke' && !agentsOf(kill)));
+  if (isNothingLeft) return { changed: [], lately: [], agents: [], instances: [], position: null, isLast: true };
   const reach = await reachOf(tx, kill, since);
   const changed = await changeReach(tx, kill, reach.where, now);
   const none = { lately: [], agents: [], instances: [] };
   // The same again: what is done is not found a second time.
-  if (changed.length === STEP_CERTIFICATES) return { changed, ...none, position: kill.position, isLast: false };
+  if (changed.length === STEP_CERTIFICATES && !reach.isBounded) return { changed, ...none, position: kill.position, isLast: false };
   const end = { changed, position: reach.next, isLast: reach.isLast };
   if (kill.state === 'running') return { ...none, ...end, lately: await changedLately(tx, reach.where, now) };
   return {
@@ -272,16 +277,16 @@ async function reachOf(tx: Tx, kill: KillRecord, since: Date): Promise<Reach> {
   const live = Prisma.sql`c.bucket >= ${bucketOf(since)} AND c.not_after > ${since}`;
   switch (kill.selector) {
     case 'serial':
-      return { where: bySerial(kill.target), agentIds: [], next: null, isLast: true };
+      return { where: bySerial(kill.target), agentIds: [], isBounded: true, next: null, isLast: true };
     case 'instance':
-      return { where: Prisma.sql`c.instance_id = ${kill.target} AND ${live}`, agentIds: [], next: null, isLast: true };
+      return { where: Prisma.sql`c.instance_id = ${kill.target} AND ${live}`, agentIds: [], isBounded: false, next: null, isLast: true };
     case 'agent':
     case 'owner':
     case 'labels': {
       const rows = await tx.$queryRaw<{ id: string }[]>`
         SELECT id FROM agents WHERE kill_ids <> '{}' AND kill_ids @> ARRAY[${kill.id}]::text[] AND id > ${kill.position ?? ''} ORDER BY id LIMIT ${STEP_AGENTS}`;
       const agentIds = rows.map(({ id }) => id);
-      return { where: Prisma.sql`c.agent_id = ANY (${agentIds}) AND ${live}`, agentIds, next: agentIds.at(-1) ?? kill.position, isLast: agentIds.length < STEP_AGENTS };
+      return { where: Prisma.sql`c.agent_id = ANY (${agentIds}) AND ${live}`, agentIds, isBounded: false, next: agentIds.at(-1) ?? kill.position, isLast: agentIds.length < STEP_AGENTS };
     }
     default:
       return reachOfWide(tx, kill, live);
@@ -295,7 +300,7 @@ async function reachOfWide(tx: Tx, kill: KillRecord, live: Prisma.Sql): Promise<
     SELECT c.bucket, c.serial FROM certificates c WHERE ${live} AND ${behind} ORDER BY c.bucket, c.serial OFFSET ${STEP_CERTIFICATES - 1} LIMIT 1`;
   const next = end ? `${end.bucket}:${buffer(end.serial).toString('hex')}` : null;
   const upTo = next === null ? Prisma.sql`true` : keyAt(next, 'to');
-  return { where: Prisma.sql`${ofWide(kill)} AND ${live} AND ${behind} AND ${upTo}`, agentIds: [], next, isLast: next === null };
+  return { where: Prisma.sql`${ofWide(kill)} AND ${live} AND ${behind} AND ${upTo}`, agentIds: [], isBounded: true, next, isLast: next === null };
 }
 
 /** Keys behind a position, or up to it. The comparison of buckets alone lets the planner leave partitions out. */

@@ -31,6 +31,7 @@ export const TAGS = [
   { name: 'instances', description: 'Running copies of an agent: one enrollment each.' },
   { name: 'join tokens', description: 'What lets an agent enroll, once.' },
   { name: 'certificates', description: 'Enroll, renew, look up, revoke.' },
+  { name: 'kill switch', description: 'Stop many at once, and take it back.' },
   { name: 'status', description: 'What relying parties ask: is this certificate good?' },
   { name: 'authorities', description: 'The certificates of the CA itself, and their rotation.' },
   { name: 'API tokens', description: 'What people and programs use to administer.' },

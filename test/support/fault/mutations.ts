@@ -73,6 +73,27 @@ export const MUTATIONS: readonly Mutation[] = [
     sqlFunction: { signature: COMMIT, changes: RENEWAL_LOCKS },
   },
   {
+    name: 'kill-without-gate',
+    race: 'a kill against an enrollment in its commit',
+    lock: 'the exclusive issuance gate (revocation/kill.ts)',
+    test: { file: 'kill-switch.test.ts', name: 'against an enrollment in the middle of its commit' },
+    failure: /-\s+"held",\n\s*\+\s+"good",/,
+    program: { 'revocation/kill.js': [{ from: `await takeGate(tx, 'exclusive');`, to: '' }] },
+  },
+  {
+    name: 'kill-certificates-before-states',
+    race: 'a kill against an enrollment that waits for it',
+    lock: 'the order of a kill: states first, certificates later (revocation/kill.ts)',
+    test: { file: 'kill-switch.test.ts', name: 'in the middle of its own commit' },
+    failure: /Expected: "(agent-suspended|issuance-stopped)"\s+Received: "[0-9a-f]{40}"/,
+    program: {
+      'revocation/kill.js': [
+        { from: 'const hit = await changeStates(tx, started);', to: 'const hit = { owners: [], agents: [], instances: [], stop: undefined };' },
+        { from: 'await finishKill(ctx, origin, started.id);', to: 'await finishKill(ctx, origin, started.id); await inTransaction(ctx.db, (tx) => changeStates(tx, started));' },
+      ],
+    },
+  },
+  {
     name: 'commit-without-token-lock',
     race: 'two uses of one join token, other keys',
     lock: 'FOR UPDATE on the join tokens in commit_certificates',

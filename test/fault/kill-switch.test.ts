@@ -1,0 +1,153 @@
+/** Kills against what is being issued, registered and let in at the same time (DESIGN §2, invariant 7). Who carries one out is killed in test/slow/kill-crash.test.ts. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { enroll, ok, outcome, renew, startFleet, type Fleet, type Identity, type Replica } from '../support/fault/fleet.ts';
+import { expectVerdicts, expectWhole, HELD, storedOf, type Verdict } from '../support/fault/judge.ts';
+import { makeKeyAndCsr } from '../support/fault/keys.ts';
+import { obstructKey, stuckOrDone } from '../support/fault/sessions.ts';
+import { jsonOf } from '../support/https-client.ts';
+
+const LONG = 60_000;
+
+let fleet: Fleet;
+let issuing: Replica;
+let killing: Replica;
+/** What every certificate of this file must be in the end, by whatever way one asks. */
+const fates: Record<string, Verdict> = {};
+
+beforeAll(async () => {
+  fleet = await startFleet();
+  [issuing, killing] = fleet.replicas;
+}, LONG);
+afterAll(() => fleet.close(), LONG);
+
+interface Kill {
+  id: string;
+  state: string;
+}
+
+/** POST /v1/kill, looked at first. */
+async function kill(at: Replica, selector: object, more: object = {}): Promise<Kill> {
+  const body = { selector, reason: 'tested', ...more };
+  const { confirm } = jsonOf<{ confirm: string }>(ok(await at.api.send('POST', '/v1/kill', { json: { ...body, dryRun: true } })));
+  return jsonOf<Kill>(ok(await at.api.send('POST', '/v1/kill', { json: { ...body, confirm } })));
+}
+const resume = async (at: Replica, { id }: Pick<Kill, 'id'>) => jsonOf<Kill>(ok(await at.api.send('POST', `/v1/kills/${id}/resume`, { json: {} })));
+/** Kills that stop what other tests need are taken back. */
+const begun: Kill[] = [];
+afterEach(async () => {
+  for (const one of begun.splice(0)) await resume(killing, one);
+});
+
+const registered = async (labels: object, ownerEmail: string): Promise<string> =>
+  jsonOf<{ id: string }>(ok(await killing.api.send('POST', '/v1/agents', { json: { name: `kill-${ownerEmail.split('@')[0]}`, purpose: 'testing', labels, ownerEmail } }))).id;
+
+let sequence = 0;
+async function newEnrollment() {
+  const name = `k${++sequence}`;
+  const ownerEmail = `${name}@example.com`;
+  const agentId = await registered({ kill: name }, ownerEmail);
+  const token = await fleet.joinToken(agentId);
+  const pair = makeKeyAndCsr();
+  return { agentId, name, ownerEmail, pair, begin: () => enroll(issuing, token, pair) };
+}
+type It = Awaited<ReturnType<typeof newEnrollment>>;
+
+interface Way {
+  by: string;
+  selector: (it: Pick<It, 'agentId' | 'name' | 'ownerEmail'>) => object;
+  refusal: string;
+}
+const WAYS: Way[] = [
+  { by: 'agent', selector: ({ agentId }) => ({ agentId }), refusal: 'agent-suspended' },
+  { by: 'owner', selector: ({ ownerEmail }) => ({ owner: ownerEmail }), refusal: 'agent-suspended' },
+  { by: 'labels', selector: ({ name }) => ({ labels: { kill: name } }), refusal: 'agent-suspended' },
+  { by: 'issuer', selector: () => ({ issuerId: fleet.issuerId }), refusal: 'issuance-stopped' },
+  { by: 'profile', selector: () => ({ profile: 'agent' }), refusal: 'issuance-stopped' },
+  { by: 'everything', selector: () => ({ everything: true }), refusal: 'issuance-stopped' },
+];
+
+describe.each(WAYS)('a kill by $by', ({ selector, refusal }) => {
+  test('against an enrollment in the middle of its commit: it waits for it, and nothing issued stays good', async () => {
+    const it = await newEnrollment();
+    const obstacle = await obstructKey(fleet.database, it.pair.keyHash);
+    const answer = it.begin();
+    await stuckOrDone(fleet.database, 1, answer);
+    const killed = kill(killing, selector(it));
+    await stuckOrDone(fleet.database, 2, killed);
+    await obstacle.remove();
+
+    begun.push(await killed);
+    expect(outcome(await answer)).toMatch(/^[0-9a-f]{40}$/);
+    expect((await storedOf(fleet, it.agentId)).map(({ state }) => state)).toEqual(['held']);
+  });
+
+  test('in the middle of its own commit: an enrollment waits for it, and is refused', async () => {
+    const it = await newEnrollment();
+    killing.barriers.arm('kill:state-changed');
+    const killed = kill(killing, selector(it));
+    await killing.barriers.reached('kill:state-changed');
+    const answer = it.begin();
+    await stuckOrDone(fleet.database, 1, answer);
+    killing.barriers.release('kill:state-changed');
+
+    begun.push(await killed);
+    expect(outcome(await answer)).toBe(refusal);
+    expect(await storedOf(fleet, it.agentId)).toEqual([]);
+  });
+
+  test('against a renewal that is signed: refused, and the old certificate is on hold', async () => {
+    const it = await newEnrollment();
+    const identity = identityOf(ok(await it.begin()), it);
+    issuing.barriers.arm('renew:signed');
+    const answer = renew(issuing, identity, makeKeyAndCsr());
+    await issuing.barriers.reached('renew:signed');
+    begun.push(await kill(killing, selector(it)));
+    issuing.barriers.release('renew:signed');
+
+    expect(outcome(await answer)).toBe(refusal);
+    expect((await storedOf(fleet, it.agentId)).map(({ state }) => state)).toEqual(['held']);
+  });
+});
+
+function identityOf(reply: Awaited<ReturnType<typeof enroll>>, { pair }: Pick<It, 'pair'>): Identity {
+  const { certificate, chain, ...said } = jsonOf<Identity & { certificate: string }>(reply);
+  return { ...said, chain: certificate + chain, key: pair.key };
+}
+
+test.each([
+  { by: 'owner', selector: (ownerEmail: string) => ({ owner: ownerEmail }), refusal: 'owner-suspended' },
+  { by: 'everything', selector: () => ({ everything: true }), refusal: 'issuance-stopped' },
+])('a registration and a join token during a kill by $by wait for it, and are refused', async ({ selector, refusal }) => {
+  const it = await newEnrollment();
+  killing.barriers.arm('kill:state-changed');
+  const killed = kill(killing, selector(it.ownerEmail));
+  await killing.barriers.reached('kill:state-changed');
+  const registration = issuing.api.send('POST', '/v1/agents', { json: { name: `${it.name}-late`, purpose: 'testing', ownerEmail: it.ownerEmail } });
+  const token = issuing.api.send('POST', `/v1/agents/${it.agentId}/join-tokens`, { json: {} });
+  await stuckOrDone(fleet.database, 2, Promise.all([registration, token]));
+  killing.barriers.release('kill:state-changed');
+
+  begun.push(await killed);
+  expect(outcome(await registration)).toBe(refusal);
+  expect(outcome(await token)).toBe(refusal === 'owner-suspended' ? 'agent-suspended' : refusal);
+});
+
+test('a renewal of the certificate or the instance that a kill is about', async () => {
+  for (const [member, refusal] of [['serial', 'client-certificate-held'], ['instanceId', 'instance-quarantined']] as const) {
+    const identity = await fleet.enrolled(issuing);
+    issuing.barriers.arm('renew:signed');
+    const answer = renew(issuing, identity, makeKeyAndCsr());
+    await issuing.barriers.reached('renew:signed');
+    await kill(killing, { [member]: identity[member] });
+    issuing.barriers.release('renew:signed');
+    expect(outcome(await answer)).toBe(refusal);
+    expect((await storedOf(fleet, identity.agentId)).map(({ state }) => state)).toEqual(['held']);
+    fates[identity.serial] = HELD;
+  }
+});
+
+test('in the end OCSP, status and list of both replicas say so of every certificate, and nothing is half there', async () => {
+  expect(Object.keys(fates).length).toBe(2);
+  await expectVerdicts(fleet, fates);
+  await expectWhole(fleet);
+}, LONG);
