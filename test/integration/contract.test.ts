@@ -31,7 +31,7 @@ const asked = new Set<string>();
 
 /** What the examples name, by what it is called here. */
 const here = new Map<string, string>([[UNKNOWN_SERIAL, UNKNOWN_SERIAL]]);
-const NAME = /^(?:[0-7][0-9A-HJKMNP-TV-Z]{25}|[0-9a-f]{40}|sg[aj]_.+)$/;
+const NAME = /^(?:[0-7][0-9A-HJKMNP-TV-Z]{25}|[0-9a-f]{40}|[0-9a-f]{64}|sg[aj]_.+)$/;
 
 /** Notes the ids, serials and secrets of an answer beside those of its example. */
 function learn(example: unknown, answer: unknown): void {
@@ -140,6 +140,14 @@ test('the life of an agent, operation by operation', async () => {
   const status = await ask(agent, 'getStatus');
   expect((await ask(admin, 'getStatus', { headers: { 'if-none-match': String(status.headers.etag) } })).status).toBe(304);
   expect(jsonOf<{ statuses: { status: string }[] }>(await ask(agent, 'listStatuses')).statuses.map((one) => one.status)).toEqual(['good', 'unknown']);
+
+  for (const id of ['listAgentStatuses', 'listInstanceStatuses', 'getStatusByFingerprint'] as const) await ask(agent, id);
+  await ask(agent, 'getRenewalInfo');
+  await ask(admin, 'steerRenewals');
+
+  expect((await ask(admin, 'kill')).status).toBe(200);
+  expect((await ask(admin, 'kill', { json: { selector: { agentId }, reason: 'tried' } })).status).toBe(201);
+  for (const id of ['listKills', 'getKill', 'resumeKill'] as const) await ask(admin, id);
 
   for (const id of ['holdCertificate', 'releaseCertificate'] as const) await ask(admin, id);
 

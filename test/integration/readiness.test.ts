@@ -59,7 +59,7 @@ test('a cluster that runs: ready, nothing to warn about', async () => {
   expect(await look()).toEqual({
     worker: 1,
     isReady: true,
-    checks: { process: 'ok', database: 'ok', keyStore: 'ok', clock: 'ok', issuer: 'ok', lists: 'ok', feed: 'ok', jobs: 'ok', partitions: 'ok', authorities: 'ok', adminTokens: 'ok', disk: 'ok', keyEncryptionKey: 'ok' },
+    checks: { process: 'ok', database: 'ok', keyStore: 'ok', clock: 'ok', issuer: 'ok', lists: 'ok', feed: 'ok', jobs: 'ok', partitions: 'ok', authorities: 'ok', adminTokens: 'ok', disk: 'ok', keyEncryptionKey: 'ok', kills: 'ok' },
     warnings: [],
   });
   // Each has its line in the page that says what makes a replica unready.

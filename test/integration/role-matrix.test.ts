@@ -114,7 +114,7 @@ beforeAll(async () => {
   const { db } = service.database;
   const made = async (role: TokenRole, more: object = {}) => jsonOf<{ token: string }>(await service.order('/v1/admin-tokens', { name: 'matrix', role, ...more })).token;
   const party = async (name: string) => {
-    const { id } = jsonOf<{ id: string }>(await service.order('/v1/relying-parties', { name, ownerEmail: 'bob@example.com' }));
+    const { id } = jsonOf<{ id: string }>(await service.order('/v1/relying-parties', { name, ownerEmail: 'bob@example.com', mayAsk: ['status', 'identity'] }));
     const { token } = jsonOf<{ token: string }>(await service.order(`/v1/relying-parties/${id}/tokens`, { name: 'matrix' }));
     const { certificate, identity } = selfSigned(name);
     await service.order(`/v1/relying-parties/${id}/certificates`, { certificate });

@@ -1,4 +1,4 @@
-import { ADMIN_TOKEN_ID, AGENT_ID, INSTANCE_ID, KILL_ID, lastPage, SERIAL, type OperationExample } from './example.ts';
+import { ADMIN_TOKEN_ID, AGENT_ID, INSTANCE_ID, KILL_ID, lastPage, SERIAL, STEER_ID, type OperationExample } from './example.ts';
 
 const kill = {
   id: KILL_ID,
@@ -54,13 +54,13 @@ export const KILL_EXAMPLES = {
   steerRenewals: {
     description: 'For an issuer that must be left soon, or a profile that was changed: agents that ask for renewal info renew within the time given, spread over it by their serials. It covers what is out now; what is issued later has its ordinary window. It refuses nothing: that is what a kill is for.',
     requests: { 'application/json': { selector: { agentId: AGENT_ID }, withinSeconds: 600, reason: 'the profile has shorter lives now', explanationUrl: 'https://wiki.example.org/renewals' } },
-    answers: { 201: { 'application/json': { id: KILL_ID, selector: { agentId: AGENT_ID }, withinSeconds: 600, certificates: 2, createdAt: '2026-11-21T12:00:00.000Z', expiresAt: '2026-11-28T13:00:00.000Z' } } },
+    answers: { 201: { 'application/json': { id: STEER_ID, selector: { agentId: AGENT_ID }, withinSeconds: 600, certificates: 2, createdAt: '2026-11-21T12:00:00.000Z', expiresAt: '2026-11-28T13:00:00.000Z' } } },
   },
   listAgentStatuses: { description: 'For who may know whose a certificate is: staff, agents, and relying parties registered for `identity`. Certificates that have ended are left out.', params: { agentId: AGENT_ID }, answers: { 200: lastPage(status) } },
   listInstanceStatuses: { description: 'As by agent.', params: { instanceId: INSTANCE_ID }, answers: { 200: lastPage(status) } },
   getStatusByFingerprint: {
     description: 'For who keeps fingerprints instead of serials. Who it belongs to is told as with `getStatus`.',
-    params: { sha256: '9de5b9a21ef6fa83ddc16b09a13938f5f659fe790bb94355b28e2a787ca88cb4' },
+    params: { sha256: '4934971ade22a51ecee9e751f1113124ba96f811899ee718b4bb029b9e2bf6b7' },
     answers: { 200: { 'application/json': status } },
   },
 } as const satisfies Record<string, OperationExample>;

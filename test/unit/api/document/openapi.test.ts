@@ -70,9 +70,15 @@ get /v1/certificates/{serial} getCertificate
 get /v1/findings listFindings
 get /v1/instances/{instanceId} getInstance
 get /v1/jobs listJobs
+get /v1/kills listKills
+get /v1/kills/{killId} getKill
 get /v1/relying-parties listRelyingParties
 get /v1/relying-parties/{relyingPartyId} getRelyingParty
 get /v1/relying-parties/{relyingPartyId}/tokens listRelyingPartyTokens
+get /v1/renewal-info getRenewalInfo
+get /v1/status/agents/{agentId} listAgentStatuses
+get /v1/status/fingerprints/{sha256} getStatusByFingerprint
+get /v1/status/instances/{instanceId} listInstanceStatuses
 get /v1/status/{serial} getStatus
 get /v1/trust-bundle getTrustBundle
 patch /v1/agents/{agentId} changeAgent
@@ -100,6 +106,8 @@ post /v1/findings/{findingId}/resolve resolveFinding
 post /v1/instances/{instanceId}/quarantine quarantineInstance
 post /v1/instances/{instanceId}/release releaseInstance
 post /v1/instances/{instanceId}/revoke revokeInstance
+post /v1/kill kill
+post /v1/kills/{killId}/resume resumeKill
 post /v1/relying-parties registerRelyingParty
 post /v1/relying-parties/{relyingPartyId}/certificates addRelyingPartyCertificate
 post /v1/relying-parties/{relyingPartyId}/certificates/{certificateId}/remove removeRelyingPartyCertificate
@@ -107,6 +115,7 @@ post /v1/relying-parties/{relyingPartyId}/disable disableRelyingParty
 post /v1/relying-parties/{relyingPartyId}/enable enableRelyingParty
 post /v1/relying-parties/{relyingPartyId}/tokens createRelyingPartyToken
 post /v1/relying-parties/{relyingPartyId}/tokens/{tokenId}/revoke revokeRelyingPartyToken
+post /v1/renewals/steer steerRenewals
 post /v1/status listStatuses"
 `);
 });
