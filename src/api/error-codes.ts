@@ -103,7 +103,6 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorMeaning>> = {
   'kill-state-conflict': { status: 409, title: 'The kill cannot be taken back', next: 'Read the kill: what was revoked or retired is so for ever.' },
   'covered-by-kill': { status: 409, title: 'A kill covers it', next: 'Have an admin resume the kill named in `detail`: what it suspended comes back with it.' },
   'owner-not-found': { status: 404, title: 'There is no such owner', next: 'Check the e-mail address: an owner is known once an agent or a relying party was registered for it.' },
-  'certificate-of-authority': { status: 409, title: 'It is a certificate of the authority itself', next: 'Stop what an issuer issued by a kill of the issuer, and replace it by rotation; a responder is renewed by its job.' },
   'certificate-expired': { status: 409, title: 'The certificate has expired', next: 'Nobody accepts it any more. Revoke it if its key must be blocked.' },
   // the service
   internal: { status: 500, title: 'Something went wrong on our side', next: 'Nothing was handed out. Try again; if it stays, give an operator the request id.' },

@@ -84,7 +84,7 @@ const json = ['application/json'] as const;
 const oneKill = { description: 'The kill.', contentTypes: ['application/json'], schema: kill } as const;
 
 /** What a selector can be refused for. */
-export const SELECTOR_ERRORS = ['selector-invalid', 'serial-malformed', 'certificate-not-found', 'certificate-of-authority', 'instance-not-found', 'agent-not-found', 'owner-not-found', 'authority-not-found', 'profile-not-found'] as const;
+export const SELECTOR_ERRORS = ['selector-invalid', 'serial-malformed', 'certificate-not-found', 'authority-state-conflict', 'instance-not-found', 'agent-not-found', 'owner-not-found', 'authority-not-found', 'profile-not-found'] as const;
 
 export const killOperation = operation({
   id: 'kill', method: 'post', path: '/v1/kill', tag: 'kill switch', summary: 'Stop what a selector means, at once: suspend, revoke or retire it; or only say what would be hit',

@@ -26,7 +26,7 @@ export const ERROR_CODES = [
   'authority-not-found', 'authority-state-conflict',
   // the kill switch
   'selector-invalid', 'kill-effect-not-allowed', 'kill-confirmation-required', 'kill-not-found', 'kill-state-conflict', 'covered-by-kill', 'owner-not-found',
-  'certificate-of-authority', 'certificate-expired',
+  'certificate-expired',
   // the service
   'internal', 'database-unavailable', 'storage-full', 'overloaded', 'rate-limited',
 ] as const;

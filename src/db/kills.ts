@@ -397,11 +397,6 @@ export async function ownerEmails(db: Db | Tx, ids: readonly string[]): Promise<
   return new Map(rows.map(({ id, email }) => [id, email]));
 }
 
-/** What a certificate of the authority itself is, by its serial. */
-export async function findAuthorityBySerial(db: Db | Tx, serial: Uint8Array): Promise<{ id: string; kind: string } | undefined> {
-  return (await db.authorityCertificate.findUnique({ where: { serial: bytes(serial) }, select: { id: true, kind: true } })) ?? undefined;
-}
-
 export const isIssuer = async (db: Db, id: string): Promise<boolean> => (await db.authorityCertificate.findFirst({ where: { id, kind: 'issuing' }, select: { id: true } })) !== null;
 
 /** Whether any agent is registered for the profile, configured or not. */

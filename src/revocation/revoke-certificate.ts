@@ -2,7 +2,6 @@ import { SignetError } from '../core/errors.ts';
 import type { Context } from '../context.ts';
 import { appendAudit } from '../audit/append.ts';
 import type { AuditKind, Origin } from '../audit/events.ts';
-import { authorityKindOf } from '../db/authorities.ts';
 import { inTransaction, type Tx } from '../db/client.ts';
 import { countRevoked, holdRows, readNotGood, releaseRows, revokeRows, type CauseChange } from '../db/certificate-status.ts';
 import { findCertificate, type StoredCertificate } from '../db/commit.ts';

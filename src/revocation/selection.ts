@@ -2,9 +2,10 @@ import type { SelectorInput } from '../api/kills.ts';
 import type { Context } from '../context.ts';
 import { SignetError } from '../core/errors.ts';
 import { findAgent } from '../db/agents.ts';
+import { authorityKindOf } from '../db/authorities.ts';
 import { findCertificate } from '../db/commit.ts';
 import { findInstance } from '../db/instances.ts';
-import { findAuthorityBySerial, findOwner, isIssuer, isProfileUsed, type Selection } from '../db/kills.ts';
+import { findOwner, isIssuer, isProfileUsed, type Selection } from '../db/kills.ts';
 import { parseSerial, serialHex } from '../x509/serial.ts';
 
 export type { Selection };
@@ -49,7 +50,7 @@ const LOOK_UP: { readonly [K in keyof SelectorInput]-?: (ctx: Lookup, given: Giv
 
 /**
  * What a selector means. Exactly one member: nothing given, or several, is refused.
- * @throws SignetError `selector-invalid`, `serial-malformed`, `certificate-not-found`, `certificate-of-authority`, `instance-not-found`, `agent-not-found`, `owner-not-found`,
+ * @throws SignetError `selector-invalid`, `serial-malformed`, `certificate-not-found`, `authority-state-conflict`, `instance-not-found`, `agent-not-found`, `owner-not-found`,
  * `authority-not-found`, `profile-not-found`
  */
 export async function selectionOf(ctx: Lookup, selector: SelectorInput): Promise<Selection> {
@@ -82,14 +83,14 @@ export function selectorOf({ selector, target }: Selection, email?: string): Sel
   }
 }
 
-/** The certificate of an agent. @throws SignetError `certificate-not-found`, `certificate-of-authority` */
+/** The certificate of an agent. @throws SignetError `certificate-not-found`, `authority-state-conflict` */
 export async function assertLeaf({ db }: Pick<Context, 'db'>, serial: Uint8Array): Promise<void> {
   if (!(await findCertificate(db, serial))) throw await noLeaf({ db }, serial);
 }
 
 /** Why there is no agent's certificate with this serial. */
 export async function noLeaf({ db }: Pick<Context, 'db'>, serial: Uint8Array): Promise<SignetError> {
-  const authority = await findAuthorityBySerial(db, serial);
-  if (!authority) return new SignetError('certificate-not-found', `no certificate with serial ${serialHex(serial)} was issued here, or it was cleared away after it had expired`);
-  return new SignetError('certificate-of-authority', `the serial is that of ${authority.kind === 'issuing' ? 'issuer' : authority.kind === 'ocsp' ? 'OCSP responder' : authority.kind} ${authority.id} of this authority`);
+  const kind = await authorityKindOf(db, serial);
+  if (kind === undefined) return new SignetError('certificate-not-found', `no certificate with serial ${serialHex(serial)} was issued here, or it was cleared away after it had expired`);
+  return new SignetError('authority-state-conflict', `${serialHex(serial)} is the certificate of the authority itself (${kind}): it is not revoked like one that it issued, but rotated`);
 }

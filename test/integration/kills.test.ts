@@ -237,9 +237,9 @@ describe('what is refused', () => {
     const rows = await rowsOf<{ kind: string; serial: string }>(service.database, `SELECT kind, encode(serial, 'hex') AS serial FROM authority_certificates WHERE kind IN ('issuing', 'ocsp', 'root', 'tls')`);
     expect(rows.length).toBeGreaterThanOrEqual(4);
     for (const { serial } of rows) {
-      expect(outcome(await ask({ serial }, { effect: 'revoke' }))).toBe('certificate-of-authority');
-      expect(outcome(await service.admin.send('POST', `/v1/certificates/${serial}/revoke`, { json: {} }))).toBe('certificate-of-authority');
-      expect(outcome(await service.admin.send('POST', `/v1/certificates/${serial}/hold`))).toBe('certificate-of-authority');
+      expect(outcome(await ask({ serial }, { effect: 'revoke' }))).toBe('authority-state-conflict');
+      expect(outcome(await service.admin.send('POST', `/v1/certificates/${serial}/revoke`, { json: {} }))).toBe('authority-state-conflict');
+      expect(outcome(await service.admin.send('POST', `/v1/certificates/${serial}/hold`))).toBe('authority-state-conflict');
     }
   });
 
