@@ -4,6 +4,9 @@ import { getTrustBundle, listAuthorities, rolloverRoot, rotateAuthority } from '
 import {
   getCertificate, holdCertificate, issueCertificate, listCertificates, releaseCertificate, renewCertificate, revokeAgentCertificates, revokeCertificate,
 } from './certificates.ts';
+import {
+  acknowledgeRevocations, followRevocations, getRevocation, getRevocationSnapshot, leaveEnforcementPoint, listEnforcementPoints, registerEnforcementPoint,
+} from './feed.ts';
 import { getInstance, listInstances, quarantineInstance, releaseInstance, revokeInstance } from './instances.ts';
 import { createJoinToken, listJoinTokens } from './join-tokens.ts';
 import {
@@ -23,6 +26,7 @@ export const OPERATIONS = {
   createJoinToken, listJoinTokens,
   issueCertificate, renewCertificate, listCertificates, getCertificate, revokeCertificate, holdCertificate, releaseCertificate, revokeAgentCertificates,
   getStatus, listStatuses,
+  followRevocations, getRevocationSnapshot, getRevocation, registerEnforcementPoint, acknowledgeRevocations, leaveEnforcementPoint, listEnforcementPoints,
   listAuthorities, rotateAuthority, rolloverRoot, getTrustBundle,
   createAdminToken, listAdminTokens, getOwnAdminToken, rotateOwnAdminToken, rotateAdminToken, revokeAdminToken,
   registerRelyingParty, listRelyingParties, getRelyingParty, changeRelyingParty, disableRelyingParty, enableRelyingParty,

@@ -78,6 +78,13 @@ export const CHAPTERS = {
     ocspMaxAgeSeconds: seconds(60, [0, 86_400], 'How long an HTTP cache may keep an OCSP answer.'),
     ocspMaxCertIds: count(16, [1, 1_000], 'Certificates asked about in one OCSP request.'),
     ocspCacheEntries: count(50_000, [0, 10_000_000], 'OCSP answers kept in the memory of each worker.'),
+    feedStreamsMax: count(10_000, [1, 1_000_000], 'Streams of the live feed that one worker serves at once.'),
+    feedStreamsPerCallerMax: count(2_000, [1, 1_000_000], 'The same of one relying party or API token.'),
+    feedBufferBytes: octets(65_536, [4_096, 16_777_216], 'Octets that wait for one reader of the feed; more is sent when it has taken them.'),
+    feedSlowReaderMs: milliseconds(5_000, [100, 600_000], 'A reader that has not taken what waits for it after this time is sent away, to come back and catch up.'),
+    snapshotsMax: count(4, [1, 1_000], 'Snapshots of the feed that one worker makes at once; each takes a connection to the database. Others wait their turn.'),
+    enforcementLeaseSeconds: seconds(30, [2, 86_400], 'How long an enforcement point counts as live after its last acknowledgement.'),
+    enforcementPointsMax: count(1_000, [1, 1_000_000], 'Enforcement points of one relying party.'),
     statusBatchMax: count(1_000, [1, 10_000], 'Serials in one request for their status.'),
   },
   'Enrollment and renewal': {
@@ -149,7 +156,7 @@ export const CHAPTERS = {
     findingRetentionDays: days(90, [1, 3_650], 'How long a finding is listed after it was resolved; one that nobody resolved stays at least as long as its certificate is kept.'),
     agentRetentionDays: days(400, [1, 36_500], 'How long a retired agent is kept. Its id is never used again; the audit log keeps what it did.'),
     jobRunRetentionDays: days(30, [1, 3_650], 'How long job runs are listed.'),
-    feedRetentionDays: days(30, [1, 3_650], 'How long the revocation feed can be followed from the past.'),
+    feedRetentionDays: days(30, [1, 3_650], 'How long the revocation feed can be followed from the past; also how long acknowledgements and lost enforcement points are kept.'),
   },
   'Log and environment': {
     logLevel: choice(LOG_LEVELS, 'info', 'Least severe records that are written.'),

@@ -153,7 +153,7 @@ describe('first start', () => {
     const ctx = await replica();
     const now = ctx.clock.now().getTime();
     const records = await liveAuthorities(ctx.db);
-    const days = { root: 3650, issuing: 365, ocsp: 7, tls: 30, cross: 0 };
+    const days = { root: 3650, issuing: 365, ocsp: 7, tls: 30, feed: 7, cross: 0 };
     for (const record of records) {
       expect(record.notBefore.getTime()).toBe(now - 3_600_000);
       expect(record.notAfter.getTime()).toBe(now + days[record.kind] * 86_400_000);
