@@ -151,12 +151,12 @@ export const registerEnforcementPoint = operation({
 export const acknowledgeRevocations = operation({
   id: 'acknowledgeRevocations', method: 'post', path: '/v1/enforcement-points/{enforcementPointId}/acknowledge', tag: TAG, summary: 'Acknowledge the number that is applied, and renew the lease',
   permission: 'feed:acknowledge', params, query: nothing,
-  body: z.strictObject({ n: z.int().min(0).max(999_999_999_999_999).describe('Everything up to this number is applied.'), cluster: z.string().min(1).max(64), epoch: z.int().min(1).max(999_999_999) }), consumes: json, creates: false,
+  body: z.strictObject({ n: z.int().min(0).max(999_999_999_999_999).describe('Everything up to this number is applied.'), cluster: z.string().min(1).max(64).describe('The cluster that the number belongs to.'), epoch: z.int().min(1).max(999_999_999).describe('And its epoch.') }), consumes: json, creates: false,
   responses: { 200: { description: 'What is recorded now.', contentTypes: json, schema: lease } }, errors: ['enforcement-point-not-found', 'acknowledgement-not-sent', 'feed-other-world'],
 });
 export const leaveEnforcementPoint = operation({
   id: 'leaveEnforcementPoint', method: 'post', path: '/v1/enforcement-points/{enforcementPointId}/leave', tag: TAG, summary: 'Say that an enforcement point goes: it is not counted from now on',
-  permission: 'feed:acknowledge', params, query: nothing, body: nothing, consumes: [], creates: false,
+  permission: 'feed:acknowledge', params, query: nothing, body: nothing, consumes: json, creates: false,
   responses: { 204: { description: 'It is gone.', contentTypes: [] } }, errors: ['enforcement-point-not-found'],
 });
 export const listEnforcementPoints = operation({

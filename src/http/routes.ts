@@ -62,7 +62,7 @@ const TABLE: { readonly [Id in OperationId]: Columns<(typeof OPERATIONS)[Id]> } 
   getRevocation: { on: api, as: 'admin', rate: 'read', body: 'none', handler: feed.propagation },
   registerEnforcementPoint: { on: ['api', 'mtls'], as: 'relying-party-or-admin', rate: 'status', body: 'json', handler: feed.register },
   acknowledgeRevocations: { on: ['api', 'mtls'], as: 'relying-party-or-admin', rate: 'status', body: 'json', handler: feed.acknowledge },
-  leaveEnforcementPoint: { on: ['api', 'mtls'], as: 'relying-party-or-admin', rate: 'status', body: 'none', handler: feed.leave },
+  leaveEnforcementPoint: { on: ['api', 'mtls'], as: 'relying-party-or-admin', rate: 'status', body: 'json', handler: feed.leave },
   listEnforcementPoints: { on: api, as: 'admin', rate: 'read', body: 'none', handler: feed.list },
 
   listAuthorities: { on: api, as: 'admin', rate: 'read', body: 'none', handler: authorities.list },

@@ -1,6 +1,6 @@
 import { AGENT_ID, INSTANCE_ID, ISSUER_ID, lastPage, RELYING_PARTY_ID, SERIAL, type OperationExample } from './example.ts';
 
-const POINT_ID = '01M7YVH3D0F5Y2L8T1V4W6X9ZB';
+const POINT_ID = '01M7YVH3D0F5Y2M8T1V4W6X9ZB';
 const CLUSTER_ID = '01M7YV54J0C1R5T2E3R4J5D6F7';
 const enforcementPointId = { enforcementPointId: POINT_ID };
 const lease = { id: POINT_ID, cluster: CLUSTER_ID, epoch: 1, appliedN: 4_711, leaseUntil: '2026-11-21T11:00:30.000Z', leaseSeconds: 30 };

@@ -67,12 +67,16 @@ get /v1/audit listAudit
 get /v1/authorities listAuthorities
 get /v1/certificates listCertificates
 get /v1/certificates/{serial} getCertificate
+get /v1/enforcement-points listEnforcementPoints
 get /v1/findings listFindings
 get /v1/instances/{instanceId} getInstance
 get /v1/jobs listJobs
 get /v1/relying-parties listRelyingParties
 get /v1/relying-parties/{relyingPartyId} getRelyingParty
 get /v1/relying-parties/{relyingPartyId}/tokens listRelyingPartyTokens
+get /v1/revocations/snapshot getRevocationSnapshot
+get /v1/revocations/stream followRevocations
+get /v1/revocations/{number} getRevocation
 get /v1/status/{serial} getStatus
 get /v1/trust-bundle getTrustBundle
 patch /v1/agents/{agentId} changeAgent
@@ -96,6 +100,9 @@ post /v1/certificates/renew renewCertificate
 post /v1/certificates/{serial}/hold holdCertificate
 post /v1/certificates/{serial}/release releaseCertificate
 post /v1/certificates/{serial}/revoke revokeCertificate
+post /v1/enforcement-points registerEnforcementPoint
+post /v1/enforcement-points/{enforcementPointId}/acknowledge acknowledgeRevocations
+post /v1/enforcement-points/{enforcementPointId}/leave leaveEnforcementPoint
 post /v1/findings/{findingId}/resolve resolveFinding
 post /v1/instances/{instanceId}/quarantine quarantineInstance
 post /v1/instances/{instanceId}/release releaseInstance
