@@ -43,7 +43,7 @@ import { createCrlCopies } from './revocation/crl/crl-copies.ts';
 import { createCrlPublisher } from './revocation/crl/publisher.ts';
 import { createCrlStore } from './revocation/crl/crl-store.ts';
 import { followFeed } from './revocation/follower.ts';
-import { createAcknowledgementQueue } from './revocation/live/enforcement.ts';
+import { createAcknowledgementQueue } from './revocation/live/acknowledgements.ts';
 import { createLiveFeed } from './revocation/live/live-feed.ts';
 import { createOcspResponder } from './revocation/ocsp/responder.ts';
 import { createRevocationSignals, type ChangedCertificate } from './revocation/signals.ts';

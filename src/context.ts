@@ -18,7 +18,7 @@ import type { PinnedCertificates } from './relying-parties/pinned-certificates.t
 import type { CrlPublisher } from './revocation/crl/publisher.ts';
 import type { CrlStore } from './revocation/crl/crl-store.ts';
 import type { FeedFollower } from './revocation/follower.ts';
-import type { AcknowledgementQueue } from './revocation/live/enforcement.ts';
+import type { AcknowledgementQueue } from './revocation/live/acknowledgements.ts';
 import type { LiveFeed } from './revocation/live/live-feed.ts';
 import type { OcspResponder } from './revocation/ocsp/responder.ts';
 import type { RevocationSignals } from './revocation/signals.ts';

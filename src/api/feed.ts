@@ -41,6 +41,8 @@ export type FeedEventAnswer = z.output<typeof feedEvent>;
 export const streamHello = z.object({ cluster: z.string(), epoch, n: feedNumber, heartbeatMs: z.int() });
 /** Data of an event `key`. */
 export const streamKey = z.object({ x5c: z.array(z.string().max(16_384)).min(1).max(16) });
+/** Data of an event `heartbeat`. */
+export const streamHeartbeat = z.object({ jws: z.string().max(4_096) });
 /** Data of the last event of a stream. */
 export const streamEnd = z.object({ reason: z.string(), detail: optional(z.string()) });
 

@@ -8,8 +8,8 @@ export interface ServerSentEvent {
 /** A line longer than this is no event of the feed. */
 const MAX_LINE = 262_144;
 
-/** Reads server-sent events (WHATWG HTML §9.2) from octets as they come; `retry` is told apart. @throws Error for a line without end */
-export function createEventReader(onEvent: (event: ServerSentEvent) => void, onRetry: (ms: number) => void): (octets: Buffer) => void {
+/** Reads server-sent events (WHATWG HTML §9.2) from octets as they come. When to come back is the reader's own affair: `retry` is passed over. @throws Error for a line without end */
+export function createEventReader(onEvent: (event: ServerSentEvent) => void): (octets: Buffer) => void {
   let rest: Buffer = Buffer.alloc(0);
   let name = 'message';
   let data: string[] = [];
@@ -30,7 +30,6 @@ export function createEventReader(onEvent: (event: ServerSentEvent) => void, onR
     if (field === 'event') name = value;
     else if (field === 'data') data.push(value);
     else if (field === 'id') id = value;
-    else if (field === 'retry' && /^\d{1,6}$/.test(value)) onRetry(Number(value));
   }
 
   return (octets) => {

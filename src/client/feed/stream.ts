@@ -41,11 +41,11 @@ async function refused(response: http.IncomingMessage): Promise<never> {
 }
 
 /** Reads server-sent events until the stream ends. What `onEvent` throws ends it. @throws ApiError, and whatever breaks it off */
-export function readEvents(options: StreamOptions, onEvent: (event: ServerSentEvent) => void, onRetry: (ms: number) => void): Promise<void> {
+export function readEvents(options: StreamOptions, onEvent: (event: ServerSentEvent) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     const request = open(options, 'text/event-stream', (response) => {
       if (response.statusCode !== 200) return void refused(response).catch(reject);
-      const read = createEventReader(onEvent, onRetry);
+      const read = createEventReader(onEvent);
       response.on('data', (octets: Buffer) => {
         try {
           read(octets);

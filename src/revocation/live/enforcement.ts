@@ -4,21 +4,10 @@ import type { Origin } from '../../audit/events.ts';
 import type { Context } from '../../context.ts';
 import { SignetError } from '../../core/errors.ts';
 import { ulid } from '../../core/random.ts';
-import { createBatcher, type Batcher } from '../../db/batcher.ts';
-import { inTransaction, type Db } from '../../db/client.ts';
-import { countOtherPoints, leavePoint, recordAcknowledgements, upsertEnforcementPoint, type Acknowledged, type Acknowledgement } from '../../db/enforcement-points.ts';
+import { inTransaction } from '../../db/client.ts';
+import { countOtherPoints, leavePoint, upsertEnforcementPoint } from '../../db/enforcement-points.ts';
 import { lockRelyingParty } from '../../db/relying-parties.ts';
 import { assertWorld } from './cursor.ts';
-import type { FeedWorld } from './told.ts';
-
-/** Acknowledgements of many enforcement points, written together. */
-export type AcknowledgementQueue = Batcher<Acknowledgement, Acknowledged>;
-
-const MAX_BATCH = 256;
-const MAX_QUEUE = 8_192;
-
-export const createAcknowledgementQueue = ({ db, feed }: { db: Db; feed: { world: FeedWorld } }): AcknowledgementQueue =>
-  createBatcher<Acknowledgement, Acknowledged>({ maxBatch: MAX_BATCH, maxQueue: MAX_QUEUE, run: (batch) => recordAcknowledgements(db, feed.world.epoch, batch), conflictKeys: ({ id }) => [id] });
 
 type EnforcementContext = Pick<Context, 'db' | 'config' | 'random' | 'feed' | 'acknowledgements'>;
 

@@ -12,7 +12,7 @@ import { readFeed } from '../../db/feed.ts';
 import type { FeedFollower } from '../follower.ts';
 import { MAX_FEED_AGE_MS } from '../status-reader.ts';
 import { assertKept, assertWorld, type WantedCursor } from './cursor.ts';
-import { createHeartbeats, type Beat } from './heartbeat.ts';
+import { createHeartbeats, type Beat, type Heartbeats } from './heartbeat.ts';
 import { serverSentEvent, toldEvent, type FeedView, type ToldEvent } from './told.ts';
 
 /** The connection of one reader. */
@@ -74,6 +74,7 @@ const AHEAD_WAIT_MS = 2_000;
 /** How long the connection of a reader that was sent away may stay, for it to read why. */
 const LINGER_MS = 2_000;
 const RETRY_SECONDS = 2;
+const LOOK_MS = 20;
 
 interface Stream extends FeedReader {
   sink: FeedSink;
@@ -85,72 +86,99 @@ interface Stream extends FeedReader {
   open: boolean;
 }
 
-/**
- * One follower of the database, any number of readers. A reader catches up from memory or in pages of the table, and joins the live ones in the same turn of the
- * event loop in which nothing is left: no gap, nothing twice. Each event is put into octets once for each view. Whoever does not take what waits for it is
- * written nothing more until it has, and is sent away when that takes too long: what one reader can hold is bounded, whatever is revoked.
- */
-export function createLiveFeed(needs: LiveFeedNeeds): LiveFeed {
-  const { db, feed, clock, log, metrics, config } = needs;
-  const { world } = feed;
-  const streams = new Set<Stream>();
-  const live = new Set<Stream>();
-  const perCaller = new Map<string, number>();
-  const heartbeats = createHeartbeats(needs);
-  const pages = createPages(db);
-  let recent: ToldEvent[] = [];
+/** The newest events, in octets: without a gap up to `end`. */
+interface Memory {
   /** The last event that live readers were written. */
-  let end = feed.position();
-  let draining = false;
+  end: bigint;
+  recent: ToldEvent[];
+}
 
-  feed.subscribe((events) => {
-    for (const event of events) recent.push(toldEvent(world, event));
-    end = events.at(-1)?.n ?? end;
-    if (recent.length > 2 * RECENT_EVENTS) recent = recent.slice(-RECENT_EVENTS);
-    for (const stream of [...live]) {
-      if (!advance(stream)) waitFor(stream);
-    }
-  });
+/** Streams by what becomes of them. */
+interface Streams {
+  readonly all: Set<Stream>;
+  readonly live: Set<Stream>;
+  of(callerId: string): number;
+  add(stream: Stream): void;
+  forget(stream: Stream): void;
+  /** Ends a stream with a reason. */
+  sendAway(stream: Stream, reason: StreamEnd, detail?: string): void;
+}
 
+function createStreams(metrics: Metrics): Streams {
+  const perCaller = new Map<string, number>();
+  const streams: Streams = {
+    all: new Set(),
+    live: new Set(),
+    of: (callerId) => perCaller.get(callerId) ?? 0,
+    add(stream) {
+      streams.all.add(stream);
+      perCaller.set(stream.callerId, streams.of(stream.callerId) + 1);
+      metrics.feedStreams.set(streams.all.size);
+      stream.sink.onceClosed(() => streams.forget(stream));
+    },
+    forget(stream) {
+      if (!streams.all.delete(stream)) return;
+      stream.open = false;
+      streams.live.delete(stream);
+      const left = streams.of(stream.callerId) - 1;
+      if (left === 0) perCaller.delete(stream.callerId);
+      else perCaller.set(stream.callerId, left);
+      metrics.feedStreams.set(streams.all.size);
+    },
+    sendAway(stream, reason, detail) {
+      if (!stream.open) return;
+      streams.forget(stream);
+      metrics.feedStreamsEnded.inc({ reason });
+      // Not all at the same moment.
+      if (reason === 'draining') stream.sink.write(Buffer.from(`retry: ${100 + ((streams.all.size * 37) % 900)}\n`));
+      stream.sink.write(serverSentEvent('end', { reason, ...(detail === undefined ? {} : { detail }) }));
+      stream.sink.end();
+      const late = setTimeout(() => stream.sink.destroy(), LINGER_MS);
+      stream.sink.onceClosed(() => clearTimeout(late));
+    },
+  };
+  return streams;
+}
+
+/** What writes to streams. */
+interface Sender {
   /** Writes what follows from memory, as far as the reader may be kept waiting. False: it has to take that first. */
+  advance(stream: Stream): boolean;
+  /** Takes a reader out of the live ones until it has taken what waits for it, and has caught up. */
+  waitFor(stream: Stream): void;
+  /** Tells a reader the newest heartbeat, with the key before it where it does not know that yet. */
+  beat(stream: Stream): void;
+}
+
+function createSender(needs: LiveFeedNeeds, { streams, memory, heartbeats }: { streams: Streams; memory: Memory; heartbeats: Heartbeats }): Sender {
+  const { clock, config, log, metrics } = needs;
+  const pages = createPages(needs.db);
+
   function advance(stream: Stream): boolean {
-    const from = end - stream.n;
+    const { recent, end } = memory;
     const parts: Buffer[] = [];
     let size = stream.sink.waiting();
-    let told = 0n;
-    for (let at = recent.length - Number(from); at < recent.length && size <= config.feedBufferBytes; at++) {
+    for (let at = recent.length - Number(end - stream.n); at < recent.length && size <= config.feedBufferBytes; at++) {
       const octets = (recent[at] as ToldEvent).octets(stream.view);
       parts.push(octets);
       size += octets.length;
-      told++;
     }
     if (parts.length > 0) {
       stream.sink.write(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts));
-      stream.n += told;
-      metrics.feedEventsSent.inc(Number(told));
+      stream.n += BigInt(parts.length);
+      metrics.feedEventsSent.inc(parts.length);
     }
     return stream.n === end && stream.sink.waiting() <= config.feedBufferBytes;
   }
 
-  /** Takes a reader out of the live ones until it has taken what waits for it. */
-  function waitFor(stream: Stream): void {
-    live.delete(stream);
-    void catchUp(stream).catch((error: unknown) => {
-      log.warn({ err: error }, 'a stream of the feed could not be served');
-      sendAway(stream, 'failed');
-    });
-  }
-
   async function catchUp(stream: Stream): Promise<void> {
-    while (stream.open) {
-      if (stream.sink.waiting() > config.feedBufferBytes / 2 && !(await taken(stream))) return;
-      if (!stream.open) return;
-      const isInMemory = end - stream.n <= BigInt(recent.length);
+    while (await taken(stream)) {
+      const isInMemory = memory.end - stream.n <= BigInt(memory.recent.length);
       if (!isInMemory) {
         if (!(await fromTable(stream))) return;
       } else if (advance(stream)) {
-        live.add(stream);
-        beatTo(stream);
+        streams.live.add(stream);
+        beat(stream);
         return;
       }
     }
@@ -158,16 +186,16 @@ export function createLiveFeed(needs: LiveFeedNeeds): LiveFeed {
 
   /** Writes one page of the table. False: the stream is over. */
   async function fromTable(stream: Stream): Promise<boolean> {
-    const events = (await pages(stream.n)).filter(({ n }) => n <= end);
+    const events = (await pages(stream.n)).filter(({ n }) => n <= memory.end);
     if (!stream.open) return false;
     // The follower is ahead of the table for nobody: a row that is not there was cleared away.
     if (events[0]?.n !== stream.n + 1n) {
-      sendAway(stream, 'cursor-expired', 'GET /v1/revocations/snapshot tells what is not good now');
+      streams.sendAway(stream, 'cursor-expired', 'GET /v1/revocations/snapshot tells what is not good now');
       return false;
     }
     for (const event of events) {
       if (stream.sink.waiting() > config.feedBufferBytes && !(await taken(stream))) return false;
-      stream.sink.write(toldEvent(world, event).octets(stream.view));
+      stream.sink.write(toldEvent(needs.feed.world, event).octets(stream.view));
       stream.n = event.n;
     }
     metrics.feedEventsSent.inc(events.length);
@@ -179,7 +207,7 @@ export function createLiveFeed(needs: LiveFeedNeeds): LiveFeed {
     const deadline = clock.monotonicMs() + config.feedSlowReaderMs;
     while (stream.open && stream.sink.waiting() > config.feedBufferBytes / 2) {
       if (clock.monotonicMs() >= deadline) {
-        sendAway(stream, 'slow-reader', 'what was sent is not taken: come back, and go on from the last number');
+        streams.sendAway(stream, 'slow-reader', 'what was sent is not taken: come back, and go on from the last number');
         return false;
       }
       await new Promise<void>((resolve) => stream.sink.onceMoved(resolve));
@@ -187,125 +215,138 @@ export function createLiveFeed(needs: LiveFeedNeeds): LiveFeed {
     return stream.open;
   }
 
-  function forget(stream: Stream): void {
-    if (!streams.delete(stream)) return;
-    stream.open = false;
-    live.delete(stream);
-    const left = (perCaller.get(stream.callerId) ?? 1) - 1;
-    if (left === 0) perCaller.delete(stream.callerId);
-    else perCaller.set(stream.callerId, left);
-    metrics.feedStreams.set(streams.size);
-  }
-
-  function sendAway(stream: Stream, reason: StreamEnd, detail?: string): void {
-    if (!stream.open) return;
-    forget(stream);
-    metrics.feedStreamsEnded.inc({ reason });
-    // Not all at the same moment.
-    if (reason === 'draining') stream.sink.write(Buffer.from(`retry: ${100 + Math.floor((streams.size * 37) % 900)}\n`));
-    stream.sink.write(serverSentEvent('end', { reason, ...(detail === undefined ? {} : { detail }) }));
-    stream.sink.end();
-    const late = setTimeout(() => stream.sink.destroy(), LINGER_MS);
-    stream.sink.onceClosed(() => clearTimeout(late));
-  }
-
-  /** Tells a reader the newest heartbeat, with the key before it where it does not know that yet. */
-  function beatTo(stream: Stream): void {
-    const beat = heartbeats.newest();
-    if (!beat || beat === stream.beat || beat.n > stream.n || clock.monotonicMs() - beat.madeMs > MAX_FEED_AGE_MS) return;
-    if (stream.key !== beat.key.thumbprint) {
-      stream.key = beat.key.thumbprint;
-      stream.sink.write(beat.key.octets);
+  function beat(stream: Stream): void {
+    const newest = heartbeats.newest();
+    if (!newest || newest === stream.beat || newest.n > stream.n || clock.monotonicMs() - newest.madeMs > MAX_FEED_AGE_MS) return;
+    if (stream.key !== newest.key.thumbprint) {
+      stream.key = newest.key.thumbprint;
+      stream.sink.write(newest.key.octets);
     }
-    stream.beat = beat;
-    stream.sink.write(beat.octets);
+    stream.beat = newest;
+    stream.sink.write(newest.octets);
   }
+
+  return {
+    advance,
+    beat,
+    waitFor(stream) {
+      streams.live.delete(stream);
+      catchUp(stream).catch((error: unknown) => {
+        log.warn({ err: error }, 'a stream of the feed could not be served');
+        streams.sendAway(stream, 'failed');
+      });
+    },
+  };
+}
+
+/**
+ * One follower of the database, any number of readers. A reader catches up from memory or in pages of the table, and joins the live ones in the same turn of the
+ * event loop in which nothing is left: no gap, nothing twice. Each event is put into octets once for each view. Whoever does not take what waits for it is
+ * written nothing more until it has, and is sent away when that takes too long: what one reader can hold is bounded, whatever is revoked.
+ */
+export function createLiveFeed(needs: LiveFeedNeeds): LiveFeed {
+  const { db, feed, clock, log, config } = needs;
+  const { world } = feed;
+  const streams = createStreams(needs.metrics);
+  const heartbeats = createHeartbeats(needs);
+  const memory: Memory = { end: feed.position(), recent: [] };
+  const sender = createSender(needs, { streams, memory, heartbeats });
+  let draining = false;
+
+  feed.subscribe((events) => {
+    for (const event of events) memory.recent.push(toldEvent(world, event));
+    memory.end = events.at(-1)?.n ?? memory.end;
+    if (memory.recent.length > 2 * RECENT_EVENTS) memory.recent = memory.recent.slice(-RECENT_EVENTS);
+    for (const stream of [...streams.live]) if (!sender.advance(stream)) sender.waitFor(stream);
+  });
 
   const beat = async (): Promise<void> => {
-    if (streams.size === 0 || !(await heartbeats.make())) return;
-    for (const stream of [...live]) {
-      if (stream.sink.waiting() > config.feedBufferBytes) waitFor(stream);
-      else beatTo(stream);
+    if (streams.all.size === 0 || !(await heartbeats.make())) return;
+    for (const stream of [...streams.live]) {
+      if (stream.sink.waiting() > config.feedBufferBytes) sender.waitFor(stream);
+      else sender.beat(stream);
     }
   };
-
-  /** Whoever may not follow any more, or may now know more or less, is sent away. */
-  const judge = async (): Promise<void> => {
-    if (streams.size === 0) return;
-    const asked = { tokens: new Set<string>(), pins: new Set<string>() };
-    for (const { credential } of streams) {
-      if ('token' in credential) asked.tokens.add(credential.token);
-      else asked.pins.add(credential.pin);
-    }
-    // Who came meanwhile was judged at the door.
-    const before = [...streams];
-    const good = await credentialsThatFollow(db, { tokens: [...asked.tokens], pins: [...asked.pins] }, clock.now());
-    for (const stream of before) {
-      const standing = good.get('token' in stream.credential ? stream.credential.token : stream.credential.pin);
-      if (!standing || (standing.identity ? 'identity' : 'bare') !== stream.view) sendAway(stream, 'credential-ended', 'come back with a credential that may follow the feed');
-    }
-  };
-  const timers = [everySecond(beat, 'the heartbeat of the feed could not be made'), everySecond(judge, 'credentials of streams could not be looked at')];
-
-  /** One run at a time; a fault is said once until it is over. */
-  function everySecond(work: () => Promise<void>, fault: string): { stop(): Promise<void> } {
-    let running: Promise<void> | undefined;
-    let failing = false;
-    const timer = setInterval(() => {
-      running ??= work()
-        .then(() => void (failing = false))
-        .catch((error: unknown) => {
-          if (!failing) log.warn({ err: error }, fault);
-          failing = true;
-        })
-        .finally(() => (running = undefined));
-    }, HEARTBEAT_MS);
-    return {
-      async stop() {
-        clearInterval(timer);
-        await running;
-      },
-    };
-  }
+  const timers = [
+    everySecond(beat, () => log.warn('the heartbeat of the feed could not be made')),
+    everySecond(() => judge(db, streams, clock.now()), () => log.warn('credentials of streams could not be looked at')),
+  ];
 
   function assertRoom({ callerId }: FeedReader): void {
     if (draining) throw new SignetError('overloaded', 'this replica goes: ask another one', { retryAfterSeconds: 1 });
-    if (streams.size >= config.feedStreamsMax) throw full(`this worker serves ${config.feedStreamsMax} streams (feedStreamsMax)`);
-    if ((perCaller.get(callerId) ?? 0) >= config.feedStreamsPerCallerMax) throw full(`one caller may have ${config.feedStreamsPerCallerMax} streams (feedStreamsPerCallerMax)`);
+    if (streams.all.size >= config.feedStreamsMax) throw full(`this worker serves ${config.feedStreamsMax} streams (feedStreamsMax)`);
+    if (streams.of(callerId) >= config.feedStreamsPerCallerMax) throw full(`one caller may have ${config.feedStreamsPerCallerMax} streams (feedStreamsPerCallerMax)`);
   }
 
   return {
     async admit(reader, cursor) {
       assertRoom(reader);
-      if (!cursor) return end;
+      if (!cursor) return memory.end;
       assertWorld(world, cursor);
       // In memory, or all of it there: the table need not be asked.
-      if (cursor.n <= end && end - cursor.n <= BigInt(recent.length)) return cursor.n;
+      if (cursor.n <= memory.end && memory.end - cursor.n <= BigInt(memory.recent.length)) return cursor.n;
       await assertKept(db, cursor.n);
-      for (let waited = 0; cursor.n > end; waited += 20) {
+      for (let waited = 0; cursor.n > memory.end; waited += LOOK_MS) {
         if (waited >= AHEAD_WAIT_MS) throw new SignetError('overloaded', 'this replica is behind the number that another one sent', { retryAfterSeconds: RETRY_SECONDS });
         feed.wake();
-        await sleep(20);
+        await sleep(LOOK_MS);
       }
       return cursor.n;
     },
     serve(reader, after, sink) {
       const stream: Stream = { ...reader, sink, n: after, key: undefined, beat: undefined, open: true };
       streams.add(stream);
-      perCaller.set(reader.callerId, (perCaller.get(reader.callerId) ?? 0) + 1);
-      metrics.feedStreams.set(streams.size);
-      sink.onceClosed(() => forget(stream));
       sink.write(Buffer.concat([Buffer.from('retry: 1000\n'), serverSentEvent('hello', { cluster: world.clusterId, epoch: world.epoch, n: Number(after), heartbeatMs: HEARTBEAT_MS })]));
-      if (draining) sendAway(stream, 'draining');
-      else waitFor(stream);
+      if (draining) streams.sendAway(stream, 'draining');
+      else sender.waitFor(stream);
     },
     drain() {
       draining = true;
-      for (const stream of [...streams]) sendAway(stream, 'draining', 'this replica goes: come back, another one serves');
+      for (const stream of [...streams.all]) streams.sendAway(stream, 'draining', 'this replica goes: come back, another one serves');
     },
     async close() {
       this.drain();
       await Promise.all(timers.map((timer) => timer.stop()));
+    },
+  };
+}
+
+/** Sends away whoever may not follow any more, or may now know more or less. */
+async function judge(db: Db, streams: Streams, now: Date): Promise<void> {
+  // Who comes meanwhile was judged at the door.
+  const before = [...streams.all];
+  if (before.length === 0) return;
+  const asked = { tokens: new Set<string>(), pins: new Set<string>() };
+  for (const { credential } of before) {
+    if ('token' in credential) asked.tokens.add(credential.token);
+    else asked.pins.add(credential.pin);
+  }
+  const good = await credentialsThatFollow(db, { tokens: [...asked.tokens], pins: [...asked.pins] }, now);
+  for (const stream of before) {
+    const standing = good.get('token' in stream.credential ? stream.credential.token : stream.credential.pin);
+    if (!standing || (standing.identity ? 'identity' : 'bare') !== stream.view) streams.sendAway(stream, 'credential-ended', 'come back with a credential that may follow the feed');
+  }
+}
+
+/** One run at a time; a fault is said once until it is over. */
+function everySecond(work: () => Promise<void>, onFault: () => void): { stop(): Promise<void> } {
+  let running: Promise<void> | undefined;
+  let failing = false;
+  const timer = setInterval(() => {
+    running ??= work()
+      .then(
+        () => void (failing = false),
+        () => {
+          if (!failing) onFault();
+          failing = true;
+        },
+      )
+      .finally(() => (running = undefined));
+  }, HEARTBEAT_MS);
+  return {
+    async stop() {
+      clearInterval(timer);
+      await running;
     },
   };
 }

@@ -10,7 +10,7 @@ test('cursors: a number, or a number with its world', () => {
   expect(readFeedCursor('0', 3)).toEqual({ n: 0n, clusterId: undefined, epoch: 3 });
   expect(readFeedCursor('01M7YV54J0C1R5T2E3R4J5D6F7:2:12', undefined)).toEqual({ n: 12n, clusterId: '01M7YV54J0C1R5T2E3R4J5D6F7', epoch: 2 });
   for (const bad of ['', '-1', '01', '1:2', 'c:0:1', 'c:1:', 'c:1:1:1', ' 1', '1e3', '9'.repeat(16), "c';:1:1"]) {
-    expect(() => readFeedCursor(bad, undefined)).toThrow(code('cursor-invalid') as Error);
+    expect(() => readFeedCursor(bad, undefined)).toThrow(code('cursor-invalid'));
   }
 });
 
@@ -18,8 +18,8 @@ test('a number of another world is refused, whichever half differs', () => {
   const world = { clusterId: 'c', epoch: 2 };
   assertWorld(world, {});
   assertWorld(world, { clusterId: 'c', epoch: 2 });
-  expect(() => assertWorld(world, { clusterId: 'd', epoch: 2 })).toThrow(code('feed-other-world') as Error);
-  expect(() => assertWorld(world, { epoch: 1 })).toThrow(code('feed-other-world') as Error);
+  expect(() => assertWorld(world, { clusterId: 'd', epoch: 2 })).toThrow(code('feed-other-world'));
+  expect(() => assertWorld(world, { epoch: 1 })).toThrow(code('feed-other-world'));
 });
 
 test('offline parties know by the latest list, answer, or end of the certificate that binds them', () => {
