@@ -30,24 +30,24 @@ function readerOf(caller: Caller, peerCertificate: Buffer | undefined): FeedRead
   return { callerId: id, credential: { pin: createHash('sha256').update(peerCertificate).digest('hex') }, view };
 }
 
-/** How often a connection that says nothing is looked at. */
-const MOVED_MS = 50;
+/** A connection that says nothing is looked at after this all the same. */
+const MOVED_MS = 250;
 
 function sinkOf(res: ServerResponse): FeedSink {
+  let waiter: (() => void) | undefined;
+  const moved = (): void => waiter?.();
   return {
     write(octets) {
-      if (!res.destroyed) res.write(octets);
+      if (!res.destroyed) res.write(octets, moved);
     },
     waiting: () => res.writableLength,
     onceMoved(then) {
-      const done = () => {
+      const look = setTimeout(moved, MOVED_MS);
+      waiter = () => {
         clearTimeout(look);
-        res.off('drain', done);
+        waiter = undefined;
         then();
       };
-      // Below its high-water mark a connection says nothing.
-      const look = setTimeout(done, MOVED_MS);
-      res.once('drain', done);
     },
     end: () => void res.end(),
     destroy: () => void res.destroy(),

@@ -50,7 +50,7 @@ export function readEvents(options: StreamOptions, onEvent: (event: ServerSentEv
         try {
           read(octets);
         } catch (error) {
-          reject(error as Error);
+          reject(error instanceof Error ? error : new Error(String(error)));
           request.destroy();
         }
       });
@@ -76,7 +76,7 @@ export function readLines(options: StreamOptions, onLine: (line: Buffer) => void
           rest = rest.subarray(from);
           if (rest.length > MAX_PROBLEM) throw new Error('a line has no end');
         } catch (error) {
-          reject(error as Error);
+          reject(error instanceof Error ? error : new Error(String(error)));
           request.destroy();
         }
       });
