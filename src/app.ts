@@ -44,6 +44,8 @@ import { createCrlCopies } from './revocation/crl/crl-copies.ts';
 import { createCrlPublisher } from './revocation/crl/publisher.ts';
 import { createCrlStore } from './revocation/crl/crl-store.ts';
 import { followFeed } from './revocation/follower.ts';
+import { createAcknowledgementQueue } from './revocation/live/acknowledgements.ts';
+import { createLiveFeed } from './revocation/live/live-feed.ts';
 import { createOcspResponder } from './revocation/ocsp/responder.ts';
 import { createRevocationSignals, type ChangedCertificate } from './revocation/signals.ts';
 import { createStatusReader } from './revocation/status-reader.ts';
@@ -140,6 +142,8 @@ async function open({ config, warnings, log, place }: Opening, closers: (() => P
   siblings.on('certificates-changed', (changed) => signals.changed(changed as ChangedCertificate[]));
   const feed = await followFeed({ db, signals, clock, log, metrics }, urls.listen);
   closers.push(() => feed.stop());
+  const liveFeed = createLiveFeed({ db, feed, authorities, clock, log, metrics, config });
+  closers.push(() => liveFeed.close());
   const statuses = createStatusReader({ readRows: (serials) => readStatusRows(db, serials), signals, feed, clock, config });
   const copies = createCrlCopies(crlCopyDirOf(config), log);
   closers.push(() => copies.close());
@@ -156,7 +160,8 @@ async function open({ config, warnings, log, place }: Opening, closers: (() => P
     joinTokens: createJoinTokenQueue({ db, config }),
     presentations: createPresentationQueue({ db, config }),
     limits: createLimits({ config, clock, metrics, siblings }),
-    feed, statuses,
+    feed, liveFeed, statuses,
+    acknowledgements: createAcknowledgementQueue({ db, feed }),
     ocsp: createOcspResponder({ authorities, statuses, signals, feed, clock, log, metrics, config }),
     crls, publisher, clock, random, log, metrics, barrier, siblings,
   };

@@ -18,6 +18,8 @@ import type { PinnedCertificates } from './relying-parties/pinned-certificates.t
 import type { CrlPublisher } from './revocation/crl/publisher.ts';
 import type { CrlStore } from './revocation/crl/crl-store.ts';
 import type { FeedFollower } from './revocation/follower.ts';
+import type { AcknowledgementQueue } from './revocation/live/acknowledgements.ts';
+import type { LiveFeed } from './revocation/live/live-feed.ts';
 import type { OcspResponder } from './revocation/ocsp/responder.ts';
 import type { RevocationSignals } from './revocation/signals.ts';
 import type { StatusReader } from './revocation/status-reader.ts';
@@ -49,6 +51,10 @@ export interface Context {
   readonly presentations: PresentationQueue;
   /** Where this process stands in the revocation feed. */
   readonly feed: FeedFollower;
+  /** Whoever follows the feed over the wire, here. */
+  readonly liveFeed: LiveFeed;
+  /** Records acknowledgements of enforcement points, batched. */
+  readonly acknowledgements: AcknowledgementQueue;
   /** How much one source, caller, agent or join token may ask. */
   readonly limits: Limits;
   readonly statuses: StatusReader;

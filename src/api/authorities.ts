@@ -5,7 +5,7 @@ import { id, nothing, serialOut, time } from './values.ts';
 export const authority = z
   .object({
     id,
-    kind: z.enum(['root', 'cross', 'issuing', 'ocsp', 'tls']),
+    kind: z.enum(['root', 'cross', 'issuing', 'ocsp', 'tls', 'feed']),
     state: z.enum(['prepared', 'active', 'retiring', 'retired']).describe('`prepared`: published, does not sign yet. `retiring`: signs only lists and OCSP until its last certificate has ended.'),
     issuerId: id.nullable(),
     serial: z.string(),

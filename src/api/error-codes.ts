@@ -47,6 +47,16 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorMeaning>> = {
   'relying-party-full': { status: 409, title: 'The relying party has as many credentials as it may have', next: 'Remove or revoke one that is not needed, or raise the limit named in `detail`.' },
   'relying-party-certificate-taken': { status: 409, title: 'The certificate is pinned already', next: 'Give every relying party a certificate of its own.' },
   'relying-party-certificate-refused': { status: 422, title: 'The certificate cannot be pinned', next: 'Read `detail`; send an X.509 v3 certificate with a current key that is valid now and was not issued here.' },
+  // the live feed
+  'feed-cursor-ahead': { status: 409, title: 'The feed has no such number yet', next: 'The number comes from another Signet, or from one whose database was set back: take GET /v1/revocations/snapshot and follow from its number.' },
+  'feed-cursor-expired': { status: 410, title: 'The feed is no longer kept from this number on', next: 'Take GET /v1/revocations/snapshot and follow from its number.' },
+  'feed-other-world': { status: 409, title: 'The number belongs to another cluster or epoch', next: 'Trust nothing that was applied from it: take GET /v1/revocations/snapshot and follow from its number, cluster and epoch.' },
+  'feed-full': { status: 503, title: 'There are as many streams as there may be', next: 'Try again after Retry-After, at another replica if there is one; close streams that are not needed.' },
+  'feed-unavailable': { status: 503, title: 'The feed cannot be vouched for now', next: 'Try again after Retry-After. Until then nothing new is known: deny.' },
+  'revocation-not-found': { status: 404, title: 'There is no such event in the feed', next: 'Check the number: events older than the retention are gone.' },
+  'enforcement-point-not-found': { status: 404, title: 'There is no such enforcement point', next: 'An enforcement point belongs to the relying party that registered it. Register again.' },
+  'enforcement-point-full': { status: 409, title: 'The relying party has as many enforcement points as it may', next: 'Reuse names instead of making new ones at each start, or have the limit raised.' },
+  'acknowledgement-not-sent': { status: 409, title: 'The number was never sent', next: 'Acknowledge only what came over the stream or in a snapshot.' },
   // certificate signing requests
   'csr-malformed': { status: 400, title: 'The certificate signing request cannot be read', next: 'Send one PKCS#10 request (RFC 2986) in DER or PEM, made for instance by `openssl req -new`.' },
   'csr-too-large': { status: 413, title: 'The certificate signing request is too large', next: 'Leave out what is not needed: a key, a signature and the names are enough.' },

@@ -4,6 +4,9 @@ import { getTrustBundle, listAuthorities, rolloverRoot, rotateAuthority } from '
 import {
   getCertificate, holdCertificate, issueCertificate, listCertificates, releaseCertificate, renewCertificate, revokeAgentCertificates, revokeCertificate,
 } from './certificates.ts';
+import {
+  acknowledgeRevocations, followRevocations, getRevocation, getRevocationSnapshot, leaveEnforcementPoint, listEnforcementPoints, registerEnforcementPoint,
+} from './feed.ts';
 import { getInstance, listInstances, quarantineInstance, releaseInstance, revokeInstance } from './instances.ts';
 import { createJoinToken, listJoinTokens } from './join-tokens.ts';
 import {
@@ -27,6 +30,7 @@ export const OPERATIONS = {
   getRenewalInfo, steerRenewals,
   kill, listKills, getKill, resumeKill,
   getStatus, listStatuses, listAgentStatuses, listInstanceStatuses, getStatusByFingerprint,
+  followRevocations, getRevocationSnapshot, getRevocation, registerEnforcementPoint, acknowledgeRevocations, leaveEnforcementPoint, listEnforcementPoints,
   listAuthorities, rotateAuthority, rolloverRoot, getTrustBundle,
   createAdminToken, listAdminTokens, getOwnAdminToken, rotateOwnAdminToken, rotateAdminToken, revokeAdminToken,
   registerRelyingParty, listRelyingParties, getRelyingParty, changeRelyingParty, disableRelyingParty, enableRelyingParty,

@@ -12,6 +12,9 @@ export const PERMISSIONS = [
   'certificates:read',
   'certificates:revoke',
   'status:read',
+  'feed:read',
+  'feed:acknowledge',
+  'enforcement-points:read',
   'authorities:read',
   'authorities:manage',
   'own-token:read',
@@ -46,10 +49,12 @@ export type Role = TokenRole | 'enrollment' | 'agent' | 'anonymous' | 'status-re
 
 const OWN: readonly Permission[] = ['public', 'own-token:read', 'own-token:rotate'];
 const READ: readonly Permission[] = [
-  ...OWN, 'agents:read', 'join-tokens:read', 'certificates:read', 'status:read', 'authorities:read', 'relying-parties:read', 'jobs:read', 'findings:read', 'kills:read',
+  ...OWN, 'agents:read', 'join-tokens:read', 'certificates:read', 'status:read', 'feed:read', 'enforcement-points:read', 'authorities:read', 'relying-parties:read', 'jobs:read', 'findings:read', 'kills:read',
 ];
 const OPERATE: readonly Permission[] = [
   ...READ, 'agents:write', 'agents:suspend', 'agents:retire', 'join-tokens:create', 'certificates:revoke', 'relying-parties:manage', 'findings:resolve', 'renewals:steer',
+  // Nobody gives away more than they have: it lets them make tokens of relying parties. They have no enforcement points.
+  'feed:acknowledge',
 ];
 
 /** What each role is permitted at most. Nobody but the holder of a join token enrolls; nobody but the holder of a certificate renews it. */
@@ -57,7 +62,7 @@ export const ROLE_PERMISSIONS: Readonly<Record<Role, ReadonlySet<Permission>>> =
   admin: new Set<Permission>([...OPERATE, 'authorities:manage', 'admin-tokens:read', 'admin-tokens:manage', 'audit:read', 'kills:write']),
   operator: new Set<Permission>(OPERATE),
   auditor: new Set<Permission>([...READ, 'admin-tokens:read', 'audit:read']),
-  'relying-party': new Set<Permission>([...OWN, 'status:read']),
+  'relying-party': new Set<Permission>([...OWN, 'status:read', 'feed:read', 'feed:acknowledge']),
   enrollment: new Set<Permission>(['public', 'certificates:issue']),
   agent: new Set<Permission>(['public', 'certificates:renew', 'status:read']),
   anonymous: new Set<Permission>(['public']),
@@ -78,9 +83,10 @@ export function permissionsOf(role: Role, narrowedTo: ReadonlySet<Permission> | 
   return new Set(PERMISSIONS.filter((permission) => ROLE_PERMISSIONS[role].has(permission) && (narrowedTo?.has(permission) ?? true)));
 }
 
-/** What a relying party may ask: the status of certificates, and beside it which agent and instance a certificate belongs to. */
-export const RELYING_PARTY_GRANTS = ['status', 'identity'] as const;
+/** What a relying party may ask: the status of certificates, beside it which agent and instance a certificate belongs to, and to follow the live feed. */
+export const RELYING_PARTY_GRANTS = ['status', 'identity', 'feed'] as const;
 export type RelyingPartyGrant = (typeof RELYING_PARTY_GRANTS)[number];
 
 /** What the registration of a relying party leaves of its role. */
-export const narrowingOfGrants = (mayAsk: readonly RelyingPartyGrant[]): ReadonlySet<Permission> => new Set([...OWN, ...(mayAsk.includes('status') ? (['status:read'] as const) : [])]);
+export const narrowingOfGrants = (mayAsk: readonly RelyingPartyGrant[]): ReadonlySet<Permission> => 
+  new Set([...OWN, ...(mayAsk.includes('status') ? (['status:read'] as const) : []), ...(mayAsk.includes('feed') ? (['feed:read', 'feed:acknowledge'] as const) : [])]);

@@ -11,9 +11,9 @@ const mayAsk = z
   .array(grant)
   .min(1)
   .max(RELYING_PARTY_GRANTS.length)
-  .refine((grants) => !grants.includes('identity') || grants.includes('status'), 'identity is told in status answers: add status')
+  .refine((grants) => !grants.includes('identity') || grants.includes('status') || grants.includes('feed'), 'identity is told in status answers and in the feed: add one of them')
   .transform((grants) => RELYING_PARTY_GRANTS.filter((one) => grants.includes(one)))
-  .describe('What it may ask. `status`: good, held, revoked, expired or unknown. `identity`: also agent and instance ids in status answers.');
+  .describe('What it may ask. `status`: good, held, revoked, expired or unknown. `identity`: also agent and instance ids in answers. `feed`: to follow the live feed, and to acknowledge as an enforcement point.');
 
 const named = name.describe('Unique among relying parties.');
 const ownerEmail = email.describe('E-mail address of the person who answers for it.');

@@ -18,9 +18,10 @@ export interface Origin {
 }
 
 export type AuditKind =
-  | 'authority.created' | 'authority.prepared' | 'authority.activated' | 'authority.retired' | 'authority.cross-signed' | 'authority.responder-renewed' | 'authority.tls-renewed'
+  | 'authority.created' | 'authority.prepared' | 'authority.activated' | 'authority.retired' | 'authority.cross-signed' | 'authority.responder-renewed' | 'authority.tls-renewed' | 'authority.feed-key-renewed'
   | 'admin-token.created' | 'admin-token.rotated' | 'admin-token.revoked'
   | 'relying-party.registered' | 'relying-party.changed' | 'relying-party.disabled' | 'relying-party.enabled' | 'relying-party.certificate-added' | 'relying-party.certificate-removed'
+  | 'enforcement-point.registered' | 'enforcement-point.left'
   | 'agent.registered' | 'agent.changed' | 'agent.activated' | 'agent.suspended' | 'agent.resumed' | 'agent.retired'
   | 'instance.quarantined' | 'instance.released' | 'instance.revoked'
   | 'join-token.created' | 'join-token.cleared' | 'join-token.voided'

@@ -68,6 +68,15 @@ export interface TlsIdentity {
   readonly notAfter: Date;
 }
 
+/** The key that signs what the live feed says, with its certificate. */
+export interface FeedKey {
+  readonly id: string;
+  readonly issuerId: string;
+  readonly key: SigningKey;
+  readonly der: Buffer;
+  readonly notAfter: Date;
+}
+
 /** The authority as one replica knows it: immutable, replaced as a whole. */
 export interface AuthoritySnapshot {
   /** Every root that is not retired, oldest first: the trust bundle. */
@@ -79,6 +88,8 @@ export interface AuthoritySnapshot {
   /** The issuer of new leaves. @throws SignetError `issuer-unavailable` when there is none, or it has expired or was revoked */
   readonly active: Issuer;
   readonly tls: TlsIdentity | undefined;
+  /** Undefined until the job that makes it has run once. */
+  readonly feed: FeedKey | undefined;
   /** Changes with every change of `roots` and only grows (SPIFFE Trust Domain and Bundle §4.1.1). */
   readonly bundleSequence: number;
   readonly issuerById: (id: string) => Issuer | undefined;

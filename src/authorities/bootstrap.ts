@@ -5,7 +5,7 @@ import { ulid } from '../core/random.ts';
 import { insertAuthorities, liveAuthorities } from '../db/authorities.ts';
 import { findCluster, insertCluster } from '../db/cluster.ts';
 import { changeAuthority, madeEvent, select, type AuthorityContext } from './change.ts';
-import { makeIssuing, makeResponder, makeRoot, makeTls } from './make-certificate.ts';
+import { makeFeedKey, makeIssuing, makeResponder, makeRoot, makeTls } from './make-certificate.ts';
 import { tlsNames, type TlsHosts } from './tls-names.ts';
 
 export interface BootstrapDeps extends Omit<AuthorityContext, 'authorities'> {
@@ -15,7 +15,7 @@ export interface BootstrapDeps extends Omit<AuthorityContext, 'authorities'> {
 const ORIGIN: Origin = { actor: { kind: 'system', id: 'first-start' }, requestId: null, source: null };
 
 /**
- * First start: root, issuing CA, its responder and Signet's TLS certificate, with the rows of their CRLs, all in one transaction; later starts
+ * First start: root, issuing CA, its responder, Signet's TLS certificate and the key of the feed, with the rows of their CRLs, all in one transaction; later starts
  * find them as they were. Call it under the start lock. Lists are still unpublished when it returns.
  * @throws StartupError (78) when the database belongs to another trust domain
  */
@@ -32,7 +32,8 @@ export async function bootstrapAuthority(deps: BootstrapDeps): Promise<{ created
   const { record: issuerRecord, issuer } = await makeIssuing(deps, root, 'active', now);
   const responder = await makeResponder(deps, issuer, now);
   const tls = await makeTls(deps, issuer, tlsNames(deps.config), now);
-  const made = [rootRecord, issuerRecord, responder, tls];
+  const feed = await makeFeedKey(deps, issuer, now);
+  const made = [rootRecord, issuerRecord, responder, tls, feed];
   const created = await changeAuthority({ ...deps, authorities: NOT_YET_OPEN }, ORIGIN, now, async ({ tx, records }) => {
     if (records.length > 0) return [];
     if (cluster === undefined) await insertCluster(tx, { id: ulid(now, deps.random), trustDomain: deps.config.trustDomain, createdAt: now });

@@ -16,7 +16,7 @@ import { issuerOf, rootOf, signToken } from './authority-of.ts';
 import { crossCheck } from './cross-check.ts';
 import { prepare } from './prepare.ts';
 import {
-  authorityName, crossExtensions, issuingExtensions, responderExtensions, rootExtensions, tlsExtensions, type AuthorityConfig, type TlsNames,
+  authorityName, crossExtensions, feedExtensions, issuingExtensions, responderExtensions, rootExtensions, tlsExtensions, type AuthorityConfig, type TlsNames,
 } from './templates.ts';
 
 /** What it takes to make certificates of the CA. Nothing is stored but keys: a key without a certificate is harmless. */
@@ -106,6 +106,18 @@ export async function makeTls(maker: Maker, issuer: Authority, names: TlsNames, 
     subject: authorityName(maker.config.organization, 'TLS', id),
     validityDays: maker.config.tlsValidityDays,
     extensions: tlsExtensions(maker.config, issuer, keyIdentifier, names),
+    shardCount: 1,
+  });
+}
+
+/** A certificate for the key of the live feed. */
+export async function makeFeedKey(maker: Maker, issuer: Authority, now: Date): Promise<AuthorityRecord> {
+  const { id, key, keyIdentifier } = await newKey(maker, 'feed', now);
+  return makeSigned(maker, issuer, now, {
+    id, kind: 'feed', state: 'active', key, keyIdentifier,
+    subject: authorityName(maker.config.organization, 'Feed', id),
+    validityDays: maker.config.responderValidityDays,
+    extensions: feedExtensions(issuer, keyIdentifier),
     shardCount: 1,
   });
 }

@@ -103,4 +103,5 @@ function measure(metrics: AuthoritiesDeps['metrics'], snapshot: AuthoritySnapsho
     if (responder !== undefined) set('ocsp', responder);
   }
   if (snapshot.tls !== undefined) set('tls', snapshot.tls);
+  if (snapshot.feed !== undefined) set('feed', snapshot.feed);
 }

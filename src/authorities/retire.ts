@@ -47,7 +47,7 @@ async function retireIssuer(ctx: RetireContext, origin: Origin, issuer: Authorit
   if (issuer.retiringAt === null || lastLeafEnds(issuer.retiringAt, issuer.notAfter) > deadBefore(ctx, now)) return false;
   return changeAuthority(ctx, origin, now, async ({ tx, records }) => {
     const signed = records.filter((record) => record.issuerId === issuer.id);
-    if (select(signed, 'tls').length > 0) return [];
+    if (select(signed, 'tls').length > 0 || select(signed, 'feed').length > 0) return [];
     // No batch is in flight: whatever comes later finds the issuer retired.
     await lockIssuance(tx);
     if (!(await moveAuthority(tx, issuer.id, 'retiring', 'retired', now))) return [];

@@ -6,8 +6,8 @@ import type { KeyStore } from '../keystore/key-store.ts';
 import { parseCertificate } from '../x509/certificate.ts';
 import { encodePem } from '../x509/pem.ts';
 import { subjectPublicKeyBits } from '../x509/public-key.ts';
-import type { AuthoritySnapshot, Issuer, Responder, Root, TlsIdentity } from './authorities.ts';
-import { issuerOf, responderOf, rootOf } from './authority-of.ts';
+import type { AuthoritySnapshot, FeedKey, Issuer, Responder, Root, TlsIdentity } from './authorities.ts';
+import { issuerOf, lazyKey, responderOf, rootOf } from './authority-of.ts';
 
 /** Everything that is not retired, in the order it was made, and the count of bundle changes. */
 export interface StoredAuthority {
@@ -44,6 +44,7 @@ export function buildSnapshot(deps: Deps, stored: StoredAuthority): AuthoritySna
       return usable(issuing.find((issuer) => issuer.state === 'active'), deps.clock.now());
     },
     tls: tlsOf(ofKind('tls').at(-1), chainFor),
+    feed: feedOf(ofKind('feed').at(-1), deps.keyStore),
     bundleSequence,
     issuerById,
     rootById,
@@ -74,6 +75,12 @@ function tlsOf(record: AuthorityRecord | undefined, chainFor: (issuerId: string)
   const { id, issuerId, keyId, der, notAfter } = record;
   const certificateChainPem = [der, ...chainFor(issuerId)].map((certificate) => encodePem('CERTIFICATE', certificate)).join('');
   return { id, issuerId, keyId, certificate: parseCertificate(der), certificateChainPem, notAfter };
+}
+
+function feedOf(record: AuthorityRecord | undefined, keyStore: KeyStore): FeedKey | undefined {
+  if (record?.issuerId == null) return undefined;
+  const { id, issuerId, der, notAfter } = record;
+  return { id, issuerId, key: lazyKey(keyStore, record, parseCertificate(der).spki), der, notAfter };
 }
 
 const certIdKey = (algorithm: string, nameHash: Uint8Array, keyHash: Uint8Array): string =>

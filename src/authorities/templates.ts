@@ -7,6 +7,7 @@ import { encodeExtendedKeyUsage } from '../x509/extensions/extended-key-usage.ts
 import type { Extension } from '../x509/extensions/extension.ts';
 import { encodeKeyUsage } from '../x509/extensions/key-usage.ts';
 import { encodeNameConstraints } from '../x509/extensions/name-constraints.ts';
+import { encodeNoRevAvail } from '../x509/extensions/no-rev-avail.ts';
 import { encodeOcspNoCheck } from '../x509/extensions/ocsp-nocheck.ts';
 import { encodeSubjectAlternativeName } from '../x509/extensions/subject-alternative-name.ts';
 import { encodeSubjectKeyIdentifier } from '../x509/extensions/subject-key-identifier.ts';
@@ -43,7 +44,7 @@ export interface TlsNames {
 const COMMON_NAME_MAX = 64;
 
 /** Subject of an authority certificate. The end of its id keeps generations apart: two CAs never share a name (RFC 5280 §4.1.2.6). */
-export function authorityName(organization: string, role: 'Root CA' | 'Issuing CA' | 'OCSP Responder' | 'TLS', id: string): NameAttribute[] {
+export function authorityName(organization: string, role: 'Root CA' | 'Issuing CA' | 'OCSP Responder' | 'TLS' | 'Feed', id: string): NameAttribute[] {
   const rest = ` ${role} ${id.slice(-8)}`;
   return [
     { type: 'O', value: organization },
@@ -96,6 +97,16 @@ export const responderExtensions = (issuer: Signer, keyIdentifier: Buffer): Exte
   encodeKeyUsage(['digitalSignature']),
   encodeExtendedKeyUsage(['OCSPSigning']),
   encodeOcspNoCheck(),
+];
+
+/** The key of the live feed: signs heartbeats and snapshots as JWS, nothing else (ADR 0009). Short-lived: nothing tells of its revocation (RFC 9608). */
+export const feedExtensions = (issuer: Signer, keyIdentifier: Buffer): Extension[] => [
+  encodeAuthorityKeyIdentifier(issuer.keyIdentifier),
+  encodeSubjectKeyIdentifier(keyIdentifier),
+  encodeBasicConstraints({ ca: false }),
+  encodeKeyUsage(['digitalSignature']),
+  encodeExtendedKeyUsage(['jwt']),
+  encodeNoRevAvail(),
 ];
 
 /** Signet's own doors: server authentication; its status is on the issuer's complete CRL and in OCSP. */

@@ -1,6 +1,7 @@
 import { ADMIN_COMMANDS, AUTHORITY_COMMANDS, RECORD_COMMANDS } from './commands-admin.ts';
 import { AGENT_COMMANDS } from './commands-agents.ts';
 import { CERTIFICATE_COMMANDS, IDENTITY_COMMANDS } from './commands-certificates.ts';
+import { FEED_COMMANDS } from './commands-feed.ts';
 import { KILL_COMMANDS, renewalInfo } from './commands-kill.ts';
 import { RELYING_PARTY_COMMANDS } from './commands-relying-parties.ts';
 import { SERVICE_COMMANDS, STATUS_COMMANDS } from './commands-status.ts';
@@ -19,6 +20,7 @@ export const GROUPS: readonly Group[] = [
   { title: 'Certificates', commands: CERTIFICATE_COMMANDS },
   { title: 'The kill switch', commands: KILL_COMMANDS },
   { title: 'Status, as relying parties ask for it', commands: STATUS_COMMANDS },
+  { title: 'The live feed', commands: FEED_COMMANDS },
   { title: 'The authority', commands: AUTHORITY_COMMANDS },
   { title: 'API tokens', commands: ADMIN_COMMANDS },
   { title: 'Relying parties', commands: RELYING_PARTY_COMMANDS },

@@ -13,6 +13,8 @@ export interface ApiClientOptions {
   /** Client certificate with its chain, and key, PEM. */
   identity?: { certificate: string; key: string };
   timeoutMs?: number;
+  /** Keeps a connection for the next call. */
+  keepAlive?: boolean;
 }
 
 export interface ApiAnswer {
@@ -54,6 +56,8 @@ export interface ApiCall {
 export interface ApiClient {
   /** Calls one operation of the contract. @throws ApiError for any answer that is not 2xx, and node's own error when there is no answer */
   call(operation: Operation, call?: ApiCall): Promise<ApiAnswer>;
+  /** Closes connections that are kept. */
+  close(): void;
 }
 
 const DEFAULT_TIMEOUT_MS = 15_000;
@@ -63,8 +67,8 @@ const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
 export function createApiClient(options: ApiClientOptions): ApiClient {
   // Without a trust bundle nothing is trusted: an empty list is not the system's.
   const agent = options.url.startsWith('http:')
-    ? new http.Agent({ keepAlive: false })
-    : new https.Agent({ ca: options.trustBundle ?? [], keepAlive: false, minVersion: 'TLSv1.2', ...(options.identity ? { cert: options.identity.certificate, key: options.identity.key } : {}) });
+    ? new http.Agent({ keepAlive: options.keepAlive === true })
+    : new https.Agent({ ca: options.trustBundle ?? [], keepAlive: options.keepAlive === true, maxSockets: options.keepAlive === true ? 2 : Infinity, minVersion: 'TLSv1.2', ...(options.identity ? { cert: options.identity.certificate, key: options.identity.key } : {}) });
   return {
     async call(operation, call = {}) {
       const url = new URL(pathOf(operation, call), options.url);
@@ -79,6 +83,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       if (answer.status < 200 || answer.status > 299) throw new ApiError(answer.status, problemOf(answer), answer.text, answer.retryAfterSeconds);
       return answer;
     },
+    close: () => agent.destroy(),
   };
 }
 
@@ -94,7 +99,8 @@ function pathOf(operation: Operation, call: ApiCall): string {
   return query.size > 0 ? `${path}?${query.toString()}` : path;
 }
 
-function problemOf(answer: ApiAnswer): Problem | undefined {
+/** The problem document of an answer, where it is one. */
+export function problemOf(answer: Pick<ApiAnswer, 'contentType' | 'text'>): Problem | undefined {
   if (!answer.contentType.startsWith('application/problem+json')) return undefined;
   try {
     return JSON.parse(answer.text) as Problem;

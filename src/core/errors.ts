@@ -13,6 +13,9 @@ export const ERROR_CODES = [
   // relying parties
   'relying-party-not-found', 'relying-party-name-taken', 'relying-party-changed', 'relying-party-disabled', 'relying-party-full',
   'relying-party-certificate-taken', 'relying-party-certificate-refused',
+  // the live feed
+  'feed-cursor-ahead', 'feed-cursor-expired', 'feed-other-world', 'feed-full', 'feed-unavailable', 'revocation-not-found',
+  'enforcement-point-not-found', 'enforcement-point-full', 'acknowledgement-not-sent',
   // certificate signing requests
   'csr-malformed', 'csr-too-large', 'csr-signature-invalid', 'csr-extension-unsupported', 'csr-attribute-duplicated', 'csr-ca-requested',
   'key-type-not-allowed', 'key-weak', 'key-in-use', 'key-not-fresh', 'key-blocked', 'names-not-granted', 'ttl-not-granted', 'profile-not-found',

@@ -47,6 +47,13 @@ export interface Metrics {
   readonly feedPosition: Gauge;
   /** Seconds since the database last confirmed the feed position. */
   readonly feedAge: Gauge;
+  /** Streams of the live feed open here, and those that we ended, by why (api/feed.ts). */
+  readonly feedStreams: Gauge;
+  readonly feedStreamsEnded: Counter<'reason'>;
+  /** Events written to streams, all readers together. */
+  readonly feedEventsSent: Counter;
+  /** Heartbeats signed here. */
+  readonly feedHeartbeats: Counter;
   /** notAfter of the certificates of the authority, seconds since 1970. */
   readonly authorityNotAfter: Gauge<'kind' | 'authority'>;
   /** Connections accepted, and those open now. */
@@ -77,6 +84,8 @@ export interface Metrics {
     readonly crlEntries: Gauge<'issuer'>;
     /** Number of the newest row of the feed, and of the audit log. */
     readonly feedEnd: Gauge;
+    /** Age of the oldest event that a live enforcement point has not acknowledged, seconds; 0 when there is none. */
+    readonly enforcementLag: Gauge;
     readonly auditEnd: Gauge;
     /** Days from today on that have a partition for what expires then. */
     readonly partitionDaysAhead: Gauge;
@@ -154,6 +163,10 @@ export function createMetrics(options: MetricsOptions = { processMetrics: false 
     partitionsDropped: counter('signet_retention_partitions_dropped_total', 'Partitions of expired certificates dropped by this replica.', []),
     feedPosition: gauge('signet_feed_position', 'Number of the last feed row acted on.', [], 'min'),
     feedAge: gauge('signet_feed_position_age_seconds', 'Time since the database last confirmed the feed position.'),
+    feedStreams: gauge('signet_feed_streams', 'Streams of the live feed that are open.', [], 'sum'),
+    feedStreamsEnded: counter('signet_feed_streams_ended_total', 'Streams of the live feed that Signet ended, by reason.', ['reason']),
+    feedEventsSent: counter('signet_feed_events_sent_total', 'Events written to streams of the live feed.', []),
+    feedHeartbeats: counter('signet_feed_heartbeats_total', 'Heartbeats of the live feed that were signed.', []),
     authorityNotAfter: gauge('signet_authority_not_after_timestamp_seconds', 'notAfter of the authority certificates, seconds since 1970.', ['kind', 'authority']),
     connections: counter('signet_connections_total', 'Connections accepted.', ['door']),
     openConnections: gauge('signet_connections_open', 'Connections open now.', ['door'], 'sum'),
@@ -172,6 +185,7 @@ export function createMetrics(options: MetricsOptions = { processMetrics: false 
       crlNumber: clusterGauge('signet_cluster_crl_number', 'Number of the complete list.', ['issuer']),
       crlEntries: clusterGauge('signet_cluster_crl_entries', 'Entries of the complete list.', ['issuer']),
       feedEnd: clusterGauge('signet_cluster_feed_end', 'Number of the newest feed row.'),
+      enforcementLag: clusterGauge('signet_cluster_enforcement_lag_seconds', 'Age of the oldest event that a live enforcement point has not acknowledged.'),
       auditEnd: clusterGauge('signet_cluster_audit_end', 'Number of the newest audit event.'),
       partitionDaysAhead: clusterGauge('signet_cluster_partition_days_ahead', 'Days from today on that have a partition.'),
       issuanceStops: clusterGauge('signet_cluster_issuance_stops', 'Stops of issuing in force, by kind (everything, issuer, profile).', ['kind']),

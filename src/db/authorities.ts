@@ -5,7 +5,7 @@ import { ADVISORY_LOCK, LOCK_CLASS } from './advisory-locks.ts';
 /** Postgres channel that says the authority changed. */
 export const AUTHORITIES_CHANNEL = 'signet_authorities';
 
-export type AuthorityKind = 'root' | 'cross' | 'issuing' | 'ocsp' | 'tls';
+export type AuthorityKind = 'root' | 'cross' | 'issuing' | 'ocsp' | 'tls' | 'feed';
 export type StoredState = 'prepared' | 'active' | 'retiring' | 'retired';
 
 /** A certificate of the CA itself. */

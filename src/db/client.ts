@@ -68,6 +68,11 @@ export function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>, timeoutMs
   return db.$transaction(work, { isolationLevel: 'ReadCommitted', maxWait: 5_000, timeout: timeoutMs });
 }
 
+/** One transaction that sees one moment throughout, and changes nothing. */
+export function inSnapshot<T>(db: Db, work: (tx: Tx) => Promise<T>, timeoutMs: number): Promise<T> {
+  return db.$transaction(work, { isolationLevel: 'RepeatableRead', maxWait: 10_000, timeout: timeoutMs });
+}
+
 /** Bytes as node's Buffer: Prisma returns plain Uint8Array. Shares memory. */
 export const buffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 /** Bytes as Prisma wants them (backed by an ArrayBuffer of their own). Copies. */

@@ -53,24 +53,41 @@ export async function appendFeedRows(tx: Tx, at: Date, rows: readonly FeedRow[])
   return counter.last;
 }
 
-/** A certificate event of the feed, as the follower needs it. */
+/** An event of the feed as it is stored. */
 export interface FollowedEvent {
   n: bigint;
+  epoch: number;
+  kind: FeedKind;
   serial: Buffer | null;
   issuerId: string | null;
   shard: number | null;
+  agentId: string | null;
+  instanceId: string | null;
+  reason: number | null;
   at: Date;
+  ownerId: string | null;
+  stop: string | null;
+  killId: string | null;
 }
 
 /** Events after `n`, in order, at most `limit`. */
 export async function readFeed(db: Db | Tx, after: bigint, limit: number): Promise<FollowedEvent[]> {
-  const rows = await db.feedEvent.findMany({
-    where: { n: { gt: after } },
-    orderBy: { n: 'asc' },
-    take: limit,
-    select: { n: true, serial: true, issuerId: true, shard: true, at: true },
-  });
-  return rows.map((row) => ({ ...row, serial: row.serial ? buffer(row.serial) : null }));
+  const rows = await db.feedEvent.findMany({ where: { n: { gt: after } }, orderBy: { n: 'asc' }, take: limit });
+  return rows.map((row) => ({ ...row, kind: row.kind as FeedKind, serial: row.serial ? buffer(row.serial) : null }));
+}
+
+/** How far back the feed is kept, and where it ends. */
+export interface FeedExtent {
+  /** Number of the oldest event that is kept; one more than `last` when none is. */
+  oldest: bigint;
+  last: bigint;
+}
+
+export async function feedExtent(db: Db | Tx): Promise<FeedExtent> {
+  const [row] = await db.$queryRaw<FeedExtent[]>`
+    SELECT coalesce((SELECT min(n) FROM feed_events), value + 1) AS oldest, value AS last FROM counters WHERE name = 'feed'`;
+  if (!row) throw new Error('the feed counter is missing');
+  return row;
 }
 
 /** Number of the last committed event, 0 for none. */

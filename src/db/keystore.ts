@@ -66,12 +66,12 @@ export async function findSealedKey(db: Db, id: string): Promise<SealedKeyRow | 
 }
 
 /**
- * Destroys the private keys of issuers, responders and TLS certificates whose every certificate was retired before `retiredBefore`; the rows stay, for
+ * Destroys the private keys of issuers, responders, TLS certificates and the feed whose every certificate was retired before `retiredBefore`; the rows stay, for
  * the certificates that name them. Returns how many.
  */
 export const destroyRetiredKeys = (db: Db, retiredBefore: Date): Promise<number> =>
   db.$executeRaw`
-    UPDATE keystore_keys k SET sealed_pkcs8 = NULL WHERE k.sealed_pkcs8 IS NOT NULL AND k.purpose IN ('issuing', 'ocsp', 'tls')
+    UPDATE keystore_keys k SET sealed_pkcs8 = NULL WHERE k.sealed_pkcs8 IS NOT NULL AND k.purpose IN ('issuing', 'ocsp', 'tls', 'feed')
       AND EXISTS (SELECT 1 FROM authority_certificates a WHERE a.key_id = k.id)
       AND NOT EXISTS (SELECT 1 FROM authority_certificates a WHERE a.key_id = k.id AND (a.state <> 'retired' OR a.retired_at IS NULL OR a.retired_at >= ${retiredBefore}))`;
 

@@ -234,11 +234,13 @@ export interface FeedStanding {
   /** Time of the event with the number asked for; null when it is not there (any more). */
   at: Date | null;
   unrecovered: boolean;
+  /** The database's clock when the question reached it: what was committed before is in the answer. */
+  now: Date;
 }
 
 export async function readFeedStanding(db: Db, n: bigint): Promise<FeedStanding> {
   const [row] = await db.$queryRaw<FeedStanding[]>`
-    SELECT c.id AS "clusterId", c.epoch, f.value AS "feedN", a.value AS "auditN", (SELECT e.at FROM feed_events e WHERE e.n = ${n}) AS at, EXISTS (SELECT FROM worlds w WHERE w.recovered_at IS NULL) AS unrecovered
+    SELECT c.id AS "clusterId", c.epoch, f.value AS "feedN", a.value AS "auditN", (SELECT e.at FROM feed_events e WHERE e.n = ${n}) AS at, EXISTS (SELECT FROM worlds w WHERE w.recovered_at IS NULL) AS unrecovered, now() AS now
     FROM counters f JOIN counters a ON a.name = 'audit' LEFT JOIN cluster c ON true WHERE f.name = 'feed'`;
   if (!row) throw new Error('the feed counter is missing');
   return row;

@@ -77,7 +77,8 @@ function assertActive(token: PresentedToken, now: Date): void {
 function callerOf({ id, role, scopes, relyingParty }: PresentedToken): Caller {
   const caller = { kind: 'admin', id, role } as const;
   if (relyingParty) return { ...caller, relyingParty, narrowedTo: narrowingOfGrants(relyingParty.mayAsk) };
-  const narrowedTo = narrowing(scopes);
+  // Made before there were registrations: it goes on as it was, and gets nothing new.
+  const narrowedTo = role === 'relying-party' && scopes === null ? narrowingOfGrants(['status', 'identity']) : narrowing(scopes);
   return narrowedTo ? { ...caller, narrowedTo } : caller;
 }
 

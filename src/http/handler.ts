@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { z } from 'zod';
 import type { Operation } from '../api/operation.ts';
 import type { Permission, RelyingPartyGrant, Role } from '../api/permissions.ts';
@@ -47,6 +48,8 @@ export interface ApiRequest<P = unknown, Q = unknown, B = unknown> {
   /** Media type without parameters, lower case. */
   contentType: string | undefined;
   accept: string | undefined;
+  /** Of the Last-Event-ID header: how far a reader of server-sent events came. */
+  lastEventId: string | undefined;
   /** The version in If-Match, for conditional changes. */
   ifMatch: number | undefined;
   caller: Caller;
@@ -70,6 +73,8 @@ export interface Answer {
   status: number;
   json?: unknown;
   bytes?: Uint8Array;
+  /** Writes the body, for as long as that takes, and ends it. Not called for HEAD. */
+  stream?: (res: ServerResponse) => void;
   contentType?: string;
   /** Names in lower case. */
   headers?: Record<string, string>;

@@ -6,6 +6,7 @@ import * as authorities from './authorities.ts';
 import * as certificates from './certificates.ts';
 import * as crl from './crl.ts';
 import * as documents from './documents.ts';
+import * as feed from './feed.ts';
 import * as instances from './instances.ts';
 import * as joinTokens from './join-tokens.ts';
 import * as ocsp from './ocsp.ts';
@@ -68,6 +69,14 @@ const TABLE: { readonly [Id in OperationId]: Columns<(typeof OPERATIONS)[Id]> } 
   listAgentStatuses: { on: ['api', 'mtls'], as: 'relying-party-or-admin', rate: 'status', body: 'none', handler: status.listAgentStatuses },
   listInstanceStatuses: { on: ['api', 'mtls'], as: 'relying-party-or-admin', rate: 'status', body: 'none', handler: status.listInstanceStatuses },
   getStatusByFingerprint: { on: ['api', 'mtls'], as: 'relying-party-or-admin', rate: 'status', body: 'none', handler: status.getStatusByFingerprint },
+
+  followRevocations: { on: ['api', 'mtls'], as: 'relying-party-or-admin', rate: 'status', body: 'none', handler: feed.follow },
+  getRevocationSnapshot: { on: ['api', 'mtls'], as: 'relying-party-or-admin', rate: 'status', body: 'none', handler: feed.snapshot },
+  getRevocation: { on: api, as: 'admin', rate: 'read', body: 'none', handler: feed.propagation },
+  registerEnforcementPoint: { on: ['api', 'mtls'], as: 'relying-party-or-admin', rate: 'status', body: 'json', handler: feed.register },
+  acknowledgeRevocations: { on: ['api', 'mtls'], as: 'relying-party-or-admin', rate: 'status', body: 'json', handler: feed.acknowledge },
+  leaveEnforcementPoint: { on: ['api', 'mtls'], as: 'relying-party-or-admin', rate: 'status', body: 'json', handler: feed.leave },
+  listEnforcementPoints: { on: api, as: 'admin', rate: 'read', body: 'none', handler: feed.list },
 
   listAuthorities: { on: api, as: 'admin', rate: 'read', body: 'none', handler: authorities.list },
   rotateAuthority: { on: api, as: 'admin', rate: 'change', body: 'json', handler: authorities.rotate },

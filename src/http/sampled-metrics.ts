@@ -2,6 +2,7 @@ import type { Context } from '../context.ts';
 import { logLinesDropped } from '../core/log.ts';
 import { poolState } from '../db/client.ts';
 import { clusterNumbers, issuerLists } from '../db/views/cluster-numbers.ts';
+import { slowestLagMs } from '../db/views/enforcement-points.ts';
 import { stopsInForce, unfinishedKills } from '../db/views/kills.ts';
 import { jobHealth, partitionDaysAhead } from '../db/views/readiness.ts';
 import { JOBS } from '../jobs/schedule.ts';
@@ -43,6 +44,7 @@ async function readCluster(ctx: Pick<Context, 'db' | 'clock'>) {
     numbers: await clusterNumbers(ctx.db),
     lists: await issuerLists(ctx.db),
     jobs: await jobHealth(ctx.db, JOBS.map(({ name }) => name), 0),
+    enforcementLagMs: await slowestLagMs(ctx.db, ctx.clock.now()),
     partitionDays: await partitionDaysAhead(ctx.db, bucketOf(ctx.clock.now())),
     stops: await stopsInForce(ctx.db),
     killsUnfinished: await unfinishedKills(ctx.db),
@@ -74,6 +76,7 @@ function sampleCluster(ctx: Pick<Context, 'metrics'>, read: () => Promise<Cluste
   tellLists(cluster.crlNumber, ({ number }) => Number(number));
   tellLists(cluster.crlEntries, ({ entries }) => entries);
   tell(cluster.feedEnd, ({ numbers }) => cluster.feedEnd.set(numbers.feedEnd));
+  tell(cluster.enforcementLag, ({ enforcementLagMs }) => cluster.enforcementLag.set(enforcementLagMs / MS_PER_SECOND));
   tell(cluster.auditEnd, ({ numbers }) => cluster.auditEnd.set(numbers.auditEnd));
   tell(cluster.partitionDaysAhead, ({ partitionDays }) => cluster.partitionDaysAhead.set(partitionDays));
   tell(cluster.issuanceStops, ({ stops }) => {

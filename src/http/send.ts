@@ -26,6 +26,10 @@ export function send({ req, res, requestId, hsts, standings }: Answered, answer:
     res.writeHead(304, headers).end();
     return;
   }
+  if (answer.stream) {
+    sendStream(req, res, headers, answer);
+    return;
+  }
   const body = answer.json === undefined ? answer.bytes : Buffer.from(JSON.stringify(answer.json), 'utf8');
   if (body === undefined) {
     // A 204 has no length (RFC 9110 §8.6).
@@ -37,6 +41,24 @@ export function send({ req, res, requestId, hsts, standings }: Answered, answer:
   headers['content-length'] = body.length;
   res.writeHead(answer.status, headers);
   finish(req, res, body);
+}
+
+/**
+ * A body of unknown length ends with its connection (RFC 9112 §6.3): without chunks each piece of it is one write, of the same octets for everybody. Who forwards it
+ * must pass it on as it comes.
+ */
+function sendStream(req: IncomingMessage, res: ServerResponse, headers: Record<string, string | number>, answer: Answer): void {
+  headers['content-type'] = answer.contentType ?? 'application/octet-stream';
+  headers['x-accel-buffering'] = 'no';
+  headers.connection = 'close';
+  res.removeHeader('transfer-encoding');
+  res.writeHead(answer.status, headers);
+  if (req.method === 'HEAD') {
+    res.end();
+    return;
+  }
+  res.flushHeaders();
+  answer.stream?.(res);
 }
 
 /**

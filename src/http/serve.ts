@@ -103,6 +103,7 @@ async function answer(ctx: Context, parts: ServeParts, x: Exchange): Promise<Ans
     params, query, body, rawBody, contentType, idempotencyKey,
     peerCertificate: x.peerCertificate,
     accept: x.req.headers.accept,
+    lastEventId: x.req.headers['last-event-id'] as string | undefined,
     ifMatch: parseIfMatch(x.req.headers['if-match']),
     caller: x.caller,
     origin: originOf(x),

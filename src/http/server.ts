@@ -83,6 +83,8 @@ export async function openDoors(ctx: Context, options: DoorOptions): Promise<Doo
     async close() {
       state.draining = true;
       if (config.drainDelaySeconds > 0) await sleep(config.drainDelaySeconds * 1000);
+      // Streams have no end of their own: whoever reads them is sent to another replica before the doors wait for what is under way.
+      ctx.liveFeed.drain();
       // The operations door goes last: until then it says what is going on.
       await Promise.all(DOORS.filter((door) => door !== 'operations').map((door) => drain(servers[door], config.drainSeconds, () => guard.closeAll(door))));
       await drain(servers.operations, config.drainSeconds, () => guard.closeAll('operations'));

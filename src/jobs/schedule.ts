@@ -14,6 +14,7 @@ import { finishKills } from './finish-kills.ts';
 import type { Job } from './job.ts';
 import { partitions } from './partitions.ts';
 import { publishCrls } from './publish-crls.ts';
+import { rotateFeedKey } from './rotate-feed-key.ts';
 import { rotateIssuers } from './rotate-issuers.ts';
 import { rotateResponders } from './rotate-responders.ts';
 import { rotateTls } from './rotate-tls.ts';
@@ -25,6 +26,7 @@ export const JOBS: readonly Job[] = [
   { name: 'rotate-issuers', cron: '3 * * * *', backfill: 2, run: rotateIssuers },
   { name: 'rotate-responders', cron: '*/10 * * * *', backfill: 2, run: rotateResponders },
   { name: 'rotate-tls', cron: '*/10 * * * *', backfill: 2, run: rotateTls },
+  { name: 'rotate-feed-key', cron: '*/10 * * * *', backfill: 2, run: rotateFeedKey },
   { name: 'partitions', cron: '17 */2 * * *', backfill: 2, run: partitions },
   { name: 'count-certificates', cron: '* * * * *', backfill: 0, run: countCertificates },
   { name: 'clear-idempotency-records', cron: '*/30 * * * * *', backfill: 0, ...clearIdempotencyRecords },

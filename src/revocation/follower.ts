@@ -2,7 +2,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import type { Db } from '../db/client.ts';
-import { FEED_CHANNEL, readFeed } from '../db/feed.ts';
+import { FEED_CHANNEL, readFeed, type FollowedEvent } from '../db/feed.ts';
 import { createListener } from '../db/listen.ts';
 import { readFeedStanding, type FeedStanding } from '../db/worlds.ts';
 import type { RevocationSignals } from './signals.ts';
@@ -12,9 +12,22 @@ export interface FeedFollower {
   /** Milliseconds since the database last confirmed that everything up to the position was seen (invariant 13: over 2,000 no cached good). */
   positionAgeMs(): number;
   position(): bigint;
+  /** What the database confirmed last: at `at`, by its clock, which all replicas share, no event after `n` was committed. */
+  confirmed(): Confirmed;
+  /** The world its numbers belong to (DESIGN invariant 14). */
+  readonly world: { readonly clusterId: string; readonly epoch: number };
+  /** Calls the listener with each new page of events, in order, none left out and none twice, before they count as seen. */
+  subscribe(listener: (events: readonly FollowedEvent[]) => void): void;
+  /** Looks at once instead of at the next notification. */
+  wake(): void;
   /** Resolves with what shows it when the database was set back, or became another one: what this replica remembers is of a lost world, and it must end. */
   setBack: Promise<OtherWorld>;
   stop(): Promise<void>;
+}
+
+export interface Confirmed {
+  n: bigint;
+  at: Date;
 }
 
 interface Needs {
@@ -34,9 +47,12 @@ export async function followFeed(needs: Needs, listenUrl: string): Promise<FeedF
   const { db, signals, clock, log, metrics } = needs;
   let known = await readFeedStanding(db, 0n);
   let position = known.feedN;
+  let confirmed: Confirmed = { n: position, at: known.now };
   known = await readFeedStanding(db, position);
   let endWorld: (other: OtherWorld) => void = () => undefined;
   const setBack = new Promise<OtherWorld>((resolve) => (endWorld = resolve));
+  const listeners: ((events: readonly FollowedEvent[]) => void)[] = [];
+  const world = { clusterId: known.clusterId ?? '', epoch: known.epoch ?? 0 };
   let confirmedAt = clock.monotonicMs();
   let running: Promise<void> | undefined;
   let again = false;
@@ -44,12 +60,12 @@ export async function followFeed(needs: Needs, listenUrl: string): Promise<FeedF
   let lost = false;
 
   /** @throws Error from when on the position is not confirmed, and nothing good is said from memory */
-  const assertSameWorld = async (): Promise<void> => {
+  const assertSameWorld = async (): Promise<FeedStanding> => {
     const now = await readFeedStanding(db, position);
     const other = otherWorld(known, position, now);
     if (other === undefined) {
       known = { ...known, auditN: now.auditN };
-      return;
+      return now;
     }
     endWorld(other);
     throw new Error(`${other.says}. Restart this replica`);
@@ -62,11 +78,15 @@ export async function followFeed(needs: Needs, listenUrl: string): Promise<FeedF
       signals.changed(
         events.flatMap(({ serial, issuerId, shard }) => (serial && issuerId !== null && shard !== null ? [{ serial, issuerId, shard }] : [])),
       );
-      await assertSameWorld();
+      const standing = await assertSameWorld();
       position = events.at(-1)?.n ?? position;
-      if (events.length > 0) known = { ...known, at: events.at(-1)?.at ?? null };
-      if (events.length < PAGE) {
+      if (events.length > 0) {
+        known = { ...known, at: events.at(-1)?.at ?? null };
+        for (const listener of listeners) listener(events);
+      }
+      if (events.length < PAGE && standing.feedN <= position) {
         confirmedAt = askedAt;
+        confirmed = { n: position, at: standing.now };
         metrics.feedPosition.set(Number(position));
         return;
       }
@@ -105,6 +125,10 @@ export async function followFeed(needs: Needs, listenUrl: string): Promise<FeedF
   return {
     positionAgeMs: () => clock.monotonicMs() - confirmedAt,
     position: () => position,
+    confirmed: () => confirmed,
+    world,
+    subscribe: (listener) => void listeners.push(listener),
+    wake,
     setBack,
     async stop() {
       stopped = true;

@@ -31,7 +31,7 @@ export interface ChainOptions {
   /** Accept a leaf past its notAfter; issuers must be valid all the same. */
   ignoreLeafExpiry?: boolean;
   /** Purpose that every extended key usage on the path must allow. Unset: any. */
-  purpose?: 'clientAuth' | 'serverAuth';
+  purpose?: 'clientAuth' | 'serverAuth' | 'jwt';
 }
 
 /** Certificates in a path, anchor and leaf included. */

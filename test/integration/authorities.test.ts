@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { bootstrapAuthority } from '../../src/authorities/bootstrap.ts';
 import { renewDueResponders } from '../../src/authorities/renew-responder.ts';
+import { renewFeedKeyIfDue } from '../../src/authorities/renew-feed-key.ts';
 import { renewTlsIfDue } from '../../src/authorities/renew-tls.ts';
 import { retireAuthorities } from '../../src/authorities/retire.ts';
 import { rolloverRoot } from '../../src/authorities/rollover-root.ts';
@@ -104,15 +105,15 @@ describe('first start', () => {
     const ctx = await replica();
     const before = await liveAuthorities(ctx.db);
     expect(before.map(({ kind, state }) => `${kind} ${state}`)).toEqual(expect.arrayContaining(['root active', 'issuing active', 'ocsp active', 'tls active']));
-    expect(before).toHaveLength(4);
+    expect(before).toHaveLength(5);
     expect(await ctx.db.crl.findMany({ select: { shard: true, number: true } })).toEqual([{ shard: -1, number: 0n }, { shard: -1, number: 0n }]);
-    expect(await auditKinds(ctx)).toEqual(Array(4).fill('authority.created'));
+    expect(await auditKinds(ctx)).toEqual(Array(5).fill('authority.created'));
     expect(await ctx.db.cluster.findFirst()).toMatchObject({ trustDomain: ctx.config.trustDomain, epoch: 1 });
 
     const again = await bootstrapAuthority(ctx);
     expect(again).toEqual({ created: false, rootFingerprint: before.find(({ kind }) => kind === 'root')?.fingerprint.toString('hex') });
     expect(await liveAuthorities(ctx.db)).toEqual(before);
-    expect(await auditKinds(ctx)).toHaveLength(4);
+    expect(await auditKinds(ctx)).toHaveLength(5);
   });
 
   test('replicas that start at the same instant make one authority, even without the start lock', async () => {
@@ -124,7 +125,7 @@ describe('first start', () => {
     const values = made.map((result) => (result.status === 'fulfilled' ? result.value : undefined));
     expect(values.map((value) => value?.created).toSorted()).toEqual([false, false, false, true]);
     expect(new Set(values.map((value) => value?.rootFingerprint)).size).toBe(1);
-    expect(await liveAuthorities(db)).toHaveLength(4);
+    expect(await liveAuthorities(db)).toHaveLength(5);
   });
 
   test('a database of another trust domain is refused', async () => {
@@ -153,7 +154,7 @@ describe('first start', () => {
     const ctx = await replica();
     const now = ctx.clock.now().getTime();
     const records = await liveAuthorities(ctx.db);
-    const days = { root: 3650, issuing: 365, ocsp: 7, tls: 30, cross: 0 };
+    const days = { root: 3650, issuing: 365, ocsp: 7, tls: 30, feed: 7, cross: 0 };
     for (const record of records) {
       expect(record.notBefore.getTime()).toBe(now - 3_600_000);
       expect(record.notAfter.getTime()).toBe(now + days[record.kind] * 86_400_000);
@@ -188,7 +189,7 @@ describe('issuer rotation', () => {
     const { active, issuing } = ctx.authorities.snapshot();
     expect(active.id).toBe(prepared?.id);
     expect(issuing.map(({ id, state }) => [id, state])).toEqual([[first.id, 'retiring'], [active.id, 'active']]);
-    expect((await auditKinds(ctx)).filter((kind) => kind.startsWith('authority.')).slice(4)).toEqual(['authority.prepared', 'authority.created', 'authority.activated']);
+    expect((await auditKinds(ctx)).filter((kind) => kind.startsWith('authority.')).slice(5)).toEqual(['authority.prepared', 'authority.created', 'authority.activated']);
   });
 
   test('two operators prepare at once: one wins, the other is told', async () => {
@@ -243,9 +244,15 @@ describe('issuer rotation', () => {
     expect(await retireAuthorities(ctx, TEST_ORIGIN)).toEqual([]);
     expect(ctx.authorities.snapshot().responderFor(old.id)).toBeDefined();
     ctx.clock.advance(1);
-    // Signet's own TLS certificate still comes from it.
+    // Signet's own TLS certificate still comes from it, and the key of the feed.
     expect(await retireAuthorities(ctx, TEST_ORIGIN)).toEqual([]);
     expect(await renewTlsIfDue(ctx, TEST_ORIGIN)).toBe(true);
+    expect(await retireAuthorities(ctx, TEST_ORIGIN)).toEqual([]);
+    const feedKey = ctx.authorities.snapshot().feed;
+    expect(await renewFeedKeyIfDue(ctx, TEST_ORIGIN)).toBe(true);
+    expect(await renewFeedKeyIfDue(ctx, TEST_ORIGIN)).toBe(false);
+    expect(ctx.authorities.snapshot().feed?.id).not.toBe(feedKey?.id);
+    expect(ctx.authorities.snapshot().feed?.issuerId).toBe(ctx.authorities.snapshot().active.id);
     // Nobody can read certificates now, and so nobody waits for somebody who does.
     await inTransaction(database.ownerDb, async (tx) => {
       await tx.$executeRaw`LOCK TABLE certificates IN ACCESS EXCLUSIVE MODE`;
@@ -310,6 +317,7 @@ describe('root rollover', () => {
     await publishFirstLists(ctx);
     await rotateIssuer(ctx, TEST_ORIGIN, 'activate');
     await renewTlsIfDue(ctx, TEST_ORIGIN);
+    await renewFeedKeyIfDue(ctx, TEST_ORIGIN);
     ctx.clock.advance(299);
     await retireAuthorities(ctx, TEST_ORIGIN);
     const { bundleSequence } = ctx.authorities.snapshot();
@@ -402,7 +410,7 @@ describe('the view of a replica', () => {
     let changed = Promise.resolve();
     await inTransaction(database.db, async (tx) => {
       await lockAuthorityChanges(tx);
-      await tx.$executeRaw`UPDATE authority_certificates SET state = 'retired' WHERE kind = 'tls'`;
+      await tx.$executeRaw`UPDATE authority_certificates SET state = 'retired' WHERE kind IN ('tls', 'feed')`;
       // Both read what was before: the change is not committed.
       changed = Promise.all([ctx.authorities.reload(), ctx.authorities.reload()]).then(() => undefined);
       await changed;
@@ -432,8 +440,9 @@ describe('the view of a replica', () => {
     const ctx = await replica();
     ctx.clock.advance(15);
     await renewTlsIfDue(ctx, TEST_ORIGIN);
+    await renewFeedKeyIfDue(ctx, TEST_ORIGIN);
     const text = await ctx.metrics.text();
     expect(text.match(/signet_authority_not_after_timestamp_seconds\{kind="tls"/g)).toHaveLength(1);
-    expect(text.match(/signet_authority_not_after_timestamp_seconds\{/g)).toHaveLength(4);
+    expect(text.match(/signet_authority_not_after_timestamp_seconds\{/g)).toHaveLength(5);
   });
 });

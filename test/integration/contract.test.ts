@@ -11,6 +11,7 @@ import type { Operation } from '../../src/api/operation.ts';
 import { OPERATIONS, type OperationId } from '../../src/api/operations.ts';
 import { makeKeyAndCsr } from '../support/fault/keys.ts';
 import { selfSigned } from '../support/self-signed.ts';
+import { readFeedStream } from '../support/feed-reader.ts';
 import { createClient, jsonOf, type Client, type Reply } from '../support/https-client.ts';
 import { startSignet, type SignetProcess } from '../support/signet-process.ts';
 
@@ -212,6 +213,26 @@ test('relying parties, from registration to the end of each credential', async (
   const { token } = jsonOf<{ token: string }>(await ask(admin, 'createRelyingPartyToken'));
   expect((await ask(admin, 'listRelyingPartyTokens')).body.includes(token.slice(-43))).toBe(false);
   await ask(admin, 'revokeRelyingPartyToken');
+});
+
+test('the live feed: who follows, who applied, who knows', async () => {
+  const { id } = jsonOf<{ id: string }>(await admin.send('POST', '/v1/relying-parties', { json: { name: 'follower', ownerEmail: 'bob@example.org', mayAsk: ['feed'] } }));
+  const { token } = jsonOf<{ token: string }>(await admin.send('POST', `/v1/relying-parties/${id}/tokens`, { json: { name: 'follower' } }));
+  const follower = createClient({ url: signet.urls.api, ca: signet.rootPem, token });
+  const { id: pointId, cluster, epoch } = jsonOf<{ id: string; cluster: string; epoch: number }>(await ask(follower, 'registerEnforcementPoint'));
+  await ask(follower, 'acknowledgeRevocations', { json: { n: 1, cluster, epoch } });
+  await ask(admin, 'listEnforcementPoints');
+  await ask(follower, 'leaveEnforcementPoint');
+  expect(pointId).toBe(here.get(EXAMPLES.leaveEnforcementPoint.params?.['enforcementPointId'] ?? ''));
+  here.set('4711', '1');
+  await ask(admin, 'getRevocation');
+  await ask(follower, 'getRevocationSnapshot');
+  // A stream has no end: its head is what the contract says.
+  const stream = await readFeedStream({ url: signet.urls.api, ca: signet.rootPem, token });
+  expect([stream.status, stream.headers['content-type']]).toEqual([200, 'text/event-stream']);
+  stream.close();
+  expect((await follower.send('HEAD', '/v1/revocations/stream')).status).toBe(200);
+  asked.add('followRevocations');
 });
 
 test('what anyone may have', async () => {

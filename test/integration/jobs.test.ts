@@ -223,6 +223,7 @@ describe('jobs', () => {
       ctx.clock.set(new Date(FIXED_NOW.getTime() + day * 86_400_000));
       await run(ctx, 'publish-crls');
       await run(ctx, 'rotate-tls');
+      await run(ctx, 'rotate-feed-key');
       await run(ctx, 'rotate-issuers');
     };
     await day(274);

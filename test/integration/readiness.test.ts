@@ -104,6 +104,7 @@ test('a job that has not run for three of its intervals is named', async () => {
   expect((await look()).warnings.filter((warning) => warning.startsWith('job '))).toEqual([
     `job rotate-responders has not succeeded since ${FIXED_NOW.toISOString()}`,
     `job rotate-tls has not succeeded since ${FIXED_NOW.toISOString()}`,
+    `job rotate-feed-key has not succeeded since ${FIXED_NOW.toISOString()}`,
     `job count-certificates has not succeeded since ${FIXED_NOW.toISOString()}`,
   ]);
 });

@@ -133,7 +133,7 @@ describe('asking with a token', () => {
     expect((await operator.send('POST', `${PATH}/${id}/tokens`, { json: { name: 'x' } })).status).toBe(201);
     const narrow = await make({ role: 'operator', scopes: ['relying-parties:manage'] });
     const refused = await narrow.send('POST', `${PATH}/${id}/tokens`, { json: { name: 'x' } });
-    expect([...answerOf(refused), jsonOf<{ detail: string }>(refused).detail]).toEqual([403, 'permission-denied', expect.stringContaining('status:read, own-token:rotate')]);
+    expect([...answerOf(refused), jsonOf<{ detail: string }>(refused).detail]).toEqual([403, 'permission-denied', expect.stringContaining('status:read, feed:read, feed:acknowledge, own-token:rotate')]);
     const auditor = await make({ role: 'auditor' });
     expect([(await auditor.send('GET', PATH)).status, (await auditor.send('POST', `${PATH}/${id}/disable`)).status]).toEqual([200, 403]);
   });

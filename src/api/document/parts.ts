@@ -33,6 +33,7 @@ export const TAGS = [
   { name: 'certificates', description: 'Enroll, renew, look up, revoke.' },
   { name: 'kill switch', description: 'Stop many at once, and take it back.' },
   { name: 'status', description: 'What relying parties ask: is this certificate good?' },
+  { name: 'feed', description: 'Every change of status as it happens, and who has applied it.' },
   { name: 'authorities', description: 'The certificates of the CA itself, and their rotation.' },
   { name: 'API tokens', description: 'What people and programs use to administer.' },
   { name: 'relying parties', description: 'Who may ask for status.' },

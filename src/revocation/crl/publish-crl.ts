@@ -52,7 +52,7 @@ export async function publishCrl(ctx: PublishNeeds, origin: Origin, request: Pub
       outcome: 'success',
       target: `${issuerId}/${shard === COMPLETE ? 'complete' : shard}`,
       authority: issuerId,
-      detail: { number: String(number), entries: list.entries, thisUpdate: list.thisUpdate.toISOString(), nextUpdate: list.nextUpdate.toISOString() },
+      detail: { number: String(number), entries: list.entries, thisUpdate: list.thisUpdate.toISOString(), nextUpdate: list.nextUpdate.toISOString(), feedN: String(locked.feedN) },
     });
     return list;
   });

@@ -11,6 +11,7 @@ const PURPOSES = {
   emailProtection: '1.3.6.1.5.5.7.3.4',
   timeStamping: '1.3.6.1.5.5.7.3.8',
   OCSPSigning: '1.3.6.1.5.5.7.3.9',
+  jwt: '1.3.6.1.5.5.7.3.37', // RFC 9509 §3: signs JWTs, as JWS
   anyExtendedKeyUsage: '2.5.29.37.0',
 } as const;
 

@@ -6,6 +6,7 @@ const ALLOWED: Readonly<Record<CertificateKind, readonly string[]>> = {
   leaf: ['clientAuth', 'serverAuth'],
   tls: ['serverAuth'],
   ocsp: ['OCSPSigning'],
+  feed: ['jwt'],
   issuing: [],
   root: [],
   cross: [],

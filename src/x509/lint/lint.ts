@@ -2,7 +2,7 @@ import type { Certificate } from '../certificate.ts';
 import type { Extension } from '../extensions/extension.ts';
 
 /** What a certificate is for. `cross` is a CA certificate for the key of another root of ours. */
-export type CertificateKind = 'leaf' | 'issuing' | 'root' | 'cross' | 'ocsp' | 'tls';
+export type CertificateKind = 'leaf' | 'issuing' | 'root' | 'cross' | 'ocsp' | 'tls' | 'feed';
 
 /** The CA certificate whose key will sign; for a root, its own facts. */
 export interface LintIssuer {

@@ -38,6 +38,8 @@ function judgeKind(kind: CertificateKind, crl: boolean, ocsp: boolean, never: bo
     case 'issuing':
     case 'cross':
       return crl && !ocsp ? undefined : "a CA certificate points to its root's CRL and nothing else";
+    case 'feed':
+      return never ? undefined : 'a feed key is short-lived and says that nothing tells of its revocation';
     case 'leaf':
     case 'tls':
       return never || (crl && ocsp) ? undefined : 'has neither CRL and OCSP pointers nor noRevAvail';

@@ -7,7 +7,7 @@ export const subjectAlternativeName: Lint = {
   reference: 'RFC 5280 §4.2.1.6',
   check(subject) {
     const names = subject.certificate.subjectAlternativeName;
-    if (isAuthority(subject.kind) || subject.kind === 'ocsp') return names ? 'this kind has no alternative names' : undefined;
+    if (isAuthority(subject.kind) || subject.kind === 'ocsp' || subject.kind === 'feed') return names ? 'this kind has no alternative names' : undefined;
     if (!names) return 'alternative names are missing';
     if (new Set(names.dnsNames).size !== names.dnsNames.length) return 'a DNS name appears twice';
     return subject.kind === 'tls' ? checkServer(names) : checkLeaf(names, subject.registration);

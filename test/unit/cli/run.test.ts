@@ -221,7 +221,7 @@ test('what cannot be taken back asks where somebody sits; no is nothing done, --
   for (const ran of [await run(retire, {}, answer(true)), await run([...retire, '--yes'], {}, answer(false)), await run(retire)]) expect(ran.code).toBe(69);
   expect(asked).toHaveLength(2);
   expect(COMMANDS.filter(({ danger }) => danger).map(({ name }) => name)).toEqual([
-    'agent retire', 'agent revoke-certificates', 'instance revoke', 'certificate revoke', 'authority rollover-root', 'admin-token revoke',
+    'agent retire', 'agent revoke-certificates', 'instance revoke', 'certificate revoke', 'enforcement-point leave', 'authority rollover-root', 'admin-token revoke',
     'relying-party remove-certificate', 'relying-party revoke-token',
   ]);
 });

@@ -34,6 +34,7 @@ const slow = { entered: () => {}, gate: Promise.resolve() };
 const context = (change: object = {}): Context =>
   skeletonContext({
     config: { ...config, ...change } as unknown as Context['config'],
+    liveFeed: { drain: () => undefined } as unknown as Context['liveFeed'],
     profiles: { shortestTtlSeconds: 300 } as Context['profiles'],
     ocsp: {
       answer: async () => {

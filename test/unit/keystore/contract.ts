@@ -11,7 +11,7 @@ export interface KeyStoreUnderTest {
 }
 
 const DATA = Buffer.from('to be signed');
-const PURPOSES: KeyPurpose[] = ['root', 'issuing', 'ocsp', 'tls'];
+const PURPOSES: KeyPurpose[] = ['root', 'issuing', 'ocsp', 'tls', 'feed'];
 
 /** What every key store must do. `unsupported`: algorithms this kind says it does not have. */
 export function keyStoreContract(name: string, make: () => Promise<KeyStoreUnderTest>, unsupported: readonly KeyAlgorithm[] = []): void {

@@ -67,6 +67,7 @@ get /v1/audit listAudit
 get /v1/authorities listAuthorities
 get /v1/certificates listCertificates
 get /v1/certificates/{serial} getCertificate
+get /v1/enforcement-points listEnforcementPoints
 get /v1/findings listFindings
 get /v1/instances/{instanceId} getInstance
 get /v1/jobs listJobs
@@ -76,6 +77,9 @@ get /v1/relying-parties listRelyingParties
 get /v1/relying-parties/{relyingPartyId} getRelyingParty
 get /v1/relying-parties/{relyingPartyId}/tokens listRelyingPartyTokens
 get /v1/renewal-info getRenewalInfo
+get /v1/revocations/snapshot getRevocationSnapshot
+get /v1/revocations/stream followRevocations
+get /v1/revocations/{number} getRevocation
 get /v1/status/agents/{agentId} listAgentStatuses
 get /v1/status/fingerprints/{sha256} getStatusByFingerprint
 get /v1/status/instances/{instanceId} listInstanceStatuses
@@ -102,6 +106,9 @@ post /v1/certificates/renew renewCertificate
 post /v1/certificates/{serial}/hold holdCertificate
 post /v1/certificates/{serial}/release releaseCertificate
 post /v1/certificates/{serial}/revoke revokeCertificate
+post /v1/enforcement-points registerEnforcementPoint
+post /v1/enforcement-points/{enforcementPointId}/acknowledge acknowledgeRevocations
+post /v1/enforcement-points/{enforcementPointId}/leave leaveEnforcementPoint
 post /v1/findings/{findingId}/resolve resolveFinding
 post /v1/instances/{instanceId}/quarantine quarantineInstance
 post /v1/instances/{instanceId}/release releaseInstance

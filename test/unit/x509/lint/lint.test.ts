@@ -52,6 +52,11 @@ const ephemeralIntent = (): Intent => {
   return { ...intent, extensions: pointers.filter((extension) => extension.oid !== OID.crlDistributionPoints) };
 };
 
+const feedIntent = (): Intent => {
+  const intent = responderIntent(issuing);
+  return { ...intent, extensions: withExtensions({ ...intent, extensions: withoutExtension(intent, OID.ocspNoCheck) }, encodeExtendedKeyUsage(['jwt']), encodeNoRevAvail()) };
+};
+
 const INTENTS: Record<CertificateKind, () => Intent> = {
   leaf: () => leafIntent(issuing),
   issuing: () => issuingIntent(root),
@@ -59,8 +64,9 @@ const INTENTS: Record<CertificateKind, () => Intent> = {
   cross: crossIntent,
   ocsp: () => responderIntent(issuing),
   tls: tlsIntent,
+  feed: feedIntent,
 };
-const ISSUERS: Record<CertificateKind, typeof root> = { leaf: issuing, issuing: root, root, cross: root, ocsp: issuing, tls: issuing };
+const ISSUERS: Record<CertificateKind, typeof root> = { leaf: issuing, issuing: root, root, cross: root, ocsp: issuing, tls: issuing, feed: issuing };
 const KINDS = Object.keys(INTENTS) as CertificateKind[];
 
 /** A certificate of a kind that is right but for `change`. */
