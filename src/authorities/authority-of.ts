@@ -10,6 +10,8 @@ import type { SigningToken } from './prepare.ts';
 
 /** First octet inside a TBSCertList: its version INTEGER. A TBSCertificate of version 3 begins with [0] there. */
 const INTEGER_TAG = 0x02;
+/** Outer tag, length of up to four octets behind its own, tag of the first field. */
+const LONGEST_HEAD = 7;
 
 /** A key of the store that is opened when it first signs: most replicas never use the root's. */
 export function lazyKey(keyStore: KeyStore, record: Pick<AuthorityRecord, 'keyId' | 'algorithm'>, spki: Buffer): SigningKey {
@@ -18,6 +20,7 @@ export function lazyKey(keyStore: KeyStore, record: Pick<AuthorityRecord, 'keyId
     algorithm: record.algorithm as KeyAlgorithm,
     spki,
     sign: async (data) => (await keyStore.open(record.keyId)).sign(data),
+    signParts: async (parts) => (await keyStore.open(record.keyId)).signParts(parts),
   };
 }
 
@@ -88,8 +91,9 @@ export async function signToken(key: SigningKey, issuerName: Buffer, token: Sign
 }
 
 /** A list is told from a certificate by its first field, so that this door cannot sign what was not linted (DESIGN invariant 2). */
-async function signCrl(key: SigningKey, tbsCertList: Buffer): Promise<Buffer> {
-  const lengthOctets = (tbsCertList[1] ?? 0) > 0x80 ? (tbsCertList[1] ?? 0) & 0x7f : 0;
-  if (tbsCertList[0] !== 0x30 || tbsCertList[2 + lengthOctets] !== INTEGER_TAG) throw new SignetError('internal', 'not a TBSCertList');
-  return key.sign(tbsCertList);
+async function signCrl(key: SigningKey, tbsCertList: readonly Buffer[]): Promise<Buffer> {
+  const head = Buffer.concat(tbsCertList.map((part) => part.subarray(0, LONGEST_HEAD))).subarray(0, LONGEST_HEAD);
+  const lengthOctets = (head[1] ?? 0) > 0x80 ? (head[1] ?? 0) & 0x7f : 0;
+  if (head[0] !== 0x30 || head[2 + lengthOctets] !== INTEGER_TAG) throw new SignetError('internal', 'not a TBSCertList');
+  return key.signParts(tbsCertList);
 }

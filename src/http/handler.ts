@@ -65,11 +65,12 @@ export interface ApiRequest<P = unknown, Q = unknown, B = unknown> {
   documents: Documents;
 }
 
-/** What a handler answers: JSON, bytes or nothing. */
+/** What a handler answers: JSON, bytes, what is read as it is sent, or nothing. */
 export interface Answer {
   status: number;
   json?: unknown;
   bytes?: Uint8Array;
+  content?: { length: number; read(): AsyncIterable<Uint8Array> };
   contentType?: string;
   /** Names in lower case. */
   headers?: Record<string, string>;

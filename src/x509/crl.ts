@@ -1,9 +1,9 @@
 /**
- * Certificate revocation lists (RFC 5280 §5): written entry by entry into one buffer and read entry by entry from one, because a
+ * Certificate revocation lists (RFC 5280 §5): written entry by entry in parts and read entry by entry from one buffer, because a
  * list may hold a million of them.
  */
 import { bitStringBytes, DerCursor, DerError, open, smallInteger, timeValue, unsignedIntegerBytes, type DerLimits } from './der/reader.ts';
-import { bitString, context, enumerated, header, integer, sequence, TAG, time } from './der/writer.ts';
+import { bitString, context, enumerated, header, integer, TAG, time } from './der/writer.ts';
 import { parseCrlNumber } from './extensions/crl-number.ts';
 import { encodeExtensions, parseExtensions, type Extension } from './extensions/extension.ts';
 import { parseReasonCode } from './extensions/reason-code.ts';
@@ -30,8 +30,8 @@ export interface CrlFields {
   extensions: readonly Extension[];
 }
 
-/** Longest header() of a list: tag, 0x84, four length octets. */
-const HEADER_ROOM = 6;
+/** Octets of a part of a list: what is hashed, stored and sent at once. */
+export const CRL_PART_BYTES = 1_048_576;
 /** Longest entry: header 2, serial 2 + 1 + 20, GeneralizedTime 17, reason 14. */
 const MAX_ENTRY_BYTES = 56;
 const MAX_SERIAL_BYTES = 20;
@@ -43,23 +43,24 @@ const REASON_EXTENSIONS: readonly Buffer[] = Array.from({ length: 11 }, (_, reas
 
 /**
  * A TBSCertList (§5.1.2) under construction: the caller adds entries as it reads them from the database, and nothing but their
- * octets is kept. The fields in front of the entries are known at the start; room is left for the lengths that are not.
+ * octets is kept, in parts: a list of a million needs no buffer of 50 MB, nor a copy of one.
  */
 export class TbsCertListWriter {
   readonly #fields: Buffer;
   readonly #extensions: Buffer;
+  readonly #full: Buffer[] = [];
   #bytes: Buffer;
-  #at: number;
+  #at = 0;
   #count = 0;
   #finished = false;
+  /** Date and time of the entry before: entries of one second, and of one day, share octets. */
+  readonly #time: { day: number; dayOctets: Buffer } = { day: Number.NaN, dayOctets: Buffer.alloc(0) };
 
-  /** `expectedEntries` sizes the buffer; more entries than that make it grow. */
-  constructor(list: CrlFields, expectedEntries = 0) {
+  constructor(list: CrlFields) {
     // version is v2 (1), always: there are extensions (§5.1.2.1).
     this.#fields = Buffer.concat([integer(1), list.signatureAlgorithm, list.issuerName, time(list.thisUpdate), time(list.nextUpdate)]);
     this.#extensions = list.extensions.length === 0 ? Buffer.alloc(0) : context(0, encodeExtensions(list.extensions));
-    this.#at = this.#start;
-    this.#bytes = Buffer.allocUnsafeSlow(this.#start + (expectedEntries + 1) * MAX_ENTRY_BYTES + this.#extensions.length);
+    this.#bytes = Buffer.allocUnsafeSlow(FIRST_PART_BYTES);
   }
 
   /** Entries added so far. */
@@ -72,10 +73,10 @@ export class TbsCertListWriter {
     if (this.#finished) throw new RangeError('the list is finished');
     const reasonExtensions = REASON_EXTENSIONS[reason];
     if (!reasonExtensions || reason === 7) throw new RangeError('no such CRLReason');
-    if (this.#bytes.length - this.#at < MAX_ENTRY_BYTES) this.#grow();
+    if (this.#bytes.length - this.#at < MAX_ENTRY_BYTES) this.#nextPart();
     const start = this.#at;
     const afterSerial = this.#writeSerial(start + 2, serial);
-    let end = writeTime(this.#bytes, afterSerial, revokedAt);
+    let end = this.#writeTime(afterSerial, revokedAt);
     if (reason !== 0) end += reasonExtensions.copy(this.#bytes, end);
     this.#bytes[start] = TAG.SEQUENCE;
     this.#bytes[start + 1] = end - start - 2;
@@ -83,34 +84,22 @@ export class TbsCertListWriter {
     this.#count++;
   }
 
-  /** The whole TBSCertList: a view into the writer's buffer, so nothing can be added after this. @throws RangeError the second time */
-  finish(): Buffer {
+  /** The whole TBSCertList in parts: what stands before the entries, the entries, what stands behind them. @throws RangeError the second time */
+  finish(): Buffer[] {
     if (this.#finished) throw new RangeError('the list is finished');
     this.#finished = true;
-    let start = this.#start;
+    const entries = this.#at > 0 ? [...this.#full, this.#bytes.subarray(0, this.#at)] : this.#full;
+    const entryBytes = totalLength(entries);
     // An empty revokedCertificates is left out altogether (§5.1.2.6).
-    if (this.#count > 0) start = this.#before(start, header(TAG.SEQUENCE, this.#at - start));
-    start = this.#before(start, this.#fields);
-    if (this.#bytes.length - this.#at < this.#extensions.length) this.#grow();
-    this.#at += this.#extensions.copy(this.#bytes, this.#at);
-    start = this.#before(start, header(TAG.SEQUENCE, this.#at - start));
-    return this.#bytes.subarray(start, this.#at);
+    const head = this.#count > 0 ? Buffer.concat([this.#fields, header(TAG.SEQUENCE, entryBytes)]) : this.#fields;
+    const length = head.length + entryBytes + this.#extensions.length;
+    return [Buffer.concat([header(TAG.SEQUENCE, length), head]), ...entries, this.#extensions];
   }
 
-  /** Offset of the first entry. */
-  get #start(): number {
-    return HEADER_ROOM + this.#fields.length + HEADER_ROOM;
-  }
-
-  #before(at: number, part: Buffer): number {
-    part.copy(this.#bytes, at - part.length);
-    return at - part.length;
-  }
-
-  #grow(): void {
-    const larger = Buffer.allocUnsafeSlow(this.#bytes.length * 2 + this.#extensions.length);
-    this.#bytes.copy(larger, 0, 0, this.#at);
-    this.#bytes = larger;
+  #nextPart(): void {
+    this.#full.push(this.#bytes.subarray(0, this.#at));
+    this.#bytes = Buffer.allocUnsafeSlow(CRL_PART_BYTES);
+    this.#at = 0;
   }
 
   /** INTEGER, positive and minimal; returns the offset behind it. */
@@ -127,25 +116,47 @@ export class TbsCertListWriter {
     bytes.set(first === 0 ? serial : serial.subarray(first), at + 2 + padding);
     return at + 2 + padding + length;
   }
+
+  /** Time (§5.1.2.6, as §4.1.2.5) written in place: an object per entry would cost more than the entry. Returns the offset behind it. */
+  #writeTime(at: number, when: Date): number {
+    const seconds = Math.floor(when.getTime() / 1000);
+    const day = Math.floor(seconds / SECONDS_PER_DAY);
+    if (day !== this.#time.day) {
+      this.#time.dayOctets = encodeDay(when);
+      this.#time.day = day;
+    }
+    const ofDay = seconds - day * SECONDS_PER_DAY;
+    const bytes = this.#bytes;
+    let to = at + this.#time.dayOctets.copy(bytes, at);
+    to = writeTwoDigits(bytes, to, Math.floor(ofDay / 3_600));
+    to = writeTwoDigits(bytes, to, Math.floor(ofDay / 60) % 60);
+    to = writeTwoDigits(bytes, to, ofDay % 60);
+    bytes[to] = 0x5a; // Z
+    return to + 1;
+  }
 }
 
-/** Time (§5.1.2.6, as §4.1.2.5) written in place: an object per entry would cost more than the entry. */
-function writeTime(bytes: Buffer, at: number, when: Date): number {
+/** Most lists are short. */
+const FIRST_PART_BYTES = 65_536;
+const SECONDS_PER_DAY = 86_400;
+
+/** Octets of all parts together. */
+export const totalLength = (parts: readonly Uint8Array[]): number => parts.reduce((sum, part) => sum + part.length, 0);
+
+/** Tag, length and date of a Time. @throws RangeError for a year that it cannot carry */
+function encodeDay(when: Date): Buffer {
   const year = when.getUTCFullYear();
   if (!(year >= 0 && year <= 9999)) throw new RangeError('no such revocation time');
   const utc = year >= 1950 && year < 2050;
-  bytes[at] = utc ? TAG.UTC_TIME : TAG.GENERALIZED_TIME;
-  bytes[at + 1] = utc ? 13 : 15;
-  let to = at + 2;
-  if (!utc) to = writeTwoDigits(bytes, to, Math.floor(year / 100));
-  to = writeTwoDigits(bytes, to, year % 100);
-  to = writeTwoDigits(bytes, to, when.getUTCMonth() + 1);
-  to = writeTwoDigits(bytes, to, when.getUTCDate());
-  to = writeTwoDigits(bytes, to, when.getUTCHours());
-  to = writeTwoDigits(bytes, to, when.getUTCMinutes());
-  to = writeTwoDigits(bytes, to, when.getUTCSeconds());
-  bytes[to] = 0x5a; // Z
-  return to + 1;
+  const octets = Buffer.alloc(utc ? 8 : 10);
+  octets[0] = utc ? TAG.UTC_TIME : TAG.GENERALIZED_TIME;
+  octets[1] = utc ? 13 : 15;
+  let to = 2;
+  if (!utc) to = writeTwoDigits(octets, to, Math.floor(year / 100));
+  to = writeTwoDigits(octets, to, year % 100);
+  to = writeTwoDigits(octets, to, when.getUTCMonth() + 1);
+  writeTwoDigits(octets, to, when.getUTCDate());
+  return octets;
 }
 
 function writeTwoDigits(bytes: Buffer, at: number, value: number): number {
@@ -156,14 +167,32 @@ function writeTwoDigits(bytes: Buffer, at: number, value: number): number {
 
 /** TBSCertList of entries that are at hand. @throws RangeError as `TbsCertListWriter.add` */
 export function encodeTbsCertList(list: CrlFields & { entries: Iterable<CrlEntry> }): Buffer {
-  const writer = new TbsCertListWriter(list, Array.isArray(list.entries) ? list.entries.length : 0);
+  const writer = new TbsCertListWriter(list);
   for (const entry of list.entries) writer.add(entry);
-  return writer.finish();
+  return Buffer.concat(writer.finish());
 }
 
-/** CertificateList (RFC 5280 §5.1) from its three parts. */
-export const assembleCrl = (tbs: Uint8Array, signatureAlgorithm: Uint8Array, signature: Uint8Array): Buffer =>
-  sequence(tbs, signatureAlgorithm, bitString(signature));
+/** CertificateList (RFC 5280 §5.1) of a TBSCertList and its signature. */
+export const assembleCrl = (tbs: Uint8Array, signatureAlgorithm: Uint8Array, signature: Uint8Array): Buffer => Buffer.concat(assembleCrlParts([tbs], signatureAlgorithm, signature));
+
+/** The same in parts of about `CRL_PART_BYTES`, one where that is enough. */
+export function assembleCrlParts(tbs: readonly Uint8Array[], signatureAlgorithm: Uint8Array, signature: Uint8Array): Buffer[] {
+  const tail = Buffer.concat([signatureAlgorithm, bitString(signature)]);
+  const parts = [header(TAG.SEQUENCE, totalLength(tbs) + tail.length), ...tbs, tail];
+  const joined: Buffer[] = [];
+  let small: Uint8Array[] = [];
+  for (const part of parts) {
+    if (totalLength(small) + part.length > CRL_PART_BYTES) {
+      joined.push(join(small));
+      small = [];
+    }
+    small.push(part);
+  }
+  return [...joined, join(small)];
+}
+
+/** A part that stands alone is not copied. */
+const join = ([first, ...others]: readonly Uint8Array[]): Buffer => (first instanceof Buffer && others.length === 0 ? first : Buffer.concat(first ? [first, ...others] : []));
 
 /** 64 MiB: a million of the longest entries and room to spare. Entries are read lazily and do not count as elements. */
 export const CRL_LIMITS: DerLimits = { maxBytes: 64 * 1024 * 1024, maxDepth: 24, maxElements: 4_096 };

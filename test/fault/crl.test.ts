@@ -28,10 +28,11 @@ const KEEP_EVERY_LIST = `
   CREATE TABLE every_list (k bigserial PRIMARY KEY, issuer_id text, number bigint, this_update timestamptz, der bytea);
   CREATE FUNCTION keep_list() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
   BEGIN
-    INSERT INTO every_list (issuer_id, number, this_update, der) VALUES (NEW.issuer_id, NEW.number, NEW.this_update, NEW.der);
+    INSERT INTO every_list (issuer_id, number, this_update, der)
+      SELECT NEW.issuer_id, NEW.number, NEW.this_update, string_agg(octets, '' ORDER BY part) FROM crl_parts p WHERE p.issuer_id = NEW.issuer_id AND p.shard = NEW.shard AND p.number = NEW.number;
     RETURN NULL;
   END $$;
-  CREATE TRIGGER keep_list AFTER UPDATE OF der ON crls FOR EACH ROW EXECUTE FUNCTION keep_list()`;
+  CREATE TRIGGER keep_list AFTER UPDATE OF stored_at ON crls FOR EACH ROW EXECUTE FUNCTION keep_list()`;
 
 /** Rows as an issuance leaves them, without one: only their status is of interest here. Returns their serials. */
 async function makeUpCertificates(count: number): Promise<string[]> {

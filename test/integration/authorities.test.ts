@@ -425,7 +425,7 @@ describe('the view of a replica', () => {
   test('an issuer signs lists and linted certificates, and nothing else', async () => {
     const ctx = await replica();
     const { active } = ctx.authorities.snapshot();
-    await expect(active.signCrl(active.certificate.tbs)).rejects.toMatchObject({ code: 'internal' });
+    await expect(active.signCrl([active.certificate.tbs])).rejects.toMatchObject({ code: 'internal' });
   });
 
   test('metrics: notAfter of everything in force, and of nothing that is gone', async () => {

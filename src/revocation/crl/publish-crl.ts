@@ -1,13 +1,13 @@
 import type { Authorities, Authority } from '../../authorities/authorities.ts';
-import { appendAudit } from '../../audit/append.ts';
+import { appendAuditHot } from '../../audit/append.ts';
 import type { Origin } from '../../audit/events.ts';
 import type { Barrier } from '../../core/barrier.ts';
 import type { Clock } from '../../core/clock.ts';
 import { SignetError } from '../../core/errors.ts';
 import type { Random } from '../../core/random.ts';
-import { inTransaction, type Db, type Tx } from '../../db/client.ts';
-import { COMPLETE, lockCrl, readListed, storeCrl, takeCrlNumber, type CrlName, type LockedCrl, type StoredCrl } from '../../db/crls.ts';
-import { assembleCrl, TbsCertListWriter } from '../../x509/crl.ts';
+import { inHotTransaction, type Db, type HotTx } from '../../db/client.ts';
+import { COMPLETE, lockCrl, readListed, storeCrl, storeCrlPart, takeCrlNumber, type CrlName, type ListBuild, type LockedCrl, type PublishedCrl } from '../../db/crls.ts';
+import { assembleCrlParts, TbsCertListWriter, totalLength } from '../../x509/crl.ts';
 import { encodeAuthorityKeyIdentifier } from '../../x509/extensions/authority-key-identifier.ts';
 import { encodeCrlNumber } from '../../x509/extensions/crl-number.ts';
 import { encodeIssuingDistributionPoint } from '../../x509/extensions/issuing-distribution-point.ts';
@@ -32,33 +32,58 @@ export interface PublishRequest extends CrlName {
 /**
  * Publishes one list (RFC 5280 §5) in one transaction: lock its row, take the number, then read what is revoked, sign, store. So a
  * higher number holds everything committed before a lower one was built, and no number is used twice, whoever publishes (invariant 6).
+ * The list is made, hashed and stored in parts, and the event loop goes round between them.
  * Returns undefined when `onlyIfStale` and the stored list lacked nothing. @throws SignetError `authority-not-found`
  */
-export async function publishCrl(ctx: PublishNeeds, origin: Origin, request: PublishRequest): Promise<StoredCrl | undefined> {
-  const { issuerId, shard } = request;
+export async function publishCrl(ctx: PublishNeeds, origin: Origin, request: PublishRequest): Promise<PublishedCrl | undefined> {
+  return (await publish(ctx, origin, request, request.onlyIfStale ? ({ stale }) => (stale ? 0 : undefined) : () => 0)).list;
+}
+
+/**
+ * The same for a list that may lack a change, unless one was stored less than `intervalMs` ago, by whichever publisher: then it says how long to wait. Returns
+ * neither when the stored list lacks nothing.
+ */
+export const publishStale = (ctx: PublishNeeds, origin: Origin, name: CrlName, intervalMs: (last: ListBuild) => number): Promise<Publication> =>
+  publish(ctx, origin, name, ({ stale, last }) => (!stale ? undefined : last === undefined || last.ageMs < 0 ? 0 : Math.max(0, intervalMs(last) - last.ageMs)));
+
+export interface Publication {
+  list: PublishedCrl | undefined;
+  /** Milliseconds until it may be published; 0 when it was, or need not be. */
+  waitMs: number;
+}
+
+/** `wait` says for how long a list is not to be published yet, in milliseconds; undefined when it need not be. */
+async function publish(ctx: PublishNeeds, origin: Origin, { issuerId, shard }: CrlName, wait: (locked: LockedCrl) => number | undefined): Promise<Publication> {
+  const name = { issuerId, shard };
   const now = ctx.clock.now();
   const issuer = signerOf(ctx, issuerId);
-  const published = await inTransaction(ctx.db, async (tx) => {
-    const locked = await lockCrl(tx, issuerId, shard);
+  const publication = await inHotTransaction(ctx.db, async (tx): Promise<Publication> => {
+    const locked = await lockCrl(tx, name);
     if (!locked) throw new SignetError('authority-not-found', `there is no list ${shard} of issuer ${issuerId}`);
-    if (request.onlyIfStale && !locked.stale) return undefined;
-    const number = await takeCrlNumber(tx, issuerId, shard);
+    const waitMs = wait(locked) ?? -1;
+    if (waitMs !== 0) return { list: undefined, waitMs: Math.max(0, waitMs) };
+    const beganMs = ctx.clock.monotonicMs();
+    const number = await takeCrlNumber(tx, name);
     await ctx.barrier('crl:numbered');
-    const list = await build(ctx, tx, { issuer, shard, number, locked, now });
-    await storeCrl(tx, issuerId, shard, { ...list, feedN: locked.feedN });
+    const built = await build(ctx, tx, { issuer, shard, number, locked, now });
+    for (const [part, octets] of built.parts.entries()) {
+      await storeCrlPart(tx, name, number, part, octets);
+      await ctx.barrier('crl:part-stored');
+    }
+    const list = { ...built, buildMs: Math.ceil(ctx.clock.monotonicMs() - beganMs) };
+    await storeCrl(tx, name, { ...list, feedN: locked.feedN });
     await ctx.barrier('crl:before-commit');
-    await appendAudit(ctx, tx, origin, now, {
+    await appendAuditHot(ctx, tx, origin, now, {
       kind: 'crl.published',
       outcome: 'success',
       target: `${issuerId}/${shard === COMPLETE ? 'complete' : shard}`,
       authority: issuerId,
       detail: { number: String(number), entries: list.entries, thisUpdate: list.thisUpdate.toISOString(), nextUpdate: list.nextUpdate.toISOString() },
     });
-    return list;
+    return { list, waitMs: 0 };
   });
-  if (!published) return undefined;
-  await ctx.barrier('crl:committed');
-  return published;
+  if (publication.list) await ctx.barrier('crl:committed');
+  return publication;
 }
 
 function signerOf(ctx: PublishNeeds, issuerId: string): Authority {
@@ -76,7 +101,7 @@ interface Build {
   now: Date;
 }
 
-async function build(ctx: PublishNeeds, tx: Tx, { issuer, shard, number, locked, now }: Build): Promise<StoredCrl> {
+async function build(ctx: PublishNeeds, tx: HotTx, { issuer, shard, number, locked, now }: Build): Promise<Omit<PublishedCrl, 'buildMs'>> {
   const { config } = ctx;
   // thisUpdate never goes back, whatever a clock does (invariant 6). Lists carry whole seconds.
   const thisUpdate = new Date(Math.max(Math.floor(now.getTime() / 1000) * 1000, locked.thisUpdate?.getTime() ?? 0));
@@ -88,13 +113,10 @@ async function build(ctx: PublishNeeds, tx: Tx, { issuer, shard, number, locked,
     nextUpdate,
     extensions: listExtensions(config.publicUrl, issuer, shard, number),
   });
-  for await (const chunk of readListed(tx, { issuerId: issuer.id, shard, expiredBefore: expiredBefore(locked, now, config.crlIntervalSeconds) })) {
-    for (const entry of chunk) writer.add(entry);
-  }
-  const { count } = writer;
+  await readListed(tx, { issuerId: issuer.id, shard, expiredBefore: expiredBefore(locked, now, config.crlIntervalSeconds) }, (entry) => writer.add(entry));
   const tbs = writer.finish();
-  const signature = await issuer.signCrl(tbs);
-  return { number, thisUpdate, nextUpdate, entries: count, der: assembleCrl(tbs, issuer.signatureAlgorithm, signature) };
+  const parts = assembleCrlParts(tbs, issuer.signatureAlgorithm, await issuer.signCrl(tbs));
+  return { number, thisUpdate, nextUpdate, entries: writer.count, octets: totalLength(parts), parts };
 }
 
 /**

@@ -171,7 +171,7 @@ test('an address that is taken is a startup fault that names the door, and no do
 
 test('a client that reads nothing of a large answer is cut off, and what it did not read is not kept for it', async () => {
   const large = Buffer.alloc(32 * 1024 * 1024, 'x');
-  const crls = { get: () => Promise.resolve({ der: large, number: 1n, etag: '"x"', thisUpdate: new Date(0), nextUpdate: new Date(0) }) } as unknown as Context['crls'];
+  const crls = { get: () => Promise.resolve({ content: { bytes: large }, number: 1n, etag: '"x"', thisUpdate: new Date(0), nextUpdate: new Date(0) }) } as unknown as Context['crls'];
   const own = await openDoors({ ...context({ stallTimeoutMs: 300 }), crls }, { tls: first, warnings: [] });
   const socket = connect(own.addresses.status.port, '127.0.0.1').pause();
   sockets.push(socket);

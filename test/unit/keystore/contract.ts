@@ -27,6 +27,13 @@ export function keyStoreContract(name: string, make: () => Promise<KeyStoreUnder
     expect(checks(algorithm, made.spki, await key.sign(DATA))).toBe(true);
   });
 
+  test.each(algorithms)(`${name}: a %s key signs parts as the whole`, async (algorithm) => {
+    const { keyStore } = await make();
+    const { id, spki } = await keyStore.generate(algorithm, 'issuing');
+    const key = await keyStore.open(id);
+    for (const parts of [[DATA], [...DATA].map((octet) => Buffer.of(octet)), [Buffer.alloc(0), DATA, Buffer.alloc(0)]]) expect(checks(algorithm, spki, await key.signParts(parts))).toBe(true);
+  });
+
   test(`${name}: a key outlives the process that made it`, async () => {
     const { keyStore, reopen } = await make();
     const { id, spki } = await keyStore.generate('ecdsa-p256', 'root');
