@@ -10,8 +10,6 @@ import type { SigningToken } from './prepare.ts';
 
 /** First octet inside a TBSCertList: its version INTEGER. A TBSCertificate of version 3 begins with [0] there. */
 const INTEGER_TAG = 0x02;
-/** Outer tag, length of up to four octets behind its own, tag of the first field. */
-const LONGEST_HEAD = 7;
 
 /** A key of the store that is opened when it first signs: most replicas never use the root's. */
 export function lazyKey(keyStore: KeyStore, record: Pick<AuthorityRecord, 'keyId' | 'algorithm'>, spki: Buffer): SigningKey {
@@ -91,9 +89,16 @@ export async function signToken(key: SigningKey, issuerName: Buffer, token: Sign
 }
 
 /** A list is told from a certificate by its first field, so that this door cannot sign what was not linted (DESIGN invariant 2). */
-async function signCrl(key: SigningKey, tbsCertList: readonly Buffer[]): Promise<Buffer> {
-  const head = Buffer.concat(tbsCertList.map((part) => part.subarray(0, LONGEST_HEAD))).subarray(0, LONGEST_HEAD);
-  const lengthOctets = (head[1] ?? 0) > 0x80 ? (head[1] ?? 0) & 0x7f : 0;
-  if (head[0] !== 0x30 || head[2 + lengthOctets] !== INTEGER_TAG) throw new SignetError('internal', 'not a TBSCertList');
-  return key.signParts(tbsCertList);
+const signCrl = (key: SigningKey, tbsCertList: AsyncIterable<Buffer>): Promise<Buffer> => key.signParts(onlyList(tbsCertList));
+
+/** The same parts. @throws SignetError `internal` in place of the first, when it does not begin a TBSCertList */
+async function* onlyList(parts: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  let isFirst = true;
+  for await (const part of parts) {
+    const lengthOctets = (part[1] ?? 0) > 0x80 ? (part[1] ?? 0) & 0x7f : 0;
+    if (isFirst && (part[0] !== 0x30 || part[2 + lengthOctets] !== INTEGER_TAG)) throw new SignetError('internal', 'not a TBSCertList');
+    isFirst = false;
+    yield part;
+  }
+  if (isFirst) throw new SignetError('internal', 'not a TBSCertList');
 }

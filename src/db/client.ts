@@ -89,7 +89,7 @@ export async function inHotTransaction<T>(db: Db, work: (tx: HotTx) => Promise<T
   try {
     await client.query('BEGIN');
     const result = await work({
-      run: async (statement, values) => (await client.query({ ...statement, values })).rows,
+      run: async <R extends pg.QueryResultRow>(statement: HotStatement, values: unknown[]) => (await client.query<R>({ ...statement, values })).rows,
       copyOut: (sql) => copyRows(client, sql),
     });
     await client.query('COMMIT');
@@ -115,7 +115,11 @@ async function* copyRows(client: pg.PoolClient, sql: string): AsyncGenerator<Buf
   const rows = client.query(copy) as Readable & { callback?: () => void };
   let ended = false;
   try {
-    for await (const chunk of rows) yield chunk as Buffer;
+    for await (const chunk of rows) {
+      yield chunk as Buffer;
+      // The socket hands on up to 32 chunks before anything else gets a turn: too long where each takes its time.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
     ended = true;
   } finally {
     // The driver's time limit for an answer waits for a callback that the stream does not make.

@@ -45,10 +45,10 @@ export function send({ req, res, requestId, hsts, standings }: Answered, answer:
 }
 
 /** Reads what is sent as fast as the client takes it. One that gets less than it was told sees its connection break. */
-function sendContent(req: IncomingMessage, res: ServerResponse, { length, read }: NonNullable<Answer['content']>, headers: Record<string, string | number>): void {
-  res.writeHead(200, { ...headers, 'content-length': length });
+function sendContent(req: IncomingMessage, res: ServerResponse, content: NonNullable<Answer['content']>, headers: Record<string, string | number>): void {
+  res.writeHead(200, { ...headers, 'content-length': content.length });
   if (req.method === 'HEAD') res.end();
-  else pipeline(read(), res, () => undefined);
+  else pipeline(content.read(), res, () => undefined);
 }
 
 /**

@@ -30,7 +30,7 @@ export interface CrlFields {
   extensions: readonly Extension[];
 }
 
-/** Octets of a part of a list: what is hashed, stored and sent at once. */
+/** Octets of a part of entries. */
 export const CRL_PART_BYTES = 1_048_576;
 /** Longest entry: header 2, serial 2 + 1 + 20, GeneralizedTime 17, reason 14. */
 const MAX_ENTRY_BYTES = 56;
@@ -48,7 +48,9 @@ const REASON_EXTENSIONS: readonly Buffer[] = Array.from({ length: 11 }, (_, reas
 export class TbsCertListWriter {
   readonly #fields: Buffer;
   readonly #extensions: Buffer;
-  readonly #full: Buffer[] = [];
+  #full: Buffer[] = [];
+  /** Of the entries in full parts, taken or not. */
+  #fullBytes = 0;
   #bytes: Buffer;
   #at = 0;
   #count = 0;
@@ -70,13 +72,18 @@ export class TbsCertListWriter {
 
   /** Appends one entry; order is kept. @throws RangeError for a serial, time or reason that a CRL cannot carry */
   add({ serial, revokedAt, reason = 0 }: CrlEntry): void {
+    this.addFrom(serial, 0, serial.length, revokedAt.getTime(), reason);
+  }
+
+  /** The same for a serial that lies in `bytes` from `from` to `to`, and a time in milliseconds since 1970: without an object for each entry. */
+  addFrom(bytes: Uint8Array, from: number, to: number, revokedAtMs: number, reason: number): void {
     if (this.#finished) throw new RangeError('the list is finished');
     const reasonExtensions = REASON_EXTENSIONS[reason];
     if (!reasonExtensions || reason === 7) throw new RangeError('no such CRLReason');
     if (this.#bytes.length - this.#at < MAX_ENTRY_BYTES) this.#nextPart();
     const start = this.#at;
-    const afterSerial = this.#writeSerial(start + 2, serial);
-    let end = this.#writeTime(afterSerial, revokedAt);
+    const afterSerial = this.#writeSerial(start + 2, bytes, from, to);
+    let end = this.#writeTime(afterSerial, revokedAtMs);
     if (reason !== 0) end += reasonExtensions.copy(this.#bytes, end);
     this.#bytes[start] = TAG.SEQUENCE;
     this.#bytes[start + 1] = end - start - 2;
@@ -84,45 +91,52 @@ export class TbsCertListWriter {
     this.#count++;
   }
 
-  /** The whole TBSCertList in parts: what stands before the entries, the entries, what stands behind them. @throws RangeError the second time */
-  finish(): Buffer[] {
+  /** Parts of entries that are full: they need not wait in memory for the others. Each is given once, in order. */
+  takeFull(): Buffer[] {
+    const full = this.#full;
+    this.#full = [];
+    return full;
+  }
+
+  /** What stands before the entries, those that were not taken yet, what stands behind them: with those that were, the TBSCertList. @throws RangeError the second time */
+  finish(): { head: Buffer; entries: Buffer[]; tail: Buffer } {
     if (this.#finished) throw new RangeError('the list is finished');
     this.#finished = true;
-    const entries = this.#at > 0 ? [...this.#full, this.#bytes.subarray(0, this.#at)] : this.#full;
-    const entryBytes = totalLength(entries);
+    const entryBytes = this.#fullBytes + this.#at;
     // An empty revokedCertificates is left out altogether (§5.1.2.6).
-    const head = this.#count > 0 ? Buffer.concat([this.#fields, header(TAG.SEQUENCE, entryBytes)]) : this.#fields;
-    const length = head.length + entryBytes + this.#extensions.length;
-    return [Buffer.concat([header(TAG.SEQUENCE, length), head]), ...entries, this.#extensions];
+    const fields = this.#count > 0 ? Buffer.concat([this.#fields, header(TAG.SEQUENCE, entryBytes)]) : this.#fields;
+    const length = fields.length + entryBytes + this.#extensions.length;
+    return { head: Buffer.concat([header(TAG.SEQUENCE, length), fields]), entries: [...this.takeFull(), this.#bytes.subarray(0, this.#at)], tail: this.#extensions };
   }
 
   #nextPart(): void {
     this.#full.push(this.#bytes.subarray(0, this.#at));
+    this.#fullBytes += this.#at;
     this.#bytes = Buffer.allocUnsafeSlow(CRL_PART_BYTES);
     this.#at = 0;
   }
 
   /** INTEGER, positive and minimal; returns the offset behind it. */
-  #writeSerial(at: number, serial: Uint8Array): number {
-    let first = 0;
-    while (first < serial.length - 1 && serial[first] === 0) first++;
-    const length = serial.length - first;
+  #writeSerial(at: number, serial: Uint8Array, from: number, to: number): number {
+    let first = from;
+    while (first < to - 1 && serial[first] === 0) first++;
+    const length = to - first;
     if (length < 1 || length > MAX_SERIAL_BYTES) throw new RangeError('serial is not 1 to 20 octets');
     const padding = (serial[first] ?? 0) >> 7;
     const bytes = this.#bytes;
     bytes[at] = TAG.INTEGER;
     bytes[at + 1] = length + padding;
     if (padding) bytes[at + 2] = 0;
-    bytes.set(first === 0 ? serial : serial.subarray(first), at + 2 + padding);
+    for (let i = 0, start = at + 2 + padding; i < length; i++) bytes[start + i] = serial[first + i] ?? 0;
     return at + 2 + padding + length;
   }
 
   /** Time (§5.1.2.6, as §4.1.2.5) written in place: an object per entry would cost more than the entry. Returns the offset behind it. */
-  #writeTime(at: number, when: Date): number {
-    const seconds = Math.floor(when.getTime() / 1000);
+  #writeTime(at: number, whenMs: number): number {
+    const seconds = Math.floor(whenMs / 1000);
     const day = Math.floor(seconds / SECONDS_PER_DAY);
     if (day !== this.#time.day) {
-      this.#time.dayOctets = encodeDay(when);
+      this.#time.dayOctets = encodeDay(new Date(whenMs));
       this.#time.day = day;
     }
     const ofDay = seconds - day * SECONDS_PER_DAY;
@@ -139,9 +153,6 @@ export class TbsCertListWriter {
 /** Most lists are short. */
 const FIRST_PART_BYTES = 65_536;
 const SECONDS_PER_DAY = 86_400;
-
-/** Octets of all parts together. */
-export const totalLength = (parts: readonly Uint8Array[]): number => parts.reduce((sum, part) => sum + part.length, 0);
 
 /** Tag, length and date of a Time. @throws RangeError for a year that it cannot carry */
 function encodeDay(when: Date): Buffer {
@@ -169,30 +180,21 @@ function writeTwoDigits(bytes: Buffer, at: number, value: number): number {
 export function encodeTbsCertList(list: CrlFields & { entries: Iterable<CrlEntry> }): Buffer {
   const writer = new TbsCertListWriter(list);
   for (const entry of list.entries) writer.add(entry);
-  return Buffer.concat(writer.finish());
+  const { head, entries, tail } = writer.finish();
+  return Buffer.concat([head, ...entries, tail]);
 }
 
-/** CertificateList (RFC 5280 §5.1) of a TBSCertList and its signature. */
-export const assembleCrl = (tbs: Uint8Array, signatureAlgorithm: Uint8Array, signature: Uint8Array): Buffer => Buffer.concat(assembleCrlParts([tbs], signatureAlgorithm, signature));
-
-/** The same in parts of about `CRL_PART_BYTES`, one where that is enough. */
-export function assembleCrlParts(tbs: readonly Uint8Array[], signatureAlgorithm: Uint8Array, signature: Uint8Array): Buffer[] {
-  const tail = Buffer.concat([signatureAlgorithm, bitString(signature)]);
-  const parts = [header(TAG.SEQUENCE, totalLength(tbs) + tail.length), ...tbs, tail];
-  const joined: Buffer[] = [];
-  let small: Uint8Array[] = [];
-  for (const part of parts) {
-    if (totalLength(small) + part.length > CRL_PART_BYTES) {
-      joined.push(join(small));
-      small = [];
-    }
-    small.push(part);
-  }
-  return [...joined, join(small)];
+/** What stands before and behind a TBSCertList of this length in its CertificateList (RFC 5280 §5.1). */
+export function frameCrl(tbsLength: number, signatureAlgorithm: Uint8Array, signature: Uint8Array): { before: Buffer; behind: Buffer } {
+  const behind = Buffer.concat([signatureAlgorithm, bitString(signature)]);
+  return { before: header(TAG.SEQUENCE, tbsLength + behind.length), behind };
 }
 
-/** A part that stands alone is not copied. */
-const join = ([first, ...others]: readonly Uint8Array[]): Buffer => (first instanceof Buffer && others.length === 0 ? first : Buffer.concat(first ? [first, ...others] : []));
+/** CertificateList from its three parts. */
+export function assembleCrl(tbs: Uint8Array, signatureAlgorithm: Uint8Array, signature: Uint8Array): Buffer {
+  const { before, behind } = frameCrl(tbs.length, signatureAlgorithm, signature);
+  return Buffer.concat([before, tbs, behind]);
+}
 
 /** 64 MiB: a million of the longest entries and room to spare. Entries are read lazily and do not count as elements. */
 export const CRL_LIMITS: DerLimits = { maxBytes: 64 * 1024 * 1024, maxDepth: 24, maxElements: 4_096 };

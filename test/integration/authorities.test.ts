@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { bootstrapAuthority } from '../../src/authorities/bootstrap.ts';
 import { renewDueResponders } from '../../src/authorities/renew-responder.ts';
@@ -425,7 +426,7 @@ describe('the view of a replica', () => {
   test('an issuer signs lists and linted certificates, and nothing else', async () => {
     const ctx = await replica();
     const { active } = ctx.authorities.snapshot();
-    await expect(active.signCrl([active.certificate.tbs])).rejects.toMatchObject({ code: 'internal' });
+    for (const parts of [[active.certificate.tbs], [], [Buffer.alloc(0)]]) await expect(active.signCrl(Readable.from(parts))).rejects.toMatchObject({ code: 'internal' });
   });
 
   test('metrics: notAfter of everything in force, and of nothing that is gone', async () => {

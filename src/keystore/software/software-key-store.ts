@@ -8,7 +8,7 @@ import { makeKeyPair } from './key-pairs.ts';
 import { opensCheckValue, type Kek, type KekDeps } from './kek.ts';
 import { seal, unseal } from './seal.ts';
 
-/** So many are signed at a stretch. */
+/** So many are copied at a stretch. */
 const FEW_PARTS = 4;
 /** Lets the event loop go round once. */
 const aTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -88,22 +88,21 @@ function signingKey(stored: StoredKey, privateKey: KeyObject): SigningKey {
   };
 }
 
-async function signHashed(digest: string, parts: readonly Uint8Array[], privateKey: KeyObject): Promise<Buffer> {
+async function signHashed(digest: string, parts: AsyncIterable<Uint8Array>, privateKey: KeyObject): Promise<Buffer> {
   const signer = createSign(digest);
-  for (const part of parts) {
-    signer.update(part);
-    if (parts.length > FEW_PARTS) await aTurn();
-  }
+  for await (const part of parts) signer.update(part);
   return signer.sign(privateKey);
 }
 
-async function signWhole(parts: readonly Uint8Array[], privateKey: KeyObject): Promise<Buffer> {
-  const message = Buffer.allocUnsafeSlow(parts.reduce((sum, part) => sum + part.length, 0));
+async function signWhole(parts: AsyncIterable<Uint8Array>, privateKey: KeyObject): Promise<Buffer> {
+  const kept: Uint8Array[] = [];
+  for await (const part of parts) kept.push(part);
+  const message = Buffer.allocUnsafeSlow(kept.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
-  for (const part of parts) {
+  for (const part of kept) {
     message.set(part, at);
     at += part.length;
-    if (parts.length > FEW_PARTS) await aTurn();
+    if (kept.length > FEW_PARTS) await aTurn();
   }
   return new Promise((resolve, reject) => {
     sign(null, message, privateKey, (error, signature) => (error === null ? resolve(signature) : reject(error)));

@@ -13,15 +13,15 @@ export interface ServedCrl extends ListFacts {
   content: ListOctets;
 }
 
-/** A list that was published or read. */
-type FoundCrl = ListFacts & { parts: Iterable<Buffer> | AsyncIterable<Buffer> };
+/** A list that was published, or read from the database. */
+type FoundCrl = ListFacts & ({ content: ListOctets } | { parts: AsyncIterable<Buffer> });
 
 /** The newest lists as this replica serves them. Numbers never go back here, whichever worker is asked. */
 export interface CrlStore {
   /** The list, at most a second older than the stored one; the last known one while the database is away. @throws SignetError `authority-not-found` */
   get(name: CrlName): Promise<ServedCrl>;
-  /** A list this process has just published. Resolves when it is served. */
-  put(name: CrlName, list: FoundCrl): Promise<void>;
+  /** A list this process has just published; its octets are the store's from now on. Resolves when it is served. */
+  put(name: CrlName, list: ListFacts & { content: ListOctets }): Promise<void>;
 }
 
 interface Held {
@@ -43,7 +43,7 @@ export interface CrlStoreNeeds {
   /** Every list this process comes to know is copied there. */
   copies?: Pick<CrlCopies, 'put'>;
   siblings?: Pick<Siblings, 'ask' | 'on'>;
-  log?: Pick<Logger, 'warn'>;
+  log: Pick<Logger, 'warn'>;
 }
 
 /** A list by its number, as workers tell each other. */
@@ -67,8 +67,11 @@ export function createCrlStore({ db, clock, log, copies = noCrlCopies, siblings 
   /** A newer list is served when no other worker serves an older one any more. @throws ListReplaced when it was gone before it was read */
   async function take(name: CrlName, list: FoundCrl, checkedAt: number): Promise<ServedCrl> {
     const key = keyOf(name);
-    if (isHeld(key, list.number)) return confirm(key, checkedAt);
-    const content = await keepOctets(list.parts, list.octets, log);
+    if (isHeld(key, list.number)) {
+      if ('content' in list) list.content.release();
+      return confirm(key, checkedAt);
+    }
+    const content = 'content' in list ? list.content : await keepOctets(list.parts, log);
     await siblings.ask('list-served', { key, number: list.number } satisfies NumberedList, CONFIRMED_MS);
     // Another one may have come meanwhile.
     const before = held.get(key);

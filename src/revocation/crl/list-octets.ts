@@ -1,10 +1,9 @@
-import { randomUUID } from 'node:crypto';
-import { open, rm, type FileHandle } from 'node:fs/promises';
+import { mkdtemp, open, rm, type FileHandle } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { Logger } from '../../core/log.ts';
 
-/** The octets of a list as this process keeps them to serve them. */
+/** The octets of a list as this process keeps them. */
 export interface ListOctets {
   readonly length: number;
   /** All of them, where they are in memory. */
@@ -22,28 +21,75 @@ const READ_BYTES = 262_144;
 /** For who was given the octets and is about to read. Milliseconds. */
 const CLOSE_AFTER_MS = 5_000;
 
+/** Takes octets as they are made. Call `finish`, or `abandon`. */
+export interface OctetsWriter {
+  push(octets: Buffer): Promise<void>;
+  finish(): ListOctets;
+  abandon(): void;
+}
+
 /**
- * Keeps a list: a short one in memory, a long one in a file without a name, so that a list of a million entries costs the disk 50 MB and this process
- * nothing. Where no file can be written it stays in memory.
+ * Keeps a short list in memory, a long one in a file without a name: one of a million entries costs the disk 50 MB and this process nothing. Where no file can
+ * be written it stays in memory.
  */
-export async function keepOctets(parts: Iterable<Buffer> | AsyncIterable<Buffer>, length: number, log?: Pick<Logger, 'warn'>): Promise<ListOctets> {
-  if (length > IN_MEMORY_BYTES) {
-    const file = await openSpool(log);
-    if (file) return spool(file, parts, length);
+export function createOctetsWriter(log: Pick<Logger, 'warn'>): OctetsWriter {
+  let kept: Buffer[] = [];
+  let length = 0;
+  let spool: FileHandle | 'no place' | undefined;
+
+  return {
+    async push(octets) {
+      kept.push(octets);
+      length += octets.length;
+      if (length <= IN_MEMORY_BYTES || spool === 'no place') return;
+      spool ??= await openSpool(log);
+      if (spool === 'no place') return;
+      for (const waiting of kept) await spool.writeFile(waiting);
+      kept = [];
+    },
+    finish: () => (typeof spool === 'object' ? inFile(spool, length) : inMemory(kept, length)),
+    abandon() {
+      if (typeof spool === 'object') void spool.close().catch(() => undefined);
+    },
+  };
+}
+
+/** Keeps what is there already, or comes from elsewhere. */
+export async function keepOctets(parts: AsyncIterable<Buffer>, log: Pick<Logger, 'warn'>): Promise<ListOctets> {
+  const writer = createOctetsWriter(log);
+  try {
+    for await (const part of parts) await writer.push(part);
+  } catch (error) {
+    writer.abandon();
+    throw error;
   }
-  const kept: Buffer[] = [];
-  for await (const part of parts) kept.push(part);
-  return inMemory(kept, length);
+  return writer.finish();
+}
+
+/** Octets with others before and behind them, which are few. They are released together. */
+export function frameOctets(before: Buffer, octets: ListOctets, behind: Buffer): ListOctets {
+  const length = before.length + octets.length + behind.length;
+  if (octets.bytes) return { ...inMemory([before, octets.bytes, behind], length), release: () => octets.release() };
+  return {
+    length,
+    bytes: undefined,
+    async *read() {
+      yield before;
+      yield* octets.read();
+      yield behind;
+    },
+    release: () => octets.release(),
+  };
 }
 
 function inMemory(parts: readonly Buffer[], length: number): ListOctets {
   const [first] = parts;
-  const bytes = parts.length === 1 ? first : length <= IN_MEMORY_BYTES ? Buffer.concat(parts) : undefined;
+  const bytes = parts.length === 1 ? first : length <= 2 * IN_MEMORY_BYTES ? Buffer.concat(parts) : undefined;
   return {
     length,
     bytes,
     async *read() {
-      yield* await Promise.resolve(bytes ? [bytes] : parts);
+      for (const part of bytes ? [bytes] : parts) yield await Promise.resolve(part);
     },
     release: () => undefined,
   };
@@ -51,27 +97,21 @@ function inMemory(parts: readonly Buffer[], length: number): ListOctets {
 
 let warned = false;
 
-/** A new file, open and without a name; undefined where there is no place for one. */
-async function openSpool(log: Pick<Logger, 'warn'> | undefined): Promise<FileHandle | undefined> {
-  const name = path.join(os.tmpdir(), `signet-list-${randomUUID()}`);
+/** A new file, open and without a name. */
+async function openSpool(log: Pick<Logger, 'warn'>): Promise<FileHandle | 'no place'> {
   try {
-    const file = await open(name, 'wx+', 0o600);
-    await rm(name);
+    const folder = await mkdtemp(path.join(os.tmpdir(), 'signet-list-'));
+    const file = await open(path.join(folder, 'list'), 'wx+', 0o600);
+    await rm(folder, { recursive: true });
     return file;
   } catch (error) {
-    if (!warned) log?.warn({ err: error, dir: os.tmpdir() }, 'a large list stays in memory: the folder for temporary files cannot be written');
+    if (!warned) log.warn({ err: error, dir: os.tmpdir() }, 'large lists stay in memory: the folder for temporary files cannot be written');
     warned = true;
-    return undefined;
+    return 'no place';
   }
 }
 
-async function spool(file: FileHandle, parts: Iterable<Buffer> | AsyncIterable<Buffer>, length: number): Promise<ListOctets> {
-  try {
-    for await (const part of parts) await file.writeFile(part);
-  } catch (error) {
-    await file.close();
-    throw error;
-  }
+function inFile(file: FileHandle, length: number): ListOctets {
   let readers = 0;
   let released = false;
   const closeIfUnused = (): void => {

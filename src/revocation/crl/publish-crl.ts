@@ -4,15 +4,17 @@ import type { Origin } from '../../audit/events.ts';
 import type { Barrier } from '../../core/barrier.ts';
 import type { Clock } from '../../core/clock.ts';
 import { SignetError } from '../../core/errors.ts';
+import type { Logger } from '../../core/log.ts';
 import type { Random } from '../../core/random.ts';
 import { inHotTransaction, type Db, type HotTx } from '../../db/client.ts';
-import { COMPLETE, lockCrl, readListed, storeCrl, storeCrlPart, takeCrlNumber, type CrlName, type ListBuild, type LockedCrl, type PublishedCrl } from '../../db/crls.ts';
-import { assembleCrlParts, TbsCertListWriter, totalLength } from '../../x509/crl.ts';
+import { COMPLETE, lockCrl, readListed, storeCrl, storeCrlPart, takeCrlNumber, type CrlName, type ListBuild, type ListFacts, type LockedCrl } from '../../db/crls.ts';
+import { CRL_PART_BYTES, frameCrl, TbsCertListWriter } from '../../x509/crl.ts';
 import { encodeAuthorityKeyIdentifier } from '../../x509/extensions/authority-key-identifier.ts';
 import { encodeCrlNumber } from '../../x509/extensions/crl-number.ts';
 import { encodeIssuingDistributionPoint } from '../../x509/extensions/issuing-distribution-point.ts';
 import type { Extension } from '../../x509/extensions/extension.ts';
 import { crlUrl } from './crl-url.ts';
+import { createOctetsWriter, frameOctets, type ListOctets, type OctetsWriter } from './list-octets.ts';
 
 /** What publishing needs; a Context serves. */
 export interface PublishNeeds {
@@ -21,7 +23,13 @@ export interface PublishNeeds {
   clock: Clock;
   random: Random;
   barrier: Barrier;
+  log: Pick<Logger, 'warn'>;
   config: { publicUrl: string; crlIntervalSeconds: number; crlValiditySeconds: number };
+}
+
+/** A list that was published. Its octets are the caller's: to be served or released. */
+export interface PublishedCrl extends ListFacts, ListBuild {
+  content: ListOctets;
 }
 
 export interface PublishRequest extends CrlName {
@@ -57,6 +65,7 @@ async function publish(ctx: PublishNeeds, origin: Origin, { issuerId, shard }: C
   const name = { issuerId, shard };
   const now = ctx.clock.now();
   const issuer = signerOf(ctx, issuerId);
+  let content: ListOctets | undefined;
   const publication = await inHotTransaction(ctx.db, async (tx): Promise<Publication> => {
     const locked = await lockCrl(tx, name);
     if (!locked) throw new SignetError('authority-not-found', `there is no list ${shard} of issuer ${issuerId}`);
@@ -66,8 +75,10 @@ async function publish(ctx: PublishNeeds, origin: Origin, { issuerId, shard }: C
     const number = await takeCrlNumber(tx, name);
     await ctx.barrier('crl:numbered');
     const built = await build(ctx, tx, { issuer, shard, number, locked, now });
-    for (const [part, octets] of built.parts.entries()) {
-      await storeCrlPart(tx, name, number, part, octets);
+    content = built.content;
+    let part = 0;
+    for await (const octets of content.read()) {
+      for (let at = 0; at < octets.length; at += CRL_PART_BYTES) await storeCrlPart(tx, name, number, part++, octets.subarray(at, at + CRL_PART_BYTES));
       await ctx.barrier('crl:part-stored');
     }
     const list = { ...built, buildMs: Math.ceil(ctx.clock.monotonicMs() - beganMs) };
@@ -81,6 +92,9 @@ async function publish(ctx: PublishNeeds, origin: Origin, { issuerId, shard }: C
       detail: { number: String(number), entries: list.entries, thisUpdate: list.thisUpdate.toISOString(), nextUpdate: list.nextUpdate.toISOString() },
     });
     return { list, waitMs: 0 };
+  }).catch((error: unknown) => {
+    content?.release();
+    throw error;
   });
   if (publication.list) await ctx.barrier('crl:committed');
   return publication;
@@ -113,10 +127,25 @@ async function build(ctx: PublishNeeds, tx: HotTx, { issuer, shard, number, lock
     nextUpdate,
     extensions: listExtensions(config.publicUrl, issuer, shard, number),
   });
-  await readListed(tx, { issuerId: issuer.id, shard, expiredBefore: expiredBefore(locked, now, config.crlIntervalSeconds) }, (entry) => writer.add(entry));
-  const tbs = writer.finish();
-  const parts = assembleCrlParts(tbs, issuer.signatureAlgorithm, await issuer.signCrl(tbs));
-  return { number, thisUpdate, nextUpdate, entries: writer.count, octets: totalLength(parts), parts };
+  const entries = createOctetsWriter(ctx.log);
+  try {
+    const select = { issuerId: issuer.id, shard, expiredBefore: expiredBefore(locked, now, config.crlIntervalSeconds) };
+    await readListed(tx, select, (bytes, from, to, revokedAtMs, reason) => writer.addFrom(bytes, from, to, revokedAtMs, reason), () => pushAll(entries, writer.takeFull()));
+    const { head, entries: left, tail } = writer.finish();
+    await pushAll(entries, left);
+    const body = entries.finish();
+    const tbs = frameOctets(head, body, tail);
+    const { before, behind } = frameCrl(tbs.length, issuer.signatureAlgorithm, await issuer.signCrl(tbs.read()));
+    const content = frameOctets(Buffer.concat([before, head]), body, Buffer.concat([tail, behind]));
+    return { number, thisUpdate, nextUpdate, entries: writer.count, octets: content.length, content };
+  } catch (error) {
+    entries.abandon();
+    throw error;
+  }
+}
+
+async function pushAll(writer: OctetsWriter, parts: readonly Buffer[]): Promise<void> {
+  for (const part of parts) await writer.push(part);
 }
 
 /**
