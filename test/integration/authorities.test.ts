@@ -172,6 +172,17 @@ describe('first start', () => {
 describe('issuer rotation', () => {
   const code = (expected: string) => expect.objectContaining({ code: expected }) as unknown;
 
+  test('shards are fixed when an issuer is made: after more were configured, a rotation brings them, and the old issuer keeps its lists', async () => {
+    const before = (await replica()).authorities.snapshot().active;
+    const ctx = await replica({ env: { SIGNET_CRL_SHARDS: '8' } });
+    await prepareAndActivate(ctx);
+    await ctx.authorities.reload();
+    const snapshot = ctx.authorities.snapshot();
+    expect([snapshot.active.shardCount, snapshot.issuerById(before.id)?.shardCount]).toEqual([8, 1]);
+    const published = await ctx.db.crl.groupBy({ by: ['issuerId'], where: { number: { gt: 0 } }, _count: true });
+    expect(published).toEqual(expect.arrayContaining([expect.objectContaining({ issuerId: before.id, _count: 1 }), expect.objectContaining({ issuerId: snapshot.active.id, _count: 9 })]));
+  });
+
   test('prepare, activate: each step only in its place, and not before the lists are published', async () => {
     const ctx = await replica();
     const first = ctx.authorities.snapshot().active;
