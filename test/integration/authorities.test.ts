@@ -175,6 +175,7 @@ describe('issuer rotation', () => {
   test('shards are fixed when an issuer is made: after more were configured, a rotation brings them, and the old issuer keeps its lists', async () => {
     const before = (await replica()).authorities.snapshot().active;
     const ctx = await replica({ env: { SIGNET_CRL_SHARDS: '8' } });
+    ctx.clock.advance(300);
     await prepareAndActivate(ctx);
     await ctx.authorities.reload();
     const snapshot = ctx.authorities.snapshot();
