@@ -43,6 +43,8 @@ const SEEDED_AGENTS = 100_000;
 
 export async function openDatabase(urls: { owner: string; service: string }): Promise<Database> {
   const owner = new pg.Client({ connectionString: urls.owner });
+  // When the service is stopped after a fault, it is the fault that should be seen.
+  owner.on('error', () => undefined);
   await owner.connect();
   const query = async <R extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<R[]> => (await owner.query<R>(text, values)).rows;
 
