@@ -147,7 +147,7 @@ async function open({ config, warnings, log, place }: Opening, closers: (() => P
   const statuses = createStatusReader({ readRows: (serials) => readStatusRows(db, serials), signals, feed, clock, config });
   const copies = createCrlCopies(crlCopyDirOf(config), log);
   closers.push(() => copies.close());
-  const crls = createCrlStore({ db, clock, copies, siblings });
+  const crls = createCrlStore({ db, clock, log, copies, siblings });
   const publisher = createCrlPublisher({ db, authorities, clock, random, barrier, config, signals, crls, log });
   closers.push(() => publisher.close());
   const adminTokens = createAdminTokens({ db, clock });

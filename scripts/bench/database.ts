@@ -1,6 +1,7 @@
 /** What the bench does in the database itself: rows whose making is not what is measured, and the count afterwards. */
 import { createHash, randomBytes } from 'node:crypto';
 import pg from 'pg';
+import { SHARDS } from './crl.ts';
 
 export interface Database {
   /** Active agents, registered under one owner. Returns their ids. */
@@ -9,6 +10,8 @@ export interface Database {
   insertJoinTokens(agentIds: readonly string[], count: number): Promise<string[]>;
   /** Certificates over the partitions of the coming days, all but `revoked` of them good. Returns the serials of `keep` good ones. */
   insertCertificates(wanted: { count: number; revoked: number; keep: number }, like: Likeness): Promise<Buffer[]>;
+  /** Revokes certificates that were put in, until the issuer has `level` revoked ones, or none is left; lists learn of them with the next change. Returns how many it has. */
+  revokeSeeded(wanted: { issuerId: string; level: number; except: readonly Buffer[] }): Promise<number>;
   /** What was stored by the service itself. */
   stored(): Promise<Stored>;
   /** Tidies up tables after bulk inserts, so that it is not done while something is measured. */
@@ -40,6 +43,8 @@ const SEEDED_AGENTS = 100_000;
 
 export async function openDatabase(urls: { owner: string; service: string }): Promise<Database> {
   const owner = new pg.Client({ connectionString: urls.owner });
+  // When the service is stopped after a fault, it is the fault that should be seen.
+  owner.on('error', () => undefined);
   await owner.connect();
   const query = async <R extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<R[]> => (await owner.query<R>(text, values)).rows;
 
@@ -74,7 +79,7 @@ export async function openDatabase(urls: { owner: string; service: string }): Pr
            made AS (SELECT day[2 + i % (cardinality(day) - 1)] AS bucket, uuid_send(gen_random_uuid()) AS entropy, i FROM days, generate_series($1::int, $2::int) AS i),
            put AS (
              INSERT INTO certificates (bucket, serial, issuer_id, agent_id, instance_id, profile, shard, generation, fingerprint, key_hash, der, not_before, not_after, issued_at, revoked_at, revocation_reason)
-             SELECT bucket, serial, $3, '${SEEDED}' || i % ${SEEDED_AGENTS}, '${SEEDED}' || i, 'agent', 0, 1, sha256(serial), sha256(entropy), $4, now(), to_timestamp(bucket * 86400.0 + 86399), now(),
+             SELECT bucket, serial, $3, '${SEEDED}' || i % ${SEEDED_AGENTS}, '${SEEDED}' || i, 'agent', (get_byte(entropy, 0) * 256 + get_byte(entropy, 1)) % ${SHARDS}, 1, sha256(serial), sha256(entropy), $4, now(), to_timestamp(bucket * 86400.0 + 86399), now(),
                CASE WHEN $5 THEN now() END, CASE WHEN $5 THEN 4 END
              FROM made, LATERAL (SELECT '\\x01'::bytea || substr(int4send(bucket), 2) || entropy AS serial) AS s
              RETURNING serial)
@@ -85,6 +90,19 @@ export async function openDatabase(urls: { owner: string; service: string }): Pr
         done += rows;
       }
       return kept;
+    },
+    async revokeSeeded({ issuerId, level, except }) {
+      const count = async () => (await query<{ revoked: number }>('SELECT count(*)::int AS revoked FROM certificates WHERE issuer_id = $1 AND revoked_at IS NOT NULL', [issuerId]))[0]?.revoked ?? 0;
+      const before = await count();
+      if (before >= level) return before;
+      await query(
+        `UPDATE certificates c SET revoked_at = now(), revocation_reason = 4
+         FROM (SELECT bucket, serial FROM certificates WHERE issuer_id = $1 AND instance_id LIKE '${SEEDED}%' AND revoked_at IS NULL AND serial <> ALL ($3) LIMIT $2) AS s
+         WHERE c.bucket = s.bucket AND c.serial = s.serial`,
+        [issuerId, level - before, except],
+      );
+      await query('VACUUM ANALYZE certificates');
+      return count();
     },
     async stored() {
       const [counts] = await query<Omit<Stored, 'durability'>>(

@@ -1,5 +1,6 @@
 /** The table people read. */
 import type { FlatStep } from './flat.ts';
+import { SHARDS, STEP_CA_MS, type CrlFigures } from './crl.ts';
 import type { Figures } from './measure.ts';
 import { STATUS_BATCH } from './status.ts';
 import type { Run } from './run.ts';
@@ -48,9 +49,19 @@ export function describeRun(run: Run): string {
     `certificates a group commit: ${rounded(issuance.batchRows.full, 1)} at full rate, ${rounded(issuance.batchRows.half, 1)} at half rate${renewal ? `, ${rounded(renewal.batchRows, 1)} of renewals` : ''}`,
     `issuance: CPU by process of the service ${shares.join(', ')}; certificates by worker ${Object.entries(issuance.served).map(([pid, count]) => `${pid} ${count}`).join(', ')}`,
     ...(renewal ? [`renewal: handshake ${rounded(renewal.handshake, 0)} µs, after it ${rounded(renewal.afterHandshake, 0)} µs = ${rounded(renewal.afterHandshakeTimesFloor, 1)} × floor`] : []),
-    ...(run.crl ? [`complete CRL: ${run.crl.entries} entries, ${rounded(run.crl.megabytes, 1)} MB, stored ${rounded(run.crl.seconds, 2)} s after a revocation was answered; CPU ${rounded(run.crl.cpuSeconds.service, 2)} s in the service, ${rounded(run.crl.cpuSeconds.postgres, 2)} s in PostgreSQL; highest RSS ${run.crl.peakRssMb.map((mb) => rounded(mb, 0)).join(' and ')} MB`] : []),
+    ...(run.crl ? describeLists(run.crl) : []),
     ...flatLines(run.flat ?? []),
     ...(ocsp ? [`OCSP: answers that came from where they should ${Object.entries(ocsp).map(([name, { ofSource }]) => `${name} ${rounded(ofSource * 100, 1)} %`).join(', ')}`] : []),
   ];
   return lines.join('\n');
+}
+
+function describeLists({ shards, complete }: CrlFigures): string[] {
+  const peers = Object.entries(STEP_CA_MS).map(([revoked, ms]) => `${ms} ms at ${revoked}`).join(', ');
+  const { entries, megabytes, seconds, cpuSeconds, rssMb, blockedMs } = complete;
+  return [
+    ...shards.map(({ revoked, operations, p50Ms, p99Ms }) => `revoke with its shard stored, ${revoked} revoked in ${SHARDS} shards: p50 ${rounded(p50Ms, 1)} ms, p99 ${rounded(p99Ms, 1)} ms of ${operations} (step-ca, all in one list: ${peers})`),
+    `complete CRL: ${entries} entries, ${rounded(megabytes, 1)} MB, built and stored in ${rounded(seconds, 2)} s; CPU ${rounded(cpuSeconds.service, 2)} s in the service, ${rounded(cpuSeconds.postgres, 2)} s in PostgreSQL; ` +
+      `RSS of the process that built it ${rounded(rssMb.before, 0)} MB before, ${rounded(rssMb.peak, 0)} MB at most; its event loop blocked for ${rounded(blockedMs, 0)} ms at most`,
+  ];
 }

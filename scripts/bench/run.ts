@@ -79,7 +79,7 @@ export async function measureRun(options: RunOptions): Promise<Run> {
       renewal: renewed?.figures,
       ocsp: seeded && scenarios.includes('ocsp') ? await ocsp(stage, { issuer: seeded.issuer, serials: seeded.serials.slice(statusSerials) }) : undefined,
       status: seeded && scenarios.includes('status') ? await status(stage, seeded.serials.slice(0, statusSerials)) : undefined,
-      crl: seeded && scenarios.includes('crl') ? await crl(stage, { issuerId: seeded.issuerId, serial: first[0]?.serial ?? '', atLeast: sizes.revoked + 1, waitMs: CRL_WAIT_MS }) : undefined,
+      crl: seeded && scenarios.includes('crl') ? await crl(stage, { issuerId: seeded.issuerId, serials: seeded.serials.slice(-sizes.revocations), levels: levelsOf(sizes), waitMs: CRL_WAIT_MS }) : undefined,
       flat: grown,
       stored: await database.stored(),
       answered: answered.size,
@@ -90,6 +90,9 @@ export async function measureRun(options: RunOptions): Promise<Run> {
     await service.stop();
   }
 }
+
+/** Numbers of revoked certificates that lists are measured at. */
+const levelsOf = ({ revoked, revokedSome, revokedMany }: Sizes): number[] => (revoked > 0 ? [revoked] : [revokedSome, revokedMany]);
 
 interface Seeded {
   issuer: X509Certificate;

@@ -7,9 +7,11 @@ import tls from 'node:tls';
 import { CONFIG_KEYS, environmentName } from '../../src/config/schema.ts';
 import { freePort } from '../free-port.ts';
 import type { Door } from './connection.ts';
+import { SHARDS } from './crl.ts';
 import { workersOf } from './processes.ts';
 
 const PROGRAM = path.resolve(import.meta.dirname, '../../dist/main.js');
+const PROBE = path.join(import.meta.dirname, 'event-loop-probe.mjs');
 const READY_MS = 60_000;
 
 /** All load comes from one address: the limits are raised to what no load reaches, and work all the same. Zero would switch them off. */
@@ -50,7 +52,8 @@ export async function startService({ dataDir, workers, profileDir }: ServiceOpti
   const env = {
     PATH: process.env.PATH, SIGNET_DATA_DIR: dataDir, SIGNET_LOG_LEVEL: 'error', [environmentName('workers')]: String(workers), [environmentName('ocspCacheEntries')]: String(REMEMBERED), ...RAISED_LIMITS,
     ...Object.fromEntries(Object.entries(ports).map(([door, port]) => [`SIGNET_${door.toUpperCase()}_LISTEN`, `127.0.0.1:${port}`])),
-    ...(profileDir === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profileDir}` }),
+    [environmentName('crlShards')]: String(SHARDS),
+    NODE_OPTIONS: `--import=${PROBE}${profileDir === undefined ? '' : ` --cpu-prof --cpu-prof-dir=${profileDir}`}`,
   };
   const child = spawn(process.execPath, [PROGRAM], { env, stdio: ['ignore', 'ignore', 'inherit'] });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));

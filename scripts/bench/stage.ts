@@ -14,6 +14,11 @@ export interface Sizes {
   /** Certificates put in by SQL, at least as many as are asked about; so many of them are revoked. */
   certificates: number;
   revoked: number;
+  /** Where none are put in revoked, the lists are measured at so many, and so many more, revoked. */
+  revokedSome: number;
+  revokedMany: number;
+  /** Good certificates that are revoked one by one while lists are measured. */
+  revocations: number;
   /** Certificates that the cold OCSP phases ask about, by each method. */
   ocspCold: number;
   /** Certificates whose status is in memory when the warm and cached OCSP phases ask about them, once each, by one of the methods. */

@@ -113,10 +113,14 @@ function readEntries(list: EvidenceList): EvidenceEntry[] {
   }
 }
 
-/** Past whatever may have been published since the newest list that is known: by this database before it was lost, or by the evidence. */
+/**
+ * Past whatever may have been published since the newest list that is known: by this database before it was lost, or by the evidence. What a retired issuer
+ * published last stays: there is no other to come, and who still holds a certificate of it asks for that.
+ */
 async function moveLists(tx: Tx, evidence: readonly EvidenceList[], lostFrom: Date, now: Date): Promise<Recovery['lists']> {
   const moved: Recovery['lists'] = [];
-  for (const { issuerId, shard, number, thisUpdate } of await readListStandings(tx)) {
+  for (const { issuerId, shard, number, thisUpdate, isLast } of await readListStandings(tx)) {
+    if (isLast) continue;
     const seen = evidence.filter((list) => list.issuerId === issuerId && list.shard === shard);
     const base = seen.reduce((highest, list) => (list.number > highest ? list.number : highest), number);
     const since = Math.min(lostFrom.getTime(), thisUpdate?.getTime() ?? lostFrom.getTime());

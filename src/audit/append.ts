@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Random } from '../core/random.ts';
 import { ulid } from '../core/random.ts';
-import { insertAuditEvents, type AuditRow } from '../db/audit.ts';
-import type { Tx } from '../db/client.ts';
+import { insertAuditEvents, insertAuditEventsHot, type AuditRow } from '../db/audit.ts';
+import type { HotTx, Tx } from '../db/client.ts';
 import type { AuditEvent, JsonValue, Origin } from './events.ts';
 
 /** Version of the canonical bytes. A reader dispatches on it; a writer never changes what an old number means. */
@@ -58,6 +58,11 @@ export function encodeAuditEvent(ctx: AuditContext, origin: Origin, at: Date, ev
 /** Appends events inside the caller's transaction. Call it LAST, after the feed: the number is taken here and held to the commit (invariant 8). */
 export async function appendAudit(ctx: AuditContext, tx: Tx, origin: Origin, at: Date, ...events: AuditEvent[]): Promise<void> {
   await insertAuditEvents(tx, events.map((event) => encodeAuditEvent(ctx, origin, at, event)));
+}
+
+/** The same in a transaction past Prisma, of events without personal fields. */
+export async function appendAuditHot(ctx: AuditContext, tx: HotTx, origin: Origin, at: Date, ...events: AuditEvent[]): Promise<void> {
+  await insertAuditEventsHot(tx, events.map((event) => encodeAuditEvent(ctx, origin, at, event)));
 }
 
 /** JSON with sorted keys and no white space (the subset of RFC 8785 that strings, integers, booleans, arrays and objects need). Undefined members are left out. */

@@ -30,8 +30,8 @@ export interface Authority {
   readonly lintFacts: LintSubject['issuer'];
   /** Signs a linted TBSCertificate once and returns the certificate, DER. @throws SignetError `internal` when the token was used or names another issuer */
   sign(token: SigningToken): Promise<Buffer>;
-  /** Signature over a TBSCertList (RFC 5280 §5.1.1.3). @throws SignetError `internal` for anything else */
-  signCrl(tbsCertList: Buffer): Promise<Buffer>;
+  /** Signature over a TBSCertList in parts (RFC 5280 §5.1.1.3). @throws SignetError `internal` for anything else */
+  signCrl(tbsCertList: AsyncIterable<Buffer>): Promise<Buffer>;
 }
 
 export interface Root extends Authority {

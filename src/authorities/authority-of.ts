@@ -18,6 +18,7 @@ export function lazyKey(keyStore: KeyStore, record: Pick<AuthorityRecord, 'keyId
     algorithm: record.algorithm as KeyAlgorithm,
     spki,
     sign: async (data) => (await keyStore.open(record.keyId)).sign(data),
+    signParts: async (parts) => (await keyStore.open(record.keyId)).signParts(parts),
   };
 }
 
@@ -88,8 +89,16 @@ export async function signToken(key: SigningKey, issuerName: Buffer, token: Sign
 }
 
 /** A list is told from a certificate by its first field, so that this door cannot sign what was not linted (DESIGN invariant 2). */
-async function signCrl(key: SigningKey, tbsCertList: Buffer): Promise<Buffer> {
-  const lengthOctets = (tbsCertList[1] ?? 0) > 0x80 ? (tbsCertList[1] ?? 0) & 0x7f : 0;
-  if (tbsCertList[0] !== 0x30 || tbsCertList[2 + lengthOctets] !== INTEGER_TAG) throw new SignetError('internal', 'not a TBSCertList');
-  return key.sign(tbsCertList);
+const signCrl = (key: SigningKey, tbsCertList: AsyncIterable<Buffer>): Promise<Buffer> => key.signParts(onlyList(tbsCertList));
+
+/** The same parts. @throws SignetError `internal` in place of the first, when it does not begin a TBSCertList */
+async function* onlyList(parts: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  let isFirst = true;
+  for await (const part of parts) {
+    const lengthOctets = (part[1] ?? 0) > 0x80 ? (part[1] ?? 0) & 0x7f : 0;
+    if (isFirst && (part[0] !== 0x30 || part[2 + lengthOctets] !== INTEGER_TAG)) throw new SignetError('internal', 'not a TBSCertList');
+    isFirst = false;
+    yield part;
+  }
+  if (isFirst) throw new SignetError('internal', 'not a TBSCertList');
 }

@@ -70,7 +70,7 @@ export const CHAPTERS = {
     profilesFile: optionalPath('JSON file with profiles that replace or add to the built-in ones.'),
   },
   Revocation: {
-    crlShards: count(1, [1, 4_096], 'CRL shards of an issuer made from now on. 1: certificates name the complete list.'),
+    crlShards: count(1, [1, 4_096], 'CRL shards of an issuer made from now on, fixed for its life: raise it, then rotate the issuer. 1: certificates name the complete list. About one for 8,000 revocations at a time (128 for a million) keeps a shard under 0.5 MB.'),
     crlCopyDir: optionalPath('Where each complete list that is published is copied to, outside the database: after a restore the copies tell what was revoked since (docs/backup.md).', '`crl-copies` in the data directory with the embedded database; unset otherwise'),
     crlIntervalSeconds: seconds(900, [10, 86_400], 'How often a list is published when nothing was revoked.'),
     crlValiditySeconds: seconds(14_400, [60, 2_592_000], 'nextUpdate of a list. At least twice the interval.'),

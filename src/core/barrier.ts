@@ -9,7 +9,7 @@ export const BARRIERS = [
   'suspend:state-changed', 'suspend:before-commit', 'suspend:committed',
   'kill:gate-taken', 'kill:state-changed', 'kill:stopped', 'kill:step-changed', 'kill:step-before-commit', 'kill:step-committed', 'kill:resume-begun',
   'rotate-token:before-commit', 'rotate-token:committed',
-  'crl:numbered', 'crl:before-commit', 'crl:committed',
+  'crl:numbered', 'crl:part-stored', 'crl:before-commit', 'crl:committed',
   'restore:begun', 'restore:loaded', 'recover:before-commit',
 ] as const;
 

@@ -107,7 +107,7 @@ export async function retireAll(tx: Tx, ids: readonly string[], now: Date): Prom
 
 /** True when every list of the issuer has been published at least once. */
 export async function listsPublished(tx: Tx | Db, issuerId: string): Promise<boolean> {
-  return (await tx.crl.count({ where: { issuerId, der: null } })) === 0;
+  return (await tx.crl.count({ where: { issuerId, octets: null } })) === 0;
 }
 
 /** Wakes every replica at the commit of this transaction. */

@@ -1,5 +1,7 @@
+import type { Readable } from 'node:stream';
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
+import { to as copyTo } from 'pg-copy-streams';
 import { PrismaClient, Prisma } from './generated/client.ts';
 
 /** A pool of connections. Functions of this folder take `Db | Tx` first and return plain records. */
@@ -58,9 +60,73 @@ export interface HotStatement {
  * (ADR 0005). Errors are pg's own; `asServiceError` knows them.
  */
 export async function runHot<R extends pg.QueryResultRow>(db: Db, statement: HotStatement, values: unknown[]): Promise<R[]> {
+  return (await poolOf(db).query<R>({ ...statement, values })).rows;
+}
+
+function poolOf(db: Db): pg.Pool {
   const pool = pools.get(db);
   if (!pool) throw new Error('this client was not made by connect()');
-  return (await pool.query<R>({ ...statement, values })).rows;
+  return pool;
+}
+
+/** An open transaction past Prisma. */
+export interface HotTx {
+  run<R extends pg.QueryResultRow>(statement: HotStatement, values: unknown[]): Promise<R[]>;
+  /**
+   * What a query finds in the binary format of COPY, as it comes; nothing else can be run until the last of it was taken. COPY has no parameters: whoever
+   * writes `sql` quotes (`literal`).
+   */
+  copyOut(sql: string): AsyncIterable<Buffer>;
+}
+
+/** Runs one transaction past Prisma, as `inTransaction` else. For what is run every second, or moves a million rows. */
+export async function inHotTransaction<T>(db: Db, work: (tx: HotTx) => Promise<T>): Promise<T> {
+  const client = await poolOf(db).connect();
+  // What breaks the connection fails the statement under way as well; unheard, the event would end the process.
+  const ignore = (): void => undefined;
+  client.on('error', ignore);
+  let broken: Error | undefined;
+  try {
+    await client.query('BEGIN');
+    const result = await work({
+      run: async <R extends pg.QueryResultRow>(statement: HotStatement, values: unknown[]) => (await client.query<R>({ ...statement, values })).rows,
+      copyOut: (sql) => copyRows(client, sql),
+    });
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    await client.query('ROLLBACK').catch((later: unknown) => (broken = later as Error));
+    throw error;
+  } finally {
+    client.removeListener('error', ignore);
+    client.release(broken);
+  }
+}
+
+/** A string as SQL has it. */
+export const literal = (value: string): string => pg.escapeLiteral(value);
+
+/** One COPY may take longer than other statements: a million rows on a busy machine. Milliseconds. */
+const COPY_MS = 60_000;
+
+async function* copyRows(client: pg.PoolClient, sql: string): AsyncGenerator<Buffer, void, undefined> {
+  await client.query(`SET LOCAL statement_timeout = ${COPY_MS}`);
+  const copy = Object.assign(copyTo(`COPY (${sql}) TO STDOUT (FORMAT binary)`), { query_timeout: COPY_MS + CONNECTION_SLACK_MS });
+  const rows = client.query(copy) as Readable & { callback?: () => void };
+  let ended = false;
+  try {
+    for await (const chunk of rows) {
+      yield chunk as Buffer;
+      // The socket hands on up to 32 chunks before anything else gets a turn: too long where each takes its time.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    ended = true;
+  } finally {
+    // The driver's time limit for an answer waits for a callback that the stream does not make.
+    rows.callback?.();
+    // Left in the middle, the rest would be taken for the answer to the next statement.
+    if (!ended) await client.end().catch(() => undefined);
+  }
 }
 
 /** One READ COMMITTED transaction: later statements see what others committed meanwhile (DESIGN §2, kill and suspend). */

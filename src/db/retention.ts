@@ -130,4 +130,4 @@ export async function oldestList(db: Db): Promise<Date | undefined> {
 export const dueLists = (db: Db, publishedBefore: Date): Promise<{ issuerId: string; shard: number }[]> =>
   db.$queryRaw`
     SELECT l.issuer_id AS "issuerId", l.shard FROM crls l JOIN authority_certificates a ON a.id = l.issuer_id
-    WHERE a.state <> 'retired' AND (l.der IS NULL OR l.this_update <= ${publishedBefore}) ORDER BY l.this_update NULLS FIRST, l.issuer_id, l.shard`;
+    WHERE a.state <> 'retired' AND (l.octets IS NULL OR l.this_update <= ${publishedBefore}) ORDER BY l.this_update NULLS FIRST, l.issuer_id, l.shard`;

@@ -201,15 +201,20 @@ export interface ListStanding {
   shard: number;
   number: bigint;
   thisUpdate: Date | null;
+  /** Of a retired issuer or root: nobody publishes another. */
+  isLast: boolean;
 }
 
 export const readListStandings = (db: Db | Tx): Promise<ListStanding[]> =>
-  db.$queryRaw<ListStanding[]>`SELECT issuer_id AS "issuerId", shard, number, this_update AS "thisUpdate" FROM crls ORDER BY issuer_id, shard`;
+  db.$queryRaw<ListStanding[]>`
+    SELECT l.issuer_id AS "issuerId", l.shard, l.number, l.this_update AS "thisUpdate", a.state = 'retired' AS "isLast"
+    FROM crls l JOIN authority_certificates a ON a.id = l.issuer_id ORDER BY l.issuer_id, l.shard`;
 
 /** Moves a list on to `number`, after which the next is published; the stored one, of an older world, is taken away. */
-export async function moveList(tx: Tx, list: Omit<ListStanding, 'thisUpdate'> & { thisUpdate: Date | null }): Promise<void> {
+export async function moveList(tx: Tx, list: Pick<ListStanding, 'issuerId' | 'shard' | 'number' | 'thisUpdate'>): Promise<void> {
   await tx.$executeRaw`
-    UPDATE crls SET number = ${list.number}, this_update = ${list.thisUpdate}::timestamptz, next_update = NULL, entries = 0, der = NULL WHERE issuer_id = ${list.issuerId} AND shard = ${list.shard}`;
+    UPDATE crls SET number = ${list.number}, this_update = ${list.thisUpdate}::timestamptz, next_update = NULL, entries = 0, octets = NULL WHERE issuer_id = ${list.issuerId} AND shard = ${list.shard}`;
+  await tx.$executeRaw`DELETE FROM crl_parts WHERE issuer_id = ${list.issuerId} AND shard = ${list.shard}`;
 }
 
 /** A certificate that signs lists: root or issuing, whatever its state. */

@@ -14,5 +14,5 @@ export const getCrlShard: HandlerOf<typeof api.getCrlShard> = (ctx, { params, no
 
 async function serveCrl(ctx: Context, issuerId: string, shard: number, now: Date): Promise<Answer> {
   const list = await ctx.crls.get({ issuerId, shard });
-  return { status: 200, bytes: list.der, headers: crlHeaders(list, ctx.config.ocspMaxAgeSeconds, now) };
+  return { status: 200, ...(list.content.bytes ? { bytes: list.content.bytes } : { content: list.content }), headers: crlHeaders(list, ctx.config.ocspMaxAgeSeconds, now) };
 }

@@ -68,13 +68,15 @@ export interface ApiRequest<P = unknown, Q = unknown, B = unknown> {
   documents: Documents;
 }
 
-/** What a handler answers: JSON, bytes or nothing. */
+/** What a handler answers: JSON, bytes, what is read as it is sent, or nothing. */
 export interface Answer {
   status: number;
   json?: unknown;
   bytes?: Uint8Array;
   /** Writes the body, for as long as that takes, and ends it. Not called for HEAD. */
   stream?: (res: ServerResponse) => void;
+  /** A long body that is read as the client takes it. */
+  content?: { length: number; read(): AsyncIterable<Uint8Array> };
   contentType?: string;
   /** Names in lower case. */
   headers?: Record<string, string>;

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { endingAdmins, endlessCredentials } from '../admins/ending.ts';
 import type { Context } from '../context.ts';
 import { idleKills, stopsInForce } from '../db/views/kills.ts';
-import { clusterSince, databaseClock, jobHealth, overdueLists, partitionDaysAhead, pingDatabase } from '../db/views/readiness.ts';
+import { clusterSince, databaseClock, jobHealth, overdueLists, partitionDaysAhead, pingDatabase, wornLists, type ListState } from '../db/views/readiness.ts';
 import { dailyTimes, longestGapMs } from '../jobs/cron.ts';
 import { daysAhead } from '../jobs/partitions.ts';
 import { JOBS } from '../jobs/schedule.ts';
@@ -27,6 +27,7 @@ const CHECKS: Readonly<Record<string, { essential: boolean; check: Check }>> = {
   clock: { essential: true, check: clock },
   issuer: { essential: false, check: issuer },
   lists: { essential: false, check: lists },
+  listLife: { essential: true, check: listLife },
   feed: { essential: false, check: feed },
   jobs: { essential: false, check: jobs },
   partitions: { essential: false, check: partitions },
@@ -103,11 +104,22 @@ const LISTS_NAMED = 3;
 async function lists({ db, config }: Context, now: Date): Promise<readonly string[]> {
   const late = await overdueLists(db, new Date(now.getTime() - LIST_MARGIN * config.crlIntervalSeconds * 1000), LISTS_NAMED);
   return late.map(({ issuerId, shard, isComplete, thisUpdate, nextUpdate }) => {
-    const name = `the ${isComplete ? 'complete list' : `list of shard ${shard}`} of issuer ${issuerId}`;
+    const name = nameOf({ issuerId, shard, isComplete });
     if (thisUpdate === null || nextUpdate === null) return `${name} was never published: relying parties that ask for it refuse every certificate`;
     if (nextUpdate <= now) return `${name} ended at ${nextUpdate.toISOString()}: relying parties that check it refuse every certificate`;
     return `${name} is late: published at ${thisUpdate.toISOString()}, valid until ${nextUpdate.toISOString()}`;
   });
+}
+
+const nameOf = ({ issuerId, shard, isComplete }: Pick<ListState, 'issuerId' | 'shard' | 'isComplete'>): string => `the ${isComplete ? 'complete list' : `list of shard ${shard}`} of issuer ${issuerId}`;
+
+/**
+ * A list past half its life, or not there after that time, makes every replica unready though all share it: nobody can publish, relying parties will refuse every
+ * certificate when it ends, and half of a life is left to act.
+ */
+async function listLife({ db, config }: Context, now: Date): Promise<readonly string[]> {
+  const worn = await wornLists(db, now, config.crlValiditySeconds, LISTS_NAMED);
+  return worn.map(({ nextUpdate, ...list }) => (nextUpdate === null ? `${nameOf(list)} is still to be published` : `${nameOf(list)} is past half its life, which ends at ${nextUpdate.toISOString()}: see job publish-crls`));
 }
 
 /** Longer than a lost notification, a slow database or one of its restarts. */

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream';
 import type { LimitStanding } from '../limits/rate-limited.ts';
 import type { Answer } from './handler.ts';
 import { rateLimitFields } from './rate-limit-fields.ts';
@@ -30,6 +31,10 @@ export function send({ req, res, requestId, hsts, standings }: Answered, answer:
     sendStream(req, res, headers, answer);
     return;
   }
+  if (answer.content !== undefined) {
+    sendContent(req, res, answer.content, { ...headers, 'content-type': headers['content-type'] ?? answer.contentType ?? 'application/octet-stream' });
+    return;
+  }
   const body = answer.json === undefined ? answer.bytes : Buffer.from(JSON.stringify(answer.json), 'utf8');
   if (body === undefined) {
     // A 204 has no length (RFC 9110 §8.6).
@@ -41,6 +46,13 @@ export function send({ req, res, requestId, hsts, standings }: Answered, answer:
   headers['content-length'] = body.length;
   res.writeHead(answer.status, headers);
   finish(req, res, body);
+}
+
+/** Reads what is sent as fast as the client takes it. One that gets less than it was told sees its connection break. */
+function sendContent(req: IncomingMessage, res: ServerResponse, content: NonNullable<Answer['content']>, headers: Record<string, string | number>): void {
+  res.writeHead(200, { ...headers, 'content-length': content.length });
+  if (req.method === 'HEAD') res.end();
+  else pipeline(content.read(), res, () => undefined);
 }
 
 /**
@@ -89,11 +101,11 @@ const weak = (tag: string): string => (tag.startsWith('W/') ? tag.slice(2) : tag
 const HELD_BYTES = 65_536;
 
 /**
- * Cuts off a client that takes longer than `limitMs` for an answer of which we have to hold more than a little. One that reads nothing at all is cut off
+ * Cuts off a client that takes longer than `limitMs` for an answer of which we have to hold more than a little, or are not done. One that reads nothing at all is cut off
  * by the server's own timeout.
  */
 export function boundDelivery(res: ServerResponse, limitMs: number): void {
-  if (res.writableLength <= HELD_BYTES) return;
+  if (res.writableEnded && res.writableLength <= HELD_BYTES) return;
   const late = setTimeout(() => res.destroy(), limitMs);
   res.once('close', () => clearTimeout(late));
 }

@@ -17,6 +17,11 @@ export interface SigningKey extends StoredKey {
    * (ECDSA as DER SEQUENCE {r, s}). May be retried; every call may give other bytes. @throws SignetError `internal` when the store cannot sign
    */
   sign(data: Uint8Array): Promise<Buffer>;
+  /**
+   * The same over parts one after the other, for what is too long to be held or hashed at a stretch. A scheme that hashes by itself (Ed25519, RFC 8032 §5.1.6) reads
+   * its message twice and needs it whole: then it is put together, and signed in another thread.
+   */
+  signParts(parts: AsyncIterable<Uint8Array>): Promise<Buffer>;
 }
 
 /** Holds private keys. One contract suite for every implementation: test/unit/keystore/contract.ts. */

@@ -1,9 +1,9 @@
 /**
- * Certificate revocation lists (RFC 5280 §5): written entry by entry into one buffer and read entry by entry from one, because a
+ * Certificate revocation lists (RFC 5280 §5): written entry by entry in parts and read entry by entry from one buffer, because a
  * list may hold a million of them.
  */
 import { bitStringBytes, DerCursor, DerError, open, smallInteger, timeValue, unsignedIntegerBytes, type DerLimits } from './der/reader.ts';
-import { bitString, context, enumerated, header, integer, sequence, TAG, time } from './der/writer.ts';
+import { bitString, context, enumerated, header, integer, TAG, time } from './der/writer.ts';
 import { parseCrlNumber } from './extensions/crl-number.ts';
 import { encodeExtensions, parseExtensions, type Extension } from './extensions/extension.ts';
 import { parseReasonCode } from './extensions/reason-code.ts';
@@ -30,8 +30,8 @@ export interface CrlFields {
   extensions: readonly Extension[];
 }
 
-/** Longest header() of a list: tag, 0x84, four length octets. */
-const HEADER_ROOM = 6;
+/** Octets of a part of entries. */
+export const CRL_PART_BYTES = 1_048_576;
 /** Longest entry: header 2, serial 2 + 1 + 20, GeneralizedTime 17, reason 14. */
 const MAX_ENTRY_BYTES = 56;
 const MAX_SERIAL_BYTES = 20;
@@ -43,23 +43,26 @@ const REASON_EXTENSIONS: readonly Buffer[] = Array.from({ length: 11 }, (_, reas
 
 /**
  * A TBSCertList (§5.1.2) under construction: the caller adds entries as it reads them from the database, and nothing but their
- * octets is kept. The fields in front of the entries are known at the start; room is left for the lengths that are not.
+ * octets is kept, in parts: a list of a million needs no buffer of 50 MB, nor a copy of one.
  */
 export class TbsCertListWriter {
   readonly #fields: Buffer;
   readonly #extensions: Buffer;
+  #full: Buffer[] = [];
+  /** Of the entries in full parts, taken or not. */
+  #fullBytes = 0;
   #bytes: Buffer;
-  #at: number;
+  #at = 0;
   #count = 0;
   #finished = false;
+  /** Date and time of the entry before: entries of one second, and of one day, share octets. */
+  readonly #time: { day: number; dayOctets: Buffer } = { day: Number.NaN, dayOctets: Buffer.alloc(0) };
 
-  /** `expectedEntries` sizes the buffer; more entries than that make it grow. */
-  constructor(list: CrlFields, expectedEntries = 0) {
+  constructor(list: CrlFields) {
     // version is v2 (1), always: there are extensions (§5.1.2.1).
     this.#fields = Buffer.concat([integer(1), list.signatureAlgorithm, list.issuerName, time(list.thisUpdate), time(list.nextUpdate)]);
     this.#extensions = list.extensions.length === 0 ? Buffer.alloc(0) : context(0, encodeExtensions(list.extensions));
-    this.#at = this.#start;
-    this.#bytes = Buffer.allocUnsafeSlow(this.#start + (expectedEntries + 1) * MAX_ENTRY_BYTES + this.#extensions.length);
+    this.#bytes = Buffer.allocUnsafeSlow(FIRST_PART_BYTES);
   }
 
   /** Entries added so far. */
@@ -69,13 +72,18 @@ export class TbsCertListWriter {
 
   /** Appends one entry; order is kept. @throws RangeError for a serial, time or reason that a CRL cannot carry */
   add({ serial, revokedAt, reason = 0 }: CrlEntry): void {
+    this.addFrom(serial, 0, serial.length, revokedAt.getTime(), reason);
+  }
+
+  /** The same for a serial that lies in `bytes` from `from` to `to`, and a time in milliseconds since 1970: without an object for each entry. */
+  addFrom(bytes: Uint8Array, from: number, to: number, revokedAtMs: number, reason: number): void {
     if (this.#finished) throw new RangeError('the list is finished');
     const reasonExtensions = REASON_EXTENSIONS[reason];
     if (!reasonExtensions || reason === 7) throw new RangeError('no such CRLReason');
-    if (this.#bytes.length - this.#at < MAX_ENTRY_BYTES) this.#grow();
+    if (this.#bytes.length - this.#at < MAX_ENTRY_BYTES) this.#nextPart();
     const start = this.#at;
-    const afterSerial = this.#writeSerial(start + 2, serial);
-    let end = writeTime(this.#bytes, afterSerial, revokedAt);
+    const afterSerial = this.#writeSerial(start + 2, bytes, from, to);
+    let end = this.#writeTime(afterSerial, revokedAtMs);
     if (reason !== 0) end += reasonExtensions.copy(this.#bytes, end);
     this.#bytes[start] = TAG.SEQUENCE;
     this.#bytes[start + 1] = end - start - 2;
@@ -83,69 +91,83 @@ export class TbsCertListWriter {
     this.#count++;
   }
 
-  /** The whole TBSCertList: a view into the writer's buffer, so nothing can be added after this. @throws RangeError the second time */
-  finish(): Buffer {
+  /** Parts of entries that are full: they need not wait in memory for the others. Each is given once, in order. */
+  takeFull(): Buffer[] {
+    const full = this.#full;
+    this.#full = [];
+    return full;
+  }
+
+  /** What stands before the entries, those that were not taken yet, what stands behind them: with those that were, the TBSCertList. @throws RangeError the second time */
+  finish(): { head: Buffer; entries: Buffer[]; tail: Buffer } {
     if (this.#finished) throw new RangeError('the list is finished');
     this.#finished = true;
-    let start = this.#start;
+    const entryBytes = this.#fullBytes + this.#at;
     // An empty revokedCertificates is left out altogether (§5.1.2.6).
-    if (this.#count > 0) start = this.#before(start, header(TAG.SEQUENCE, this.#at - start));
-    start = this.#before(start, this.#fields);
-    if (this.#bytes.length - this.#at < this.#extensions.length) this.#grow();
-    this.#at += this.#extensions.copy(this.#bytes, this.#at);
-    start = this.#before(start, header(TAG.SEQUENCE, this.#at - start));
-    return this.#bytes.subarray(start, this.#at);
+    const fields = this.#count > 0 ? Buffer.concat([this.#fields, header(TAG.SEQUENCE, entryBytes)]) : this.#fields;
+    const length = fields.length + entryBytes + this.#extensions.length;
+    return { head: Buffer.concat([header(TAG.SEQUENCE, length), fields]), entries: [...this.takeFull(), this.#bytes.subarray(0, this.#at)], tail: this.#extensions };
   }
 
-  /** Offset of the first entry. */
-  get #start(): number {
-    return HEADER_ROOM + this.#fields.length + HEADER_ROOM;
-  }
-
-  #before(at: number, part: Buffer): number {
-    part.copy(this.#bytes, at - part.length);
-    return at - part.length;
-  }
-
-  #grow(): void {
-    const larger = Buffer.allocUnsafeSlow(this.#bytes.length * 2 + this.#extensions.length);
-    this.#bytes.copy(larger, 0, 0, this.#at);
-    this.#bytes = larger;
+  #nextPart(): void {
+    this.#full.push(this.#bytes.subarray(0, this.#at));
+    this.#fullBytes += this.#at;
+    this.#bytes = Buffer.allocUnsafeSlow(CRL_PART_BYTES);
+    this.#at = 0;
   }
 
   /** INTEGER, positive and minimal; returns the offset behind it. */
-  #writeSerial(at: number, serial: Uint8Array): number {
-    let first = 0;
-    while (first < serial.length - 1 && serial[first] === 0) first++;
-    const length = serial.length - first;
+  #writeSerial(at: number, serial: Uint8Array, from: number, to: number): number {
+    let first = from;
+    while (first < to - 1 && serial[first] === 0) first++;
+    const length = to - first;
     if (length < 1 || length > MAX_SERIAL_BYTES) throw new RangeError('serial is not 1 to 20 octets');
     const padding = (serial[first] ?? 0) >> 7;
     const bytes = this.#bytes;
     bytes[at] = TAG.INTEGER;
     bytes[at + 1] = length + padding;
     if (padding) bytes[at + 2] = 0;
-    bytes.set(first === 0 ? serial : serial.subarray(first), at + 2 + padding);
+    for (let i = 0, start = at + 2 + padding; i < length; i++) bytes[start + i] = serial[first + i] ?? 0;
     return at + 2 + padding + length;
+  }
+
+  /** Time (§5.1.2.6, as §4.1.2.5) written in place: an object per entry would cost more than the entry. Returns the offset behind it. */
+  #writeTime(at: number, whenMs: number): number {
+    const seconds = Math.floor(whenMs / 1000);
+    const day = Math.floor(seconds / SECONDS_PER_DAY);
+    if (day !== this.#time.day) {
+      this.#time.dayOctets = encodeDay(new Date(whenMs));
+      this.#time.day = day;
+    }
+    const ofDay = seconds - day * SECONDS_PER_DAY;
+    const bytes = this.#bytes;
+    let to = at + this.#time.dayOctets.copy(bytes, at);
+    to = writeTwoDigits(bytes, to, Math.floor(ofDay / 3_600));
+    to = writeTwoDigits(bytes, to, Math.floor(ofDay / 60) % 60);
+    to = writeTwoDigits(bytes, to, ofDay % 60);
+    bytes[to] = 0x5a; // Z
+    return to + 1;
   }
 }
 
-/** Time (§5.1.2.6, as §4.1.2.5) written in place: an object per entry would cost more than the entry. */
-function writeTime(bytes: Buffer, at: number, when: Date): number {
+/** Most lists are short. */
+const FIRST_PART_BYTES = 65_536;
+const SECONDS_PER_DAY = 86_400;
+
+/** Tag, length and date of a Time. @throws RangeError for a year that it cannot carry */
+function encodeDay(when: Date): Buffer {
   const year = when.getUTCFullYear();
   if (!(year >= 0 && year <= 9999)) throw new RangeError('no such revocation time');
   const utc = year >= 1950 && year < 2050;
-  bytes[at] = utc ? TAG.UTC_TIME : TAG.GENERALIZED_TIME;
-  bytes[at + 1] = utc ? 13 : 15;
-  let to = at + 2;
-  if (!utc) to = writeTwoDigits(bytes, to, Math.floor(year / 100));
-  to = writeTwoDigits(bytes, to, year % 100);
-  to = writeTwoDigits(bytes, to, when.getUTCMonth() + 1);
-  to = writeTwoDigits(bytes, to, when.getUTCDate());
-  to = writeTwoDigits(bytes, to, when.getUTCHours());
-  to = writeTwoDigits(bytes, to, when.getUTCMinutes());
-  to = writeTwoDigits(bytes, to, when.getUTCSeconds());
-  bytes[to] = 0x5a; // Z
-  return to + 1;
+  const octets = Buffer.alloc(utc ? 8 : 10);
+  octets[0] = utc ? TAG.UTC_TIME : TAG.GENERALIZED_TIME;
+  octets[1] = utc ? 13 : 15;
+  let to = 2;
+  if (!utc) to = writeTwoDigits(octets, to, Math.floor(year / 100));
+  to = writeTwoDigits(octets, to, year % 100);
+  to = writeTwoDigits(octets, to, when.getUTCMonth() + 1);
+  writeTwoDigits(octets, to, when.getUTCDate());
+  return octets;
 }
 
 function writeTwoDigits(bytes: Buffer, at: number, value: number): number {
@@ -156,14 +178,23 @@ function writeTwoDigits(bytes: Buffer, at: number, value: number): number {
 
 /** TBSCertList of entries that are at hand. @throws RangeError as `TbsCertListWriter.add` */
 export function encodeTbsCertList(list: CrlFields & { entries: Iterable<CrlEntry> }): Buffer {
-  const writer = new TbsCertListWriter(list, Array.isArray(list.entries) ? list.entries.length : 0);
+  const writer = new TbsCertListWriter(list);
   for (const entry of list.entries) writer.add(entry);
-  return writer.finish();
+  const { head, entries, tail } = writer.finish();
+  return Buffer.concat([head, ...entries, tail]);
 }
 
-/** CertificateList (RFC 5280 §5.1) from its three parts. */
-export const assembleCrl = (tbs: Uint8Array, signatureAlgorithm: Uint8Array, signature: Uint8Array): Buffer =>
-  sequence(tbs, signatureAlgorithm, bitString(signature));
+/** What stands before and behind a TBSCertList of this length in its CertificateList (RFC 5280 §5.1). */
+export function frameCrl(tbsLength: number, signatureAlgorithm: Uint8Array, signature: Uint8Array): { before: Buffer; behind: Buffer } {
+  const behind = Buffer.concat([signatureAlgorithm, bitString(signature)]);
+  return { before: header(TAG.SEQUENCE, tbsLength + behind.length), behind };
+}
+
+/** CertificateList from its three parts. */
+export function assembleCrl(tbs: Uint8Array, signatureAlgorithm: Uint8Array, signature: Uint8Array): Buffer {
+  const { before, behind } = frameCrl(tbs.length, signatureAlgorithm, signature);
+  return Buffer.concat([before, tbs, behind]);
+}
 
 /** 64 MiB: a million of the longest entries and room to spare. Entries are read lazily and do not count as elements. */
 export const CRL_LIMITS: DerLimits = { maxBytes: 64 * 1024 * 1024, maxDepth: 24, maxElements: 4_096 };

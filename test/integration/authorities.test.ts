@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { bootstrapAuthority } from '../../src/authorities/bootstrap.ts';
 import { renewDueResponders } from '../../src/authorities/renew-responder.ts';
@@ -171,6 +172,18 @@ describe('first start', () => {
 
 describe('issuer rotation', () => {
   const code = (expected: string) => expect.objectContaining({ code: expected }) as unknown;
+
+  test('shards are fixed when an issuer is made: after more were configured, a rotation brings them, and the old issuer keeps its lists', async () => {
+    const before = (await replica()).authorities.snapshot().active;
+    const ctx = await replica({ env: { SIGNET_CRL_SHARDS: '8' } });
+    ctx.clock.advance(300);
+    await prepareAndActivate(ctx);
+    await ctx.authorities.reload();
+    const snapshot = ctx.authorities.snapshot();
+    expect([snapshot.active.shardCount, snapshot.issuerById(before.id)?.shardCount]).toEqual([8, 1]);
+    const published = await ctx.db.crl.groupBy({ by: ['issuerId'], where: { number: { gt: 0 } }, _count: true });
+    expect(published).toEqual(expect.arrayContaining([expect.objectContaining({ issuerId: before.id, _count: 1 }), expect.objectContaining({ issuerId: snapshot.active.id, _count: 9 })]));
+  });
 
   test('prepare, activate: each step only in its place, and not before the lists are published', async () => {
     const ctx = await replica();
@@ -433,7 +446,7 @@ describe('the view of a replica', () => {
   test('an issuer signs lists and linted certificates, and nothing else', async () => {
     const ctx = await replica();
     const { active } = ctx.authorities.snapshot();
-    await expect(active.signCrl(active.certificate.tbs)).rejects.toMatchObject({ code: 'internal' });
+    for (const parts of [[active.certificate.tbs], [], [Buffer.alloc(0)]]) await expect(active.signCrl(Readable.from(parts))).rejects.toMatchObject({ code: 'internal' });
   });
 
   test('metrics: notAfter of everything in force, and of nothing that is gone', async () => {

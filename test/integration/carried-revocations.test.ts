@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { Context } from '../../src/context.ts';
 import { createSystemRandom } from '../../src/core/random.ts';
-import { bytes, inTransaction } from '../../src/db/client.ts';
-import { CERTIFICATE_HOLD, COMPLETE, readListed } from '../../src/db/crls.ts';
+import { bytes, inHotTransaction, inTransaction } from '../../src/db/client.ts';
+import { CERTIFICATE_HOLD, COMPLETE, readListed, type TakeListed } from '../../src/db/crls.ts';
 import { readStatusRows } from '../../src/db/status.ts';
 import { carryUnknown, layEvidence } from '../../src/db/worlds.ts';
 import type { ApiRequest } from '../../src/http/handler.ts';
@@ -58,9 +58,10 @@ async function status(): Promise<string> {
   return row === undefined ? 'unknown' : row.revokedAt ? `revoked ${row.reason}` : row.heldAt ? 'held' : 'good';
 }
 const listed = () =>
-  inTransaction(database.db, async (tx) => {
+  inHotTransaction(database.db, async (tx) => {
     const entries: string[] = [];
-    for await (const chunk of readListed(tx, { issuerId: ISSUER, shard: COMPLETE, expiredBefore: FIXED_NOW })) entries.push(...chunk.map((entry) => `${entry.serial.toString('hex')} ${entry.reason}`));
+    const take: TakeListed = (bytes, from, to, _at, reason) => void entries.push(`${bytes.toString('hex', from, to)} ${reason}`);
+    await readListed(tx, { issuerId: ISSUER, shard: COMPLETE, expiredBefore: FIXED_NOW }, take, () => Promise.resolve());
     return entries.filter((entry) => entry.startsWith(hex)).map((entry) => entry.slice(hex.length + 1));
   });
 const newsOf = async () => (await feedOf(database)).slice(feedBefore).map((line) => line.replace(hex, 'it'));

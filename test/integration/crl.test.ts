@@ -3,12 +3,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { recoverRestored } from '../../src/admin/recover-restored.ts';
 import { noBarrier, type Barrier } from '../../src/core/barrier.ts';
-import { inTransaction } from '../../src/db/client.ts';
+import { connect, inTransaction } from '../../src/db/client.ts';
 import { COMPLETE } from '../../src/db/crls.ts';
 import { appendFeedRows } from '../../src/db/feed.ts';
 import { createCrlStore, type CrlStore } from '../../src/revocation/crl/crl-store.ts';
-import { publishCrl, type PublishNeeds } from '../../src/revocation/crl/publish-crl.ts';
+import { publishCrl, publishStale, type PublishedCrl, type PublishNeeds } from '../../src/revocation/crl/publish-crl.ts';
 import { createCrlPublisher } from '../../src/revocation/crl/publisher.ts';
 import { createRevocationSignals } from '../../src/revocation/signals.ts';
 import { parseCrl } from '../../src/x509/crl.ts';
@@ -37,8 +38,8 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   authority.clock.set(FIXED_NOW);
-  await database.ownerDb.$executeRaw`TRUNCATE certificates, feed_events`;
-  await database.ownerDb.$executeRaw`UPDATE crls SET number = 0, this_update = NULL, next_update = NULL, feed_n = 0, der = NULL`;
+  await database.ownerDb.$executeRaw`TRUNCATE certificates, feed_events, crl_parts`;
+  await database.ownerDb.$executeRaw`UPDATE crls SET number = 0, this_update = NULL, next_update = NULL, feed_n = 0, octets = NULL, stored_at = NULL`;
   await database.ownerDb.$executeRaw`UPDATE counters SET value = 0 WHERE name = 'feed'`;
 });
 
@@ -47,7 +48,14 @@ const needs = (barrier: Barrier = noBarrier): PublishNeeds => ({ ...authority, b
 async function publish(shard = COMPLETE, of = issuerId) {
   const list = await publishCrl(needs(), TEST_ORIGIN, { issuerId: of, shard, onlyIfStale: false });
   if (!list) throw new Error('nothing was published');
-  return { ...list, parsed: parseCrl(list.der) };
+  const der = await octetsOf(list);
+  return { ...list, der, parsed: parseCrl(der) };
+}
+async function octetsOf({ content }: PublishedCrl): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const part of content.read()) parts.push(part);
+  content.release();
+  return Buffer.concat(parts);
 }
 const entriesOf = (der: Uint8Array) => [...parseCrl(der).entries()].map(({ serial, revokedAt, reason }) => ({ serial: serial.toString('hex'), revokedAt, reason }));
 
@@ -71,8 +79,8 @@ test('publishCrl: a list carries AKI, number, times in whole seconds, and is sto
   expect({ number, thisUpdate, nextUpdate, entries }).toEqual({ number: 1n, thisUpdate: FIXED_NOW, nextUpdate: later(14_400_000), entries: 0 });
   expect(parsed.crlNumber).toBe(1n);
   expect(parsed.extensions.map(({ oid, critical }) => [oid, critical])).toEqual([['2.5.29.35', false], ['2.5.29.20', false]]);
-  const stored = await database.db.crl.findUniqueOrThrow({ where: { issuerId_shard: { issuerId, shard: COMPLETE } } });
-  expect(Buffer.from(stored.der ?? []).equals(der)).toBe(true);
+  const stored = await database.db.crlPart.findMany({ where: { issuerId, shard: COMPLETE } });
+  expect(Buffer.concat(stored.map(({ octets }) => octets)).equals(der)).toBe(true);
   const [event] = await database.db.auditEvent.findMany({ where: { kind: 'crl.published', target: `${issuerId}/complete` }, orderBy: { n: 'desc' } });
   expect(JSON.parse(Buffer.from(event?.event ?? []).toString())).toMatchObject({ authority: issuerId, detail: { number: '1', entries: 0 } });
 
@@ -245,6 +253,9 @@ test('publishCrl: a revocation committed while the row was waited for is on the 
   expect(await second).toMatchObject({ number: 2n, entries: 1 });
 });
 
+/** The lists were stored so long ago that nothing has to wait. */
+const longAgo = () => database.ownerDb.$executeRaw`UPDATE crls SET stored_at = stored_at - interval '1 minute'`;
+
 function openPublisher() {
   const signals = createRevocationSignals();
   const clock = movableClock();
@@ -259,7 +270,7 @@ test('CrlPublisher: a signalled revocation is on its shard and the complete list
   await publisher.idle();
   signals.changed([await changeStatus(database.db, { kind: 'revoked', serial, at: FIXED_NOW, reason: 1 })]);
   await publisher.close();
-  for (const shard of [1, COMPLETE]) expect(entriesOf((await crls.get({ issuerId, shard })).der)).toEqual([{ serial: serial.toString('hex'), revokedAt: FIXED_NOW, reason: 1 }]);
+  for (const shard of [1, COMPLETE]) expect(entriesOf((await crls.get({ issuerId, shard })).content.bytes ?? Buffer.alloc(0))).toEqual([{ serial: serial.toString('hex'), revokedAt: FIXED_NOW, reason: 1 }]);
   expect((await crls.get({ issuerId, shard: 0 })).number).toBe(1n);
 });
 
@@ -271,6 +282,7 @@ test('CrlPublisher: its start publishes what a killed process left behind, and n
   expect(await numbers()).toEqual([1n, 1n, 1n]);
   const [serial] = (await leaves(1)) as [Buffer];
   await changeStatus(database.db, { kind: 'revoked', serial, at: FIXED_NOW });
+  await longAgo();
   const again = openPublisher().publisher;
   await again.start();
   await again.idle();
@@ -287,6 +299,7 @@ test('CrlPublisher: two processes told of the same change make one list of it', 
     await publisher.idle();
   }
   const changed = await changeStatus(database.db, { kind: 'revoked', serial, at: FIXED_NOW });
+  await longAgo();
   for (const { signals } of [a, b]) signals.changed([changed]);
   await Promise.all([a.publisher.idle(), b.publisher.idle()]);
   expect((await database.db.crl.findMany({ where: { issuerId, shard: { not: 0 } } })).map((row) => row.number)).toEqual([2n, 2n]);
@@ -306,7 +319,7 @@ test('CrlStore: a list published elsewhere is served after its next look; number
   at = 1_000;
   const served = await crls.get(name);
   expect(served.number).toBe(2n);
-  expect(served.der.equals(second.der)).toBe(true);
+  expect(served.content.bytes?.equals(second.der)).toBe(true);
   expect(served.etag).not.toBe((await crls.get(name)).etag.replace('2-', '1-'));
   await crls.put(name, { ...second, number: 1n });
   expect((await crls.get(name)).number).toBe(2n);
@@ -315,18 +328,109 @@ test('CrlStore: a list published elsewhere is served after its next look; number
 test('CrlStore: while the database is away the last list is served, and a process that has none says so', async () => {
   await publish();
   let at = 0;
-  let away = false;
-  const db = new Proxy(database.db, {
-    get: (target, key, receiver) => {
-      if (away) throw new Error('gone');
-      return Reflect.get(target, key, receiver) as unknown;
-    },
-  });
-  const crls = createCrlStore({ db, clock: { now: () => FIXED_NOW, monotonicMs: () => at } });
+  const db = connect(database.serviceUrl, { maxConnections: 1, statementTimeoutMs: 5_000, applicationName: 'away' });
+  await db.$connect();
+  const crls = createCrlStore({ db, log: authority.log, clock: { now: () => FIXED_NOW, monotonicMs: () => at } });
   const name = { issuerId, shard: COMPLETE };
   await crls.get(name);
-  away = true;
+  await db.$disconnect();
   at = 5_000;
   expect((await crls.get(name)).number).toBe(1n);
-  await expect(crls.get({ issuerId, shard: 0 })).rejects.toThrow('gone');
+  await expect(crls.get({ issuerId, shard: 0 })).rejects.toThrow('pool');
+});
+
+test('publishStale: one pace over all publishers, by the clock of the database; a clock that was set back holds up nothing', async () => {
+  const [odd, other] = (await leaves(1, 3)) as [Buffer, Buffer];
+  const name = { issuerId, shard: 1 };
+  const asked: unknown[] = [];
+  const paced = async () => {
+    const { list, waitMs } = await publishStale(needs(), TEST_ORIGIN, name, (last) => {
+      asked.push(last.entries);
+      return 60_000;
+    });
+    return [list?.number, waitMs > 59_000 && waitMs <= 60_000] as const;
+  };
+  expect(await paced()).toEqual([1n, false]);
+  expect(await paced()).toEqual([undefined, false]);
+  await changeStatus(database.db, { kind: 'revoked', serial: odd, at: FIXED_NOW });
+  expect(await paced()).toEqual([undefined, true]);
+  await longAgo();
+  expect(await paced()).toEqual([2n, false]);
+  await changeStatus(database.db, { kind: 'revoked', serial: other, at: FIXED_NOW });
+  await database.ownerDb.$executeRaw`UPDATE crls SET stored_at = stored_at + interval '10 minutes'`;
+  expect(await paced()).toEqual([3n, false]);
+  expect(asked).toEqual([0, 0]);
+});
+
+test('CrlPublisher: what may not be published yet is published later by itself, and at once when the process ends', async () => {
+  const serials = (await leaves(1, 3, 5)) as [Buffer, Buffer, Buffer];
+  const { signals, publisher } = openPublisher();
+  await publisher.start();
+  await publisher.idle();
+  await longAgo();
+  for (const serial of serials) {
+    signals.changed([await changeStatus(database.db, { kind: 'revoked', serial, at: FIXED_NOW })]);
+    // Somebody else's list of something else meanwhile: time for the first one to come out.
+    await publish(0);
+  }
+  await publisher.close();
+  const stored = await database.db.crl.findMany({ where: { issuerId, shard: { not: 0 } }, orderBy: { shard: 'asc' } });
+  expect(stored.map(({ shard, entries }) => [shard, entries])).toEqual([[COMPLETE, 3], [1, 3]]);
+  // The first, that at the leading edge, that at the end; not one a change.
+  for (const { number } of stored) expect(number).toBeLessThanOrEqual(3n);
+});
+
+test('a list of many parts: stored, read back, kept in a file and served as one, while it is replaced too', async () => {
+  const [model] = (await leaves(0)) as [Buffer];
+  const count = 180_000;
+  // On the list without a row each of `certificates`: what a restored database carries over is read the same way.
+  await database.ownerDb.$executeRaw`
+    INSERT INTO carried_revocations (serial, issuer_id, shard, reason, revoked_at, not_after)
+    SELECT substr(${model}::bytea, 1, 4) || substr(sha256(int4send(n)), 1, 16), ${issuerId}, 0, 1, ${FIXED_NOW}, ${later(HOUR)} FROM generate_series(1, ${count}::int) n`;
+  try {
+    const list = await publishCrl(needs(), TEST_ORIGIN, { issuerId, shard: COMPLETE, onlyIfStale: false });
+    if (!list) throw new Error('nothing was published');
+    expect(list.content.bytes).toBeUndefined();
+    const der = Buffer.concat(await collect(list.content.read()));
+    expect(der).toHaveLength(list.octets);
+    expect([...parseCrl(der).entries()]).toHaveLength(count);
+    const issuer = file('issuer.pem', authority.authorities.snapshot().active.pem);
+    execFileSync('openssl', ['crl', '-in', file('large.pem', encodePem('X509 CRL', der)), '-CAfile', issuer, '-noout'], { stdio: 'pipe' });
+    expect(await database.db.crlPart.count({ where: { issuerId, shard: COMPLETE } })).toBeGreaterThan(8);
+
+    // Another process reads it from the database.
+    const crls = createCrlStore({ ...authority });
+    const served = await crls.get({ issuerId, shard: COMPLETE });
+    expect(served.content.bytes).toBeUndefined();
+    const reading = served.content.read()[Symbol.asyncIterator]();
+    const first = await reading.next();
+    await crls.put({ issuerId, shard: COMPLETE }, { ...list, number: list.number + 1n });
+    const rest: Buffer[] = [first.value as Buffer];
+    for (let next = await reading.next(); !next.done; next = await reading.next()) rest.push(next.value);
+    expect(Buffer.concat(rest).equals(der)).toBe(true);
+  } finally {
+    await database.ownerDb.$executeRaw`TRUNCATE carried_revocations`;
+  }
+});
+
+async function collect(parts: AsyncIterable<Buffer>): Promise<Buffer[]> {
+  const all: Buffer[] = [];
+  for await (const part of parts) all.push(part);
+  return all;
+}
+
+test('recovery: the list a retired issuer published last is still served, those of the others are made anew', async () => {
+  await publish();
+  const rootId = authority.authorities.snapshot().roots[0]?.id as string;
+  await publish(COMPLETE, rootId);
+  await database.ownerDb.$executeRaw`UPDATE authority_certificates SET state = 'retired' WHERE id = ${issuerId}`;
+  try {
+    await recoverRestored({ ownerDb: database.ownerDb, clock: authority.clock, random: authority.random, barrier: noBarrier }, TEST_ORIGIN, [], ['a test']);
+    const crls = createCrlStore({ ...authority });
+    expect(await crls.get({ issuerId, shard: COMPLETE })).toMatchObject({ number: 1n, nextUpdate: later(14_400_000) });
+    await expect(crls.get({ issuerId: rootId, shard: COMPLETE })).rejects.toMatchObject({ code: 'authority-not-found' });
+    expect((await publish(COMPLETE, rootId)).number).toBeGreaterThan(1_000_000n);
+  } finally {
+    await database.ownerDb.$executeRaw`UPDATE authority_certificates SET state = 'active' WHERE id = ${issuerId}`;
+  }
 });

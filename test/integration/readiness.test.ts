@@ -6,9 +6,10 @@ import { alone } from '../../src/core/siblings.ts';
 import { finishRun, takeLease } from '../../src/db/job-runs.ts';
 import { readinessHere } from '../../src/http/readiness.ts';
 import { replicaReadiness } from '../../src/http/replica.ts';
+import { publishDueLists } from '../../src/jobs/publish-crls.ts';
 import { startJobs } from '../../src/jobs/start-jobs.ts';
 import { bucketOf } from '../../src/x509/serial.ts';
-import { movableClock, openTestAuthority, type MovableClock } from '../support/authority.ts';
+import { movableClock, openTestAuthority, TEST_ORIGIN, type MovableClock } from '../support/authority.ts';
 import { FIXED_NOW, testDatabase, type TestDatabase } from '../support/db.ts';
 import { runSql } from '../support/postgres.ts';
 
@@ -59,7 +60,7 @@ test('a cluster that runs: ready, nothing to warn about', async () => {
   expect(await look()).toEqual({
     worker: 1,
     isReady: true,
-    checks: { process: 'ok', database: 'ok', keyStore: 'ok', clock: 'ok', issuer: 'ok', lists: 'ok', feed: 'ok', jobs: 'ok', partitions: 'ok', authorities: 'ok', adminTokens: 'ok', disk: 'ok', keyEncryptionKey: 'ok', kills: 'ok' },
+    checks: { process: 'ok', database: 'ok', keyStore: 'ok', clock: 'ok', issuer: 'ok', lists: 'ok', listLife: 'ok', feed: 'ok', jobs: 'ok', partitions: 'ok', authorities: 'ok', adminTokens: 'ok', disk: 'ok', keyEncryptionKey: 'ok', kills: 'ok' },
     warnings: [],
   });
   // Each has its line in the page that says what makes a replica unready.
@@ -74,15 +75,23 @@ test('a clock that is off makes it unready: the database has the time that all r
   expect(warnings.join()).toContain('3600 s apart');
 });
 
-test('lists that are late, then over, warn and leave the replica in service: every other one has the same', async () => {
+test('lists that are late warn; past half of their life they make it unready, and a new list makes it ready again', async () => {
   await minutes(23);
   const late = await look();
-  expect(late).toMatchObject({ isReady: true, checks: { lists: 'warning' } });
+  expect(late).toMatchObject({ isReady: true, checks: { lists: 'warning', listLife: 'ok' } });
   expect(late.warnings.filter((warning) => warning.includes('is late'))).toHaveLength(2);
+  await minutes(120);
+  expect(await look()).toMatchObject({ isReady: true, checks: { listLife: 'ok' } });
+  await minutes(121);
+  const worn = await look();
+  expect(worn).toMatchObject({ isReady: false, checks: { listLife: 'warning' } });
+  expect(worn.warnings.filter((warning) => warning.includes('is past half its life'))).toHaveLength(2);
   await minutes(5 * 60);
   const over = await look();
-  expect(over.isReady).toBe(true);
+  expect(over.isReady).toBe(false);
   expect(over.warnings.filter((warning) => warning.includes('relying parties that check it refuse every certificate'))).toHaveLength(2);
+  await publishDueLists(ctx, TEST_ORIGIN);
+  expect(await look()).toMatchObject({ isReady: true, checks: { lists: 'ok', listLife: 'ok' } });
 });
 
 test('a job whose last three runs failed is named; with one success among them it is not', async () => {
@@ -123,6 +132,7 @@ test('authority certificates that should long have been replaced are named', asy
   expect(warnings.join('\n')).toMatch(/OCSP responder of issuer \w+ ends/);
   expect(warnings.join('\n')).toContain("Signet's own TLS certificate ends");
   await days(3_364);
+  await publishDueLists(ctx, TEST_ORIGIN);
   const ended = await look();
   // Without an issuer it can still revoke and tell status, as can all the others.
   expect(ended).toMatchObject({ isReady: true, checks: { issuer: 'failed' } });

@@ -23,6 +23,14 @@ export const overdueLists = (db: Db, publishedBefore: Date, limit: number): Prom
     WHERE a.state <> 'retired' AND (l.this_update IS NULL OR l.this_update < ${publishedBefore})
       AND coalesce(l.this_update, a.created_at) < ${publishedBefore} ORDER BY l.this_update NULLS FIRST LIMIT ${limit}`;
 
+/** Lists past half of their life, and those that were never published in half of what a life would be; at most `limit`. */
+export const wornLists = (db: Db, now: Date, validitySeconds: number, limit: number): Promise<ListState[]> =>
+  db.$queryRaw`
+    SELECT l.issuer_id AS "issuerId", l.shard, l.shard = ${COMPLETE} AS "isComplete", l.this_update AS "thisUpdate", l.next_update AS "nextUpdate"
+    FROM crls l JOIN authority_certificates a ON a.id = l.issuer_id
+    WHERE a.state <> 'retired' AND ${now} > CASE WHEN l.next_update IS NULL THEN a.created_at + ${validitySeconds}::int * interval '0.5 second' ELSE l.this_update + (l.next_update - l.this_update) / 2 END
+    ORDER BY l.next_update NULLS FIRST LIMIT ${limit}`;
+
 /** How the last runs of a job went. */
 export interface JobHealth {
   job: string;

@@ -1,4 +1,4 @@
-import { createPrivateKey, sign, type KeyObject } from 'node:crypto';
+import { createPrivateKey, createSign, sign, type KeyObject } from 'node:crypto';
 import { SignetError } from '../../core/errors.ts';
 import { ulid } from '../../core/random.ts';
 import { findKek, findSealedKey, insertSealedKey } from '../../db/keystore.ts';
@@ -8,6 +8,10 @@ import { makeKeyPair } from './key-pairs.ts';
 import { opensCheckValue, type Kek, type KekDeps } from './kek.ts';
 import { seal, unseal } from './seal.ts';
 
+/** So many are copied at a stretch. */
+const FEW_PARTS = 4;
+/** Lets the event loop go round once. */
+const aTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 /** Opened keys kept in memory. Responder and TLS keys are replaced all the time; those in use are far fewer. */
 const OPENED_KEYS_MAX = 256;
 
@@ -80,7 +84,29 @@ function signingKey(stored: StoredKey, privateKey: KeyObject): SigningKey {
     ...stored,
     // Signing in this thread costs 50 µs; handing it to another one costs more.
     sign: (data) => new Promise((resolve) => resolve(sign(digest, data, privateKey))),
+    signParts: (parts) => (digest === null ? signWhole(parts, privateKey) : signHashed(digest, parts, privateKey)),
   };
+}
+
+async function signHashed(digest: string, parts: AsyncIterable<Uint8Array>, privateKey: KeyObject): Promise<Buffer> {
+  const signer = createSign(digest);
+  for await (const part of parts) signer.update(part);
+  return signer.sign(privateKey);
+}
+
+async function signWhole(parts: AsyncIterable<Uint8Array>, privateKey: KeyObject): Promise<Buffer> {
+  const kept: Uint8Array[] = [];
+  for await (const part of parts) kept.push(part);
+  const message = Buffer.allocUnsafeSlow(kept.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of kept) {
+    message.set(part, at);
+    at += part.length;
+    if (kept.length > FEW_PARTS) await aTurn();
+  }
+  return new Promise((resolve, reject) => {
+    sign(null, message, privateKey, (error, signature) => (error === null ? resolve(signature) : reject(error)));
+  });
 }
 
 /** Seals short secrets under the same key-encryption key. */

@@ -1,14 +1,21 @@
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Logger } from '../../core/log.ts';
-import { COMPLETE, type CrlName, type StoredCrl } from '../../db/crls.ts';
+import { COMPLETE, type CrlName } from '../../db/crls.ts';
+import type { ListOctets } from './list-octets.ts';
+
+/** What is copied of a list. */
+export interface CopiedCrl {
+  number: bigint;
+  content: Pick<ListOctets, 'read'>;
+}
 
 /**
  * Copies of the newest complete lists in a folder, outside the database: when that is set back, they tell what was revoked. Nobody waits for a copy,
  * and one that cannot be written is logged and tried again with the next list.
  */
 export interface CrlCopies {
-  put(name: CrlName, list: Pick<StoredCrl, 'number' | 'der'>): void;
+  put(name: CrlName, list: CopiedCrl): void;
   /** Resolves when what was put is written. */
   close(): Promise<void>;
 }
@@ -27,7 +34,7 @@ export function parseCopyName(file: string): { issuerId: string; number: bigint 
 export function createCrlCopies(dir: string | undefined, log: Pick<Logger, 'warn' | 'info'>): CrlCopies {
   if (dir === undefined) return noCrlCopies;
   /** The newest list of each issuer that is yet to be written; a newer one takes its place. */
-  const waiting = new Map<string, Pick<StoredCrl, 'number' | 'der'>>();
+  const waiting = new Map<string, CopiedCrl>();
   const written = new Map<string, bigint>();
   let running: Promise<void> | undefined;
   let failed = false;
@@ -42,6 +49,8 @@ export function createCrlCopies(dir: string | undefined, log: Pick<Logger, 'warn
         if (failed) log.info({ dir }, 'copies of lists are written again');
         failed = false;
       } catch (error) {
+        // It may have been released for the next one.
+        if (waiting.has(issuerId)) continue;
         if (!failed) log.warn({ err: error, dir }, 'a copy of a list could not be written: after a restore the newest revocations may be missing');
         failed = true;
       }
@@ -63,13 +72,13 @@ export function createCrlCopies(dir: string | undefined, log: Pick<Logger, 'warn
 }
 
 /** Whole or not there. The number is in the name, so that of two processes that write at once neither can put an older list over a newer one. */
-async function writeCopy(dir: string, issuerId: string, { number, der }: Pick<StoredCrl, 'number' | 'der'>): Promise<void> {
+async function writeCopy(dir: string, issuerId: string, { number, content }: CopiedCrl): Promise<void> {
   await mkdir(dir, { recursive: true });
   const file = path.join(dir, `${issuerId}.${number}.crl`);
   const draft = `${file}.${process.pid}.new`;
   const handle = await open(draft, 'w', 0o644);
   try {
-    await handle.writeFile(der);
+    for await (const octets of content.read()) await handle.writeFile(octets);
     await handle.sync();
   } finally {
     await handle.close();

@@ -2,20 +2,26 @@ import type { Clock } from '../../core/clock.ts';
 import { SignetError } from '../../core/errors.ts';
 import { alone, type Siblings } from '../../core/siblings.ts';
 import type { Db } from '../../db/client.ts';
-import { COMPLETE, readCrl, type CrlName, type StoredCrl } from '../../db/crls.ts';
+import type { Logger } from '../../core/log.ts';
+import { COMPLETE, ListReplaced, readCrl, type CrlName, type ListFacts } from '../../db/crls.ts';
 import { noCrlCopies, type CrlCopies } from './crl-copies.ts';
+import { keepOctets, type ListOctets } from './list-octets.ts';
 
-/** A list as it is served; header names in lower case. */
-export interface ServedCrl extends StoredCrl {
+/** A list as it is served. */
+export interface ServedCrl extends ListFacts {
   etag: string;
+  content: ListOctets;
 }
+
+/** A list that was published, or read from the database. */
+type FoundCrl = ListFacts & ({ content: ListOctets } | { parts: AsyncIterable<Buffer> });
 
 /** The newest lists as this replica serves them. Numbers never go back here, whichever worker is asked. */
 export interface CrlStore {
   /** The list, at most a second older than the stored one; the last known one while the database is away. @throws SignetError `authority-not-found` */
   get(name: CrlName): Promise<ServedCrl>;
-  /** A list this process has just published. Resolves when it is served. */
-  put(name: CrlName, list: StoredCrl): Promise<void>;
+  /** A list this process has just published; its octets are the store's from now on. Resolves when it is served. */
+  put(name: CrlName, list: ListFacts & { content: ListOctets }): Promise<void>;
 }
 
 interface Held {
@@ -27,6 +33,8 @@ interface Held {
 const RECHECK_MS = 1_000;
 /** A worker that stays silent so long serves no older list either: it looks at the database before. The rest is for clocks that tick coarsely. */
 const CONFIRMED_MS = RECHECK_MS + 250;
+/** Looks at a list that is replaced while it is read. */
+const MAX_TRIES = 3;
 const keyOf = ({ issuerId, shard }: CrlName): string => `${issuerId}/${shard}`;
 
 export interface CrlStoreNeeds {
@@ -35,6 +43,7 @@ export interface CrlStoreNeeds {
   /** Every list this process comes to know is copied there. */
   copies?: Pick<CrlCopies, 'put'>;
   siblings?: Pick<Siblings, 'ask' | 'on'>;
+  log: Pick<Logger, 'warn'>;
 }
 
 /** A list by its number, as workers tell each other. */
@@ -43,7 +52,7 @@ interface NumberedList {
   number: bigint;
 }
 
-export function createCrlStore({ db, clock, copies = noCrlCopies, siblings = alone }: CrlStoreNeeds): CrlStore {
+export function createCrlStore({ db, clock, log, copies = noCrlCopies, siblings = alone }: CrlStoreNeeds): CrlStore {
   const held = new Map<string, Held>();
   const looking = new Map<string, Promise<ServedCrl>>();
   /** Numbers from which on another worker serves, or is about to. */
@@ -53,42 +62,55 @@ export function createCrlStore({ db, clock, copies = noCrlCopies, siblings = alo
     if (number > (least.get(key) ?? 0n)) least.set(key, number);
   });
 
-  const isOlder = (list: StoredCrl, key: string): boolean => list.number < (least.get(key) ?? 0n);
+  const isOlder = (list: ListFacts, key: string): boolean => list.number < (least.get(key) ?? 0n);
 
-  /** A newer list is served when no other worker serves an older one any more. */
-  async function take(name: CrlName, list: StoredCrl, checkedAt: number): Promise<ServedCrl> {
+  /** A newer list is served when no other worker serves an older one any more. @throws ListReplaced when it was gone before it was read */
+  async function take(name: CrlName, list: FoundCrl, checkedAt: number): Promise<ServedCrl> {
     const key = keyOf(name);
-    if (list.number > (held.get(key)?.list.number ?? -1n)) await siblings.ask('list-served', { key, number: list.number } satisfies NumberedList, CONFIRMED_MS);
-    return put(name, list, checkedAt);
-  }
-
-  function put(name: CrlName, list: StoredCrl, checkedAt: number): ServedCrl {
-    const before = held.get(keyOf(name));
-    if (before && before.list.number >= list.number) {
-      before.checkedAt = Math.max(before.checkedAt, checkedAt);
-      return before.list;
+    if (isHeld(key, list.number)) {
+      if ('content' in list) list.content.release();
+      return confirm(key, checkedAt);
     }
+    const content = 'content' in list ? list.content : await keepOctets(list.parts, log);
+    await siblings.ask('list-served', { key, number: list.number } satisfies NumberedList, CONFIRMED_MS);
+    // Another one may have come meanwhile.
+    const before = held.get(key);
+    if (isHeld(key, list.number)) {
+      content.release();
+      return confirm(key, checkedAt);
+    }
+    const { number, thisUpdate, nextUpdate, entries, octets } = list;
     // Number and time instead of a hash: hashing a list of a million entries takes longer than serving it.
-    const served = { ...list, etag: `"${list.number}-${list.thisUpdate.getTime() / 1000}"` };
-    held.set(keyOf(name), { list: served, checkedAt });
+    const served: ServedCrl = { number, thisUpdate, nextUpdate, entries, octets, content, etag: `"${number}-${thisUpdate.getTime() / 1000}"` };
+    held.set(key, { list: served, checkedAt });
+    before?.list.content.release();
     copies.put(name, served);
     return served;
   }
 
-  async function look(name: CrlName): Promise<ServedCrl> {
+  const isHeld = (key: string, number: bigint): boolean => (held.get(key)?.list.number ?? -1n) >= number;
+
+  /** The held list is still the newest. */
+  function confirm(key: string, checkedAt: number): ServedCrl {
+    const { list, checkedAt: before } = held.get(key) as Held;
+    held.set(key, { list, checkedAt: Math.max(before, checkedAt) });
+    return list;
+  }
+
+  async function look(name: CrlName, tries = MAX_TRIES): Promise<ServedCrl> {
     const before = held.get(keyOf(name));
-    const known = before?.list;
     const began = clock.monotonicMs();
     try {
-      const stored = await readCrl(db, name.issuerId, name.shard, known?.number ?? 0n);
-      if (stored === 'unchanged' && known) return put(name, known, began);
+      const stored = await readCrl(db, name, before?.list.number ?? 0n);
+      if (stored === 'unchanged' && before) return confirm(keyOf(name), began);
       if (typeof stored === 'object') return await take(name, stored, began);
     } catch (error) {
+      // Large lists that are replaced all the time: at last the one that is known.
+      if (error instanceof ListReplaced && tries > 1) return look(name, tries - 1);
       // A list speaks for itself until its nextUpdate; an old one is better than none, even where another worker has a newer one.
       if (!before) throw error;
       least.delete(keyOf(name));
-      before.checkedAt = began;
-      return before.list;
+      return confirm(keyOf(name), began);
     }
     throw new SignetError('authority-not-found', `there is no ${name.shard === COMPLETE ? 'complete list' : `shard ${name.shard}`} of issuer ${name.issuerId}`);
   }

@@ -1,11 +1,12 @@
 import type { Origin } from '../../audit/events.ts';
 import { SignetError } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
-import { COMPLETE, staleCrls, type CrlName } from '../../db/crls.ts';
+import { COMPLETE, staleCrls, type CrlName, type ListBuild } from '../../db/crls.ts';
 import type { RevocationSignals } from '../signals.ts';
 import type { CrlStore } from './crl-store.ts';
+import { listIntervalMs } from './list-interval.ts';
 import { createPacedRunner } from './paced-runner.ts';
-import { publishCrl, type PublishNeeds } from './publish-crl.ts';
+import { publishStale, type PublishNeeds } from './publish-crl.ts';
 
 /** Publishes lists in the background; nobody's answer waits for one. Signalled changes start it. */
 export interface CrlPublisher {
@@ -25,10 +26,7 @@ export interface PublisherNeeds extends PublishNeeds {
   log: Logger;
 }
 
-/** Least time between two lists of one name after the leading edge (DESIGN §2, §6). */
-const LIST_INTERVAL_MS = 1_000;
-/** The same for the complete list of an issuer with shards. */
-const COALESCED_INTERVAL_MS = 5_000;
+const RETRY_MS = 1_000;
 const MAX_RETRY_MS = 30_000;
 /** Tries for an issuer that is not known here: new ones appear within seconds, retired ones never. */
 const MAX_NOT_FOUND = 5;
@@ -42,25 +40,27 @@ export function createCrlPublisher(needs: PublisherNeeds): CrlPublisher {
   const names = new Map<string, CrlName>();
   const failures = new Map<string, number>();
   let publishing = false;
+  let closing = false;
 
   const shardCount = (issuerId: string): number => authorities.snapshot().issuerById(issuerId)?.shardCount ?? 1;
-  const intervalOf = ({ issuerId, shard }: CrlName): number =>
-    shard === COMPLETE && shardCount(issuerId) > 1 ? COALESCED_INTERVAL_MS : LIST_INTERVAL_MS;
+  const intervalOf = ({ issuerId, shard }: CrlName, last: ListBuild): number => (closing ? 0 : listIntervalMs({ shard, shardCount: shardCount(issuerId) }, last));
 
   async function run(key: string): Promise<{ notBefore: number; again: boolean }> {
     const name = names.get(key) as CrlName;
     const began = clock.monotonicMs();
     try {
-      const list = await publishCrl(needs, ORIGIN, { ...name, onlyIfStale: true });
+      let { list, waitMs } = await publishStale(needs, ORIGIN, name, (last) => intervalOf(name, last));
+      // Told to stop in between: what waits goes out now, or not from here.
+      if (waitMs > 0 && closing) ({ list, waitMs } = await publishStale(needs, ORIGIN, name, () => 0));
       failures.delete(key);
-      if (!list) return { notBefore: began, again: false };
+      if (!list) return { notBefore: clock.monotonicMs() + waitMs, again: waitMs > 0 };
       await crls.put(name, list);
-      return { notBefore: began + intervalOf(name), again: false };
+      return { notBefore: began + intervalOf(name, list), again: false };
     } catch (error) {
       const failed = (failures.get(key) ?? 0) + 1;
       failures.set(key, failed);
       log.warn({ err: error, issuer: name.issuerId, shard: name.shard, failed }, 'a CRL could not be published');
-      return { notBefore: began + Math.min(MAX_RETRY_MS, LIST_INTERVAL_MS * 2 ** (failed - 1)), again: !(failed >= MAX_NOT_FOUND && error instanceof SignetError && error.code === 'authority-not-found') };
+      return { notBefore: began + Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** (failed - 1)), again: !(failed >= MAX_NOT_FOUND && error instanceof SignetError && error.code === 'authority-not-found') };
     }
   }
 
@@ -86,7 +86,10 @@ export function createCrlPublisher(needs: PublisherNeeds): CrlPublisher {
 
   return {
     idle: () => runner.idle(),
-    close: () => runner.close(),
+    close() {
+      closing = true;
+      return runner.close();
+    },
     kickStale,
     start() {
       publishing = true;

@@ -125,10 +125,11 @@ export const MUTATIONS: readonly Mutation[] = [
     failure: /\+\s+\d+,/,
     program: {
       'db/crls.js': [
-        { from: 'AND shard = ${shard} FOR UPDATE`;', to: 'AND shard = ${shard}`;' },
-        { from: 'UPDATE crls SET number = number + 1 WHERE issuer_id = ${issuerId} AND shard = ${shard} RETURNING number', to: 'SELECT number + 1 AS number FROM crls WHERE issuer_id = ${issuerId} AND shard = ${shard}' },
-        { from: 'where: { issuerId, shard, number: list.number },', to: 'where: { issuerId, shard },' },
-        { from: 'data: { thisUpdate: list.thisUpdate,', to: 'data: { number: list.number, thisUpdate: list.thisUpdate,' },
+        { from: 'FROM crls WHERE issuer_id = $1 AND shard = $2 FOR UPDATE', to: 'FROM crls WHERE issuer_id = $1 AND shard = $2' },
+        { from: 'UPDATE crls SET number = number + 1 WHERE issuer_id = $1 AND shard = $2 RETURNING number', to: 'SELECT number + 1 AS number FROM crls WHERE issuer_id = $1 AND shard = $2' },
+        { from: 'VALUES ($1, $2, $3, $4, $5)', to: 'VALUES ($1, $2, $3, $4, $5) ON CONFLICT (issuer_id, shard, number, part) DO UPDATE SET octets = excluded.octets' },
+        { from: 'UPDATE crls SET this_update = $4,', to: 'UPDATE crls SET number = $3, this_update = $4,' },
+        { from: 'WHERE issuer_id = $1 AND shard = $2 AND number = $3 RETURNING number', to: 'WHERE issuer_id = $1 AND shard = $2 RETURNING number' },
       ],
     },
   },

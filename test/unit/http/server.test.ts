@@ -172,7 +172,7 @@ test('an address that is taken is a startup fault that names the door, and no do
 
 test('a client that reads nothing of a large answer is cut off, and what it did not read is not kept for it', async () => {
   const large = Buffer.alloc(32 * 1024 * 1024, 'x');
-  const crls = { get: () => Promise.resolve({ der: large, number: 1n, etag: '"x"', thisUpdate: new Date(0), nextUpdate: new Date(0) }) } as unknown as Context['crls'];
+  const crls = { get: () => Promise.resolve({ content: { bytes: large }, number: 1n, etag: '"x"', thisUpdate: new Date(0), nextUpdate: new Date(0) }) } as unknown as Context['crls'];
   const own = await openDoors({ ...context({ stallTimeoutMs: 300 }), crls }, { tls: first, warnings: [] });
   const socket = connect(own.addresses.status.port, '127.0.0.1').pause();
   sockets.push(socket);
@@ -184,6 +184,31 @@ test('a client that reads nothing of a large answer is cut off, and what it did 
   socket.on('data', (part: Buffer) => (received += part.length)).resume();
   expect(await end).toBe('ECONNRESET');
   expect(received).toBeLessThan(large.length);
+  await own.close();
+});
+
+test('a list that is read as it is sent: whole by GET, its head by HEAD and If-None-Match; one that breaks off ends the connection', async () => {
+  const part = Buffer.alloc(100_000, 'x');
+  let reads = 0;
+  let parts = 20;
+  async function* read() {
+    reads++;
+    for (let i = 0; i < parts; i++) yield await Promise.resolve(part);
+    if (parts < 20) throw new Error('gone');
+  }
+  const content = { bytes: undefined, length: 20 * part.length, read };
+  const crls = { get: () => Promise.resolve({ content, number: 1n, etag: '"x"', thisUpdate: new Date(0), nextUpdate: new Date(0) }) } as unknown as Context['crls'];
+  const own = await openDoors({ ...context(), crls }, { tls: first, warnings: [] });
+  const url = `http://127.0.0.1:${own.addresses.status.port}/crl/01KAMV3W5QZ3C1D6X2G7R8S9TB/complete.crl`;
+  const whole = await fetch(url);
+  expect([whole.status, whole.headers.get('content-type'), whole.headers.get('content-length')]).toEqual([200, 'application/pkix-crl', '2000000']);
+  expect((await whole.arrayBuffer()).byteLength).toBe(2_000_000);
+  const head = await fetch(url, { method: 'HEAD' });
+  expect([head.status, head.headers.get('content-length'), head.headers.get('etag')]).toEqual([200, '2000000', '"x"']);
+  expect((await fetch(url, { headers: { 'if-none-match': '"x"' } })).status).toBe(304);
+  expect(reads).toBe(1);
+  parts = 3;
+  await expect(fetch(url).then((answer) => answer.arrayBuffer())).rejects.toThrow();
   await own.close();
 });
 

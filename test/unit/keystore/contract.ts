@@ -1,4 +1,5 @@
 import { createPublicKey, verify } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { expect, test } from '@jest/globals';
 import { SignetError } from '../../../src/core/errors.ts';
 import type { ExportingKeyStore, KeyPurpose, KeyStore } from '../../../src/keystore/key-store.ts';
@@ -25,6 +26,13 @@ export function keyStoreContract(name: string, make: () => Promise<KeyStoreUnder
     const key = await keyStore.open(made.id);
     expect(key).toMatchObject({ id: made.id, algorithm, spki: made.spki });
     expect(checks(algorithm, made.spki, await key.sign(DATA))).toBe(true);
+  });
+
+  test.each(algorithms)(`${name}: a %s key signs parts as the whole`, async (algorithm) => {
+    const { keyStore } = await make();
+    const { id, spki } = await keyStore.generate(algorithm, 'issuing');
+    const key = await keyStore.open(id);
+    for (const parts of [[DATA], [...DATA].map((octet) => Buffer.of(octet)), [Buffer.alloc(0), DATA, Buffer.alloc(0)]]) expect(checks(algorithm, spki, await key.signParts(Readable.from(parts)))).toBe(true);
   });
 
   test(`${name}: a key outlives the process that made it`, async () => {

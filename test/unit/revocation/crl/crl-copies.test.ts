@@ -14,7 +14,14 @@ beforeEach(() => {
   said = [];
 });
 afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
-const list = (number: bigint) => ({ number, der: Buffer.from(`list ${number}`) });
+const list = (number: bigint) => ({
+  number,
+  content: {
+    async *read() {
+      for (const part of ['list ', String(number)]) yield await Promise.resolve(Buffer.from(part));
+    },
+  },
+});
 
 test('the newest complete list of each issuer, readable by all, and nothing half written', async () => {
   const dir = path.join(folder, 'made', 'now');
