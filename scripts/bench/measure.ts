@@ -53,7 +53,7 @@ export async function measure({ service, floor }: { service: Service; floor: Cry
   return { figures, answers };
 }
 
-function quantile(values: readonly number[], share: number): number {
+export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 }
