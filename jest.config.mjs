@@ -12,7 +12,11 @@ const database = {
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
 };
 
-/** unit needs no database; the others share one Postgres (test/support/global-setup.mjs). `npm test` is unit and service; `npm run test:slow` is slow. */
+/**
+ * unit needs no database; the others share one Postgres (test/support/global-setup.mjs). `npm test` is unit and service, and stays under five minutes on two cores: three workers, so a suite of 30 s costs 10.
+ * `npm run test:slow` is slow: what asks another program what one in `npm test` is asked already (gnutls and oracles after openssl), what watches over a tool rather than the product (mutations), what
+ * starts the program anew for each case (cli, wrong-kek, documents), and what needs many rows or minutes.
+ */
 export default {
   maxWorkers: process.env.JEST_WORKERS ?? 3,
   testTimeout: 30000,

@@ -29,6 +29,7 @@ import { createJoinTokenQueue } from './db/join-tokens.ts';
 import { createPresentationQueue } from './db/presented.ts';
 import { ensureServiceRole, isSingleRole, roleOf } from './db/roles.ts';
 import { withStartLock } from './db/start-lock.ts';
+import { readStatusRows } from './db/status.ts';
 import { sampleMetrics } from './http/sampled-metrics.ts';
 import { openDoors, type Doors } from './http/server.ts';
 import type { TlsMaterial } from './http/tls.ts';
@@ -139,7 +140,7 @@ async function open({ config, warnings, log, place }: Opening, closers: (() => P
   siblings.on('certificates-changed', (changed) => signals.changed(changed as ChangedCertificate[]));
   const feed = await followFeed({ db, signals, clock, log, metrics }, urls.listen);
   closers.push(() => feed.stop());
-  const statuses = createStatusReader({ db, signals, feed, config });
+  const statuses = createStatusReader({ readRows: (serials) => readStatusRows(db, serials), signals, feed, clock, config });
   const copies = createCrlCopies(crlCopyDirOf(config), log);
   closers.push(() => copies.close());
   const crls = createCrlStore({ db, clock, copies, siblings });

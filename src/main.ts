@@ -1,5 +1,6 @@
 import './admin/node-version.ts';
 import { banner } from './admin/banner.ts';
+import { assertDoorsFree } from './admin/free-doors.ts';
 import type { Replica } from './app.ts';
 import { configWarnings, loadConfig } from './config/load.ts';
 import type { Config } from './config/schema.ts';
@@ -35,7 +36,10 @@ function stopOnSignal(replica: Replica, log: Logger): void {
     stoppingSinceMs = nowMs;
     log.info({ signal }, 'stopping: requests under way are finished first');
     replica.stop().then(
-      () => process.exit(exitCode),
+      () => {
+        log.info({ seconds: Math.round((systemClock.monotonicMs() - nowMs) / 100) / 10 }, 'stopped');
+        process.exit(exitCode);
+      },
       (error: unknown) => {
         log.fatal({ err: error }, 'could not stop cleanly');
         process.exit(EXIT_FORCED);
@@ -55,6 +59,7 @@ function stopOnSignal(replica: Replica, log: Logger): void {
 
 async function startReplica(config: Config, log: Logger): Promise<Replica> {
   const warnings = configWarnings(config);
+  await assertDoorsFree(config);
   return config.workers === 1 ? (await loadApp())(config, warnings, log) : supervise(config, warnings, log);
 }
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 /** The one command-line entry: what works on this machine goes to admin/, everything else to cli/. */
-import { LOCAL_COMMANDS, runLocal } from './admin/run-local.ts';
+import { LOCAL_COMMANDS } from './admin/local-commands.ts';
+import { programVersion } from './admin/program-version.ts';
+import { runLocal } from './admin/run-local.ts';
 import { EXIT } from './cli/exit.ts';
-import { runCli } from './cli/run.ts';
 import { askOnTerminal } from './cli/terminal.ts';
-import { environment } from './config/load.ts';
+import { environment } from './config/environment.ts';
 
 const argv = process.argv.slice(2);
 const io = { out: process.stdout, err: process.stderr, env: environment(), ask: askOnTerminal(process.stdin, process.stderr) };
@@ -20,6 +21,16 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
-const done = await runLocal(argv, io);
-isAnswer = done === undefined;
-process.exitCode = done ?? (await runCli(argv, io, LOCAL_COMMANDS));
+/** What a person waits for is loaded, and nothing else: the two kinds of commands have little in common. */
+async function run(): Promise<number> {
+  if (argv[0] === '--version' || argv[0] === 'version') {
+    io.out.write(`signet ${programVersion()}\n`);
+    return EXIT.ok;
+  }
+  const done = await runLocal(argv, io);
+  if (done !== undefined) return done;
+  isAnswer = true;
+  const { runCli } = await import('./cli/run.ts');
+  return runCli(argv, io, LOCAL_COMMANDS);
+}
+process.exitCode = await run();

@@ -1,4 +1,5 @@
 /** The table people read. */
+import type { FlatStep } from './flat.ts';
 import type { Figures } from './measure.ts';
 import { STATUS_BATCH } from './status.ts';
 import type { Run } from './run.ts';
@@ -16,6 +17,18 @@ function table(rows: readonly (readonly string[])[]): string {
   const all = [COLUMNS, ...rows];
   const widths = COLUMNS.map((_, column) => Math.max(...all.map((cells) => (cells[column] ?? '').length)));
   return all.map((cells) => cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  ')).join('\n');
+}
+
+/** Against the first step, each by the floor of its own time. */
+function flatLines(steps: readonly FlatStep[]): string[] {
+  const [first] = steps;
+  return steps.map(({ certificates, micros, floor }) => {
+    const names = Object.entries(micros).map(([name, value]) => {
+      const times = first === undefined ? 1 : value / floor / ((first.micros[name] ?? 0) / first.floor);
+      return `${name} ${rounded(value, 0)} µs (× ${rounded(times, 2)})`;
+    });
+    return `over ${certificates} certificates, CPU of service and PostgreSQL: ${names.join(', ')}`;
+  });
 }
 
 /** Figures of one start of the service. */
@@ -36,6 +49,7 @@ export function describeRun(run: Run): string {
     `issuance: CPU by process of the service ${shares.join(', ')}; certificates by worker ${Object.entries(issuance.served).map(([pid, count]) => `${pid} ${count}`).join(', ')}`,
     ...(renewal ? [`renewal: handshake ${rounded(renewal.handshake, 0)} µs, after it ${rounded(renewal.afterHandshake, 0)} µs = ${rounded(renewal.afterHandshakeTimesFloor, 1)} × floor`] : []),
     ...(run.crl ? [`complete CRL: ${run.crl.entries} entries, ${rounded(run.crl.megabytes, 1)} MB, stored ${rounded(run.crl.seconds, 2)} s after a revocation was answered; CPU ${rounded(run.crl.cpuSeconds.service, 2)} s in the service, ${rounded(run.crl.cpuSeconds.postgres, 2)} s in PostgreSQL; highest RSS ${run.crl.peakRssMb.map((mb) => rounded(mb, 0)).join(' and ')} MB`] : []),
+    ...flatLines(run.flat ?? []),
     ...(ocsp ? [`OCSP: answers that came from where they should ${Object.entries(ocsp).map(([name, { ofSource }]) => `${name} ${rounded(ofSource * 100, 1)} %`).join(', ')}`] : []),
   ];
   return lines.join('\n');

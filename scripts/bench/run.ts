@@ -4,20 +4,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { crl, type CrlFigures } from './crl.ts';
 import type { CryptoFloor, CsrSupply } from './csrs.ts';
 import { openDatabase, type Stored } from './database.ts';
+import { flat, type FlatStep } from './flat.ts';
 import { issuance, issueOne, type IssuanceFigures } from './issuance.ts';
-import { ocsp, type OcspFigures } from './ocsp.ts';
+import { ocsp, serialsOfOcsp, type OcspFigures } from './ocsp.ts';
 import { residentMb } from './processes.ts';
 import { renewal, type RenewalFigures } from './renewal.ts';
 import { startService } from './service.ts';
 import type { Sizes, Stage } from './stage.ts';
-import { status, STATUS_BATCH, type StatusFigures } from './status.ts';
+import { serialsOfStatus, status, type StatusFigures } from './status.ts';
 
 /** How long a started service is left alone before its memory is read. */
 const IDLE_MS = 4_000;
 const CRL_WAIT_MS = 300_000;
 
 /** What is measured beside issuance, which is always there: the others need its certificates. */
-export const SCENARIOS = ['renewal', 'ocsp', 'status', 'crl'] as const;
+export const SCENARIOS = ['renewal', 'ocsp', 'status', 'crl', 'flat'] as const;
 export type Scenario = (typeof SCENARIOS)[number];
 
 export interface RunOptions {
@@ -42,6 +43,7 @@ export interface Run {
   ocsp: OcspFigures | undefined;
   status: StatusFigures | undefined;
   crl: CrlFigures | undefined;
+  flat: FlatStep[] | undefined;
   stored: Stored;
   /** Distinct serials in 2xx answers, of this run and those before it. */
   answered: number;
@@ -60,7 +62,9 @@ export async function measureRun(options: RunOptions): Promise<Run> {
     const asks = scenarios.some((scenario) => scenario !== 'renewal');
     // Before issuance is measured, so that it is over a table of that size.
     const first = asks ? await issueOne(stage, agents) : [];
-    const seeded = asks ? await seed(stage, first[0]?.chain ?? '') : undefined;
+    const like = asks ? await likenessOf(stage, first[0]?.chain ?? '') : undefined;
+    const grown = like && scenarios.includes('flat') ? await flat(stage, like) : undefined;
+    const seeded = like ? await seed(stage, like, grown?.at(-1)?.certificates ?? 0) : undefined;
     const issued = await issuance(stage, agents);
     for (const { serial } of [...first, ...issued.enrolled]) answered.add(serial);
     const renewed = scenarios.includes('renewal') ? await renewal(stage, issued.enrolled) : undefined;
@@ -76,6 +80,7 @@ export async function measureRun(options: RunOptions): Promise<Run> {
       ocsp: seeded && scenarios.includes('ocsp') ? await ocsp(stage, { issuer: seeded.issuer, serials: seeded.serials.slice(statusSerials) }) : undefined,
       status: seeded && scenarios.includes('status') ? await status(stage, seeded.serials.slice(0, statusSerials)) : undefined,
       crl: seeded && scenarios.includes('crl') ? await crl(stage, { issuerId: seeded.issuerId, serial: first[0]?.serial ?? '', atLeast: sizes.revoked + 1, waitMs: CRL_WAIT_MS }) : undefined,
+      flat: grown,
       stored: await database.stored(),
       answered: answered.size,
     };
@@ -86,9 +91,6 @@ export async function measureRun(options: RunOptions): Promise<Run> {
   }
 }
 
-/** Certificates that the JSON status scenario asks about, warm-up included. */
-const serialsOfStatus = (sizes: Sizes): number => sizes.statusWarmUp + sizes.status + sizes.statusBatches * STATUS_BATCH;
-
 interface Seeded {
   issuer: X509Certificate;
   issuerId: string;
@@ -96,16 +98,21 @@ interface Seeded {
   serials: Buffer[];
 }
 
-/** Certificates to ask about, put in by SQL: they look like the first one that was issued. `chain`: leaf and issuer, PEM. */
-async function seed({ database, sizes }: Stage, chain: string): Promise<Seeded> {
+/** What certificates that no request makes look like: the first one that was issued. `chain`: leaf and issuer, PEM. */
+async function likenessOf({ database }: Stage, chain: string): Promise<{ issuer: X509Certificate; issuerId: string; der: Buffer }> {
   const [leaf, issuer] = chain.split(/(?=-----BEGIN)/).map((pem) => new X509Certificate(pem));
   if (!leaf || !issuer) throw new Error('an answer came without its chain');
   const [stored] = await database.query<{ issuerId: string }>('SELECT issuer_id AS "issuerId" FROM certificates WHERE fingerprint = decode($1, \'hex\')', [leaf.fingerprint256.replaceAll(':', '')]);
   if (!stored) throw new Error('an answered certificate is not stored');
-  const keep = serialsOfStatus(sizes) + sizes.statusWarmUp + sizes.asked;
-  const serials = await database.insertCertificates({ count: Math.max(sizes.certificates, keep + sizes.revoked), revoked: sizes.revoked, keep }, { issuerId: stored.issuerId, der: leaf.raw });
+  return { issuer, issuerId: stored.issuerId, der: leaf.raw };
+}
+
+/** Certificates to ask about, put in by SQL beside the `there` that were put in before. */
+async function seed({ database, sizes }: Stage, like: Awaited<ReturnType<typeof likenessOf>>, there: number): Promise<Seeded> {
+  const keep = serialsOfStatus(sizes) + serialsOfOcsp(sizes);
+  const serials = await database.insertCertificates({ count: Math.max(sizes.certificates - there, keep + sizes.revoked), revoked: sizes.revoked, keep }, like);
   await database.settle('certificates');
-  return { issuer, issuerId: stored.issuerId, serials };
+  return { issuer: like.issuer, issuerId: like.issuerId, serials };
 }
 
 /** What makes the figures worthless; empty when nothing does. `keysUsed`: distinct keys that the load has sent. */

@@ -17,6 +17,9 @@ const RAISED_RATE = 1_000_000;
 const RAISED_LIMITS = Object.fromEntries(CONFIG_KEYS.filter((key) => /(Rate|Burst)$/.test(key)).map((key) => [environmentName(key), String(RAISED_RATE)]));
 export const RAISED_KEYS = Object.keys(RAISED_LIMITS).length;
 
+/** OCSP answers and statuses that a worker remembers: all that a run asks about, also when the older half of them has just been forgotten. */
+export const REMEMBERED = 250_000;
+
 export interface ServiceOptions {
   dataDir: string;
   workers: number;
@@ -53,7 +56,7 @@ export async function startService({ dataDir, workers, profileDir, beside }: Ser
   const ports = { api: await freePort(), mtls: await freePort(), status: await freePort(), operations: await freePort() };
   const started = performance.now();
   const env = {
-    PATH: process.env.PATH, SIGNET_DATA_DIR: dataDir, SIGNET_LOG_LEVEL: 'error', [environmentName('workers')]: String(workers), ...RAISED_LIMITS,
+    PATH: process.env.PATH, SIGNET_DATA_DIR: dataDir, SIGNET_LOG_LEVEL: 'error', [environmentName('workers')]: String(workers), [environmentName('ocspCacheEntries')]: String(REMEMBERED), ...RAISED_LIMITS,
     ...Object.fromEntries(Object.entries(ports).map(([door, port]) => [`SIGNET_${door.toUpperCase()}_LISTEN`, `127.0.0.1:${port}`])),
     ...(beside && besideEnv(beside)),
     ...(profileDir === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profileDir}` }),

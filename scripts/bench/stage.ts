@@ -14,10 +14,12 @@ export interface Sizes {
   /** Certificates put in by SQL, at least as many as are asked about; so many of them are revoked. */
   certificates: number;
   revoked: number;
-  /** Certificates that the cold OCSP phases ask about, half of them by each method. */
-  asked: number;
-  /** Questions of each other OCSP phase by each method: about the last of those. */
-  ocsp: number;
+  /** Certificates that the cold OCSP phases ask about, by each method. */
+  ocspCold: number;
+  /** Certificates whose status is in memory when the warm and cached OCSP phases ask about them, once each, by one of the methods. */
+  ocspKnown: number;
+  /** Questions of the OCSP phases at half rate, which only one worker is asked. */
+  ocspHalf: number;
   status: number;
   statusBatches: number;
   /** Questions before OCSP and before JSON status are measured, each about another certificate. */

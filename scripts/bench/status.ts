@@ -10,6 +10,9 @@ export const STATUS_BATCH = 100;
 /** `single`: one serial, from the database and from memory; `batch`: STATUS_BATCH serials in a request, never asked about before. */
 export type StatusFigures = Record<'single cold' | 'single warm' | 'batch cold', Figures>;
 
+/** Certificates that this scenario asks about, warm-up included. */
+export const serialsOfStatus = (sizes: Stage['sizes']): number => sizes.statusWarmUp + sizes.status + sizes.statusBatches * STATUS_BATCH;
+
 /** `serials`: never asked about before. */
 export async function status(stage: Stage, serials: readonly Buffer[]): Promise<StatusFigures> {
   const { service, sizes } = stage;

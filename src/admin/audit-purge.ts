@@ -6,24 +6,13 @@ import { StartupError } from '../core/errors.ts';
 import { createSystemRandom } from '../core/random.ts';
 import { purgeScope } from '../db/audit-purge.ts';
 import type { Db } from '../db/client.ts';
-import { EXIT, Refused, type LocalCommand, type LocalContext } from './local-command.ts';
+import { EXIT, Refused, type LocalRun, type LocalContext } from './local-command.ts';
 import { withLocalDatabase, withOwner } from './local-database.ts';
 
 /** `signet audit purge`: the only way an audit event ever goes. */
-export const AUDIT_PURGE: LocalCommand = {
-  name: 'audit purge',
-  usage: '--before <date> [--yes]',
-  summary:
-    'Delete audit events older than a date, as the role that owns the tables. Their numbers and SHA-256 leaf hashes (RFC 6962) stay, so that what is left, and evidence made before, can still be checked; ' +
-    'personal fields of these events go for good. Every batch is recorded in the audit log itself. Interrupted, it goes on where it was when started again',
-  example: 'signet audit purge --before 2026-01-01 --yes',
-  options: { before: { type: 'string' }, yes: { type: 'boolean' } },
-  help: { before: '2026-01-31, or with a time: 2026-01-31T12:00:00Z', yes: 'delete; without it nothing is deleted, and it says what would be' },
-  refusal: 'another purge is under way',
-  async run(local, input) {
-    const before = parseBefore(required(input, 'before'), systemClock.now());
-    return withLocalDatabase(local.config(), local.log, (database) => withOwner(database, (ownerDb) => purge(local, ownerDb, before, input.values['yes'] === true).catch(explain)));
-  },
+export const runAuditPurge: LocalRun = async (local, input) => {
+  const before = parseBefore(required(input, 'before'), systemClock.now());
+  return withLocalDatabase(local.config(), local.log, (database) => withOwner(database, (ownerDb) => purge(local, ownerDb, before, input.values['yes'] === true).catch(explain)));
 };
 
 function parseBefore(given: string, now: Date): Date {

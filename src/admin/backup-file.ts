@@ -3,9 +3,10 @@
  * four octets, big-endian, at most 1 MiB; a frame of length 0 ends the table); a last line with the SHA-256 of everything before it. docs/backup.md describes it.
  */
 import { createHash, type Hash } from 'node:crypto';
-import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { lstat, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
+import { draftName } from '../cli/output.ts';
 import type { DumpedTable, TableRows } from '../db/dump.ts';
 import { cannotCreate, Refused } from './local-command.ts';
 
@@ -16,23 +17,31 @@ const READ_BYTES = 1_048_576;
 /** `sha256 ` and 64 hex digits and a line feed. */
 const SEAL_BYTES = 72;
 
-const table = z.object({ name: z.string().min(1).max(63), columns: z.array(z.string().min(1).max(63)).min(1) });
+/** What is shown of a file that anybody may have made: printable, without blanks, short. */
+const word = z.string().regex(/^[\x21-\x7e]{1,255}$/);
+const name = z.string().regex(/^[A-Za-z0-9_]{1,63}$/);
+const table = z.object({ name, columns: z.array(name).min(1).max(1_600) });
+/** Sixty years of daily partitions: a restore makes a table for each. */
+const PARTITIONS_MAX = 22_000;
+/** DESIGN invariant 3: three octets of a serial. */
+const BUCKET_MAX = 0xffffff;
+const LIST_MAX = 10_000;
 const count = z.string().regex(/^\d{1,19}$/);
 
 /** What a backup says of itself. */
 export const headerSchema = z.object({
   /** Version of the Signet that made it. */
-  signet: z.string(),
+  signet: word,
   createdAt: z.iso.datetime(),
   postgres: z.int(),
-  migrations: z.array(z.object({ name: z.string(), checksum: z.string() })).min(1),
-  cluster: z.object({ id: z.string(), epoch: z.int(), trustDomain: z.string() }),
+  migrations: z.array(z.object({ name: word, checksum: word })).min(1).max(LIST_MAX),
+  cluster: z.object({ id: word, epoch: z.int().min(1), trustDomain: word }),
   feedN: count,
   auditN: count,
   lastAuditAt: z.iso.datetime().nullable(),
-  keks: z.array(z.string()),
-  partitions: z.array(z.int().min(0)),
-  tables: z.array(table),
+  keks: z.array(word).max(LIST_MAX),
+  partitions: z.array(z.int().min(0).max(BUCKET_MAX)).max(PARTITIONS_MAX),
+  tables: z.array(table).max(LIST_MAX),
 });
 export type BackupHeader = z.output<typeof headerSchema>;
 
@@ -44,8 +53,7 @@ export interface WrittenBackup {
 /** Writes a backup beside its place (0600), then renames it: whole and durable, or not there. An existing file is left as it is. @throws StartupError (73), Refused */
 export async function writeBackup(file: string, header: BackupHeader, rows: (table: DumpedTable) => AsyncIterable<Buffer>): Promise<WrittenBackup> {
   await refuseExisting(file);
-  const draft = `${file}.new`;
-  await rm(draft, { force: true });
+  const draft = draftName(file);
   const handle = await open(draft, 'wx', 0o600).catch((error: unknown) => {
     throw cannotCreate(file, error);
   });
@@ -90,7 +98,8 @@ function frame(content: Buffer): Buffer {
 }
 
 async function refuseExisting(file: string): Promise<void> {
-  const there = await open(file, 'r').then(async (handle) => handle.close().then(() => true), (error: NodeJS.ErrnoException) => error.code !== 'ENOENT');
+  // Looked at, never opened: it may be a pipe nobody writes to.
+  const there = await lstat(file).then(() => true, (error: NodeJS.ErrnoException) => error.code !== 'ENOENT');
   if (there) throw new Refused(`${file} is already there`, 'name another file, or take that one away first');
 }
 
@@ -117,9 +126,12 @@ const damaged = (file: string, why: string): Refused => new Refused(`${file} is 
 
 /** Opens a backup after it has read it once, whole, and compared its SHA-256. @throws Refused when it is not one, or damaged */
 export async function openBackup(file: string): Promise<OpenBackup> {
-  const handle = await open(file, 'r').catch((error: unknown) => {
-    throw new Refused(`${file} cannot be read: ${(error as Error).message}`, 'check its name, and that you may read it');
-  });
+  const unreadable = (why: string): Refused => new Refused(`${file} cannot be read: ${why}`, 'check its name, and that you may read it');
+  const failed = (error: unknown): never => {
+    throw unreadable((error as Error).message);
+  };
+  if (!(await stat(file).catch(failed)).isFile()) throw unreadable('it is no file');
+  const handle = await open(file, 'r').catch(failed);
   try {
     const { size } = await handle.stat();
     if (size < MAGIC.length + SEAL_BYTES) throw damaged(file, 'it is too short');

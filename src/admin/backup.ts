@@ -10,73 +10,55 @@ import { withSnapshot } from '../db/dump.ts';
 import { resolveKek } from '../keystore/index.ts';
 import { required } from '../cli/command.ts';
 import { openBackup, writeBackup, type BackupHeader } from './backup-file.ts';
-import { EXIT, type LocalCommand } from './local-command.ts';
+import { EXIT, type LocalRun } from './local-command.ts';
 import { withLocalDatabase, withOwner } from './local-database.ts';
 
-const string = { type: 'string' } as const;
 const ORIGIN = { actor: { kind: 'command', id: 'backup' }, requestId: null, source: null } as const;
 
 /** Version of this Signet, as package.json two folders up has it. */
 export const signetVersion = (): string => (JSON.parse(readFileSync(path.resolve(import.meta.dirname, '../../package.json'), 'utf8')) as { version: string }).version;
 
 /** `signet backup`: the whole database as of one moment, while it is used. */
-export const BACKUP: LocalCommand = {
-  name: 'backup',
-  usage: '--out <file>',
-  summary: 'Write the whole database as of one moment to a file; the service may be running or not. The key-encryption key is NOT in it',
-  example: 'signet backup --out /var/backups/signet-2026-11-21.backup',
-  options: { out: string },
-  help: { out: 'file to make, with mode 0600; one that is there is left as it is' },
-  refusal: 'the file is there already',
-  run: (local, input) => {
-    const file = path.resolve(required(input, 'out'));
-    const config = local.config();
-    return withLocalDatabase(config, local.log, async (database) => {
-      const { header, written } = await withSnapshot(database.ownerUrl, async ({ facts, rows }) => {
-        const made: BackupHeader = { signet: signetVersion(), createdAt: systemClock.now().toISOString(), ...facts };
-        return { header: made, written: await writeBackup(file, made, rows) };
-      });
-      await withOwner(database, (ownerDb) =>
-        inTransaction(ownerDb, (tx) =>
-          appendAudit({ random: createSystemRandom() }, tx, ORIGIN, systemClock.now(), { kind: 'backup.made', outcome: 'success', detail: { sha256: written.sha256, feedN: header.feedN, auditN: header.auditN } }),
-        ),
-      );
-      const kek = kekPlace(config);
-      local.show(
-        { file, ...written, ...summaryOf(header), keyEncryptionKey: kek },
-        `${file}: ${written.bytes} octets, everything up to audit event ${header.auditN}\n  sha256  ${written.sha256}\n\n`
-          + `The key-encryption key is not in it: ${kek}. Without that key nobody can use this backup; with both, anybody is this authority. Keep both, apart from each other.\n`,
-      );
-      return EXIT.ok;
+export const runBackup: LocalRun = (local, input) => {
+  const file = path.resolve(required(input, 'out'));
+  const config = local.config();
+  return withLocalDatabase(config, local.log, async (database) => {
+    const { header, written } = await withSnapshot(database.ownerUrl, async ({ facts, rows }) => {
+      const made: BackupHeader = { signet: signetVersion(), createdAt: systemClock.now().toISOString(), ...facts };
+      return { header: made, written: await writeBackup(file, made, rows) };
     });
-  },
+    await withOwner(database, (ownerDb) =>
+      inTransaction(ownerDb, (tx) =>
+        appendAudit({ random: createSystemRandom() }, tx, ORIGIN, systemClock.now(), { kind: 'backup.made', outcome: 'success', detail: { sha256: written.sha256, feedN: header.feedN, auditN: header.auditN } }),
+      ),
+    );
+    const kek = kekPlace(config);
+    local.show(
+      { file, ...written, ...summaryOf(header), keyEncryptionKey: kek },
+      `${file}: ${written.bytes} octets, everything up to audit event ${header.auditN}\n  sha256  ${written.sha256}\n\n`
+        + `The key-encryption key is not in it: ${kek}. Without that key nobody can use this backup; with both, anybody is this authority. Keep both, apart from each other.\n`,
+    );
+    return EXIT.ok;
+  });
 };
 
 /** `signet backup verify`: whether a backup is whole, without any database. */
-export const BACKUP_VERIFY: LocalCommand = {
-  name: 'backup verify',
-  usage: '<file>',
-  summary: 'Read a backup to its end, compare its SHA-256, and say what is in it',
-  example: 'signet backup verify /var/backups/signet-2026-11-21.backup',
-  positionals: ['file'],
-  refusal: 'it is not a whole backup',
-  run: async (local, input) => {
-    const file = path.resolve(input.positionals[0] ?? '');
-    const backup = await openBackup(file);
-    try {
-      for await (const { rows } of backup.tables()) for await (const part of rows) void part;
-      const { header, bytes, sha256 } = backup;
-      local.show(
-        { file, bytes, sha256, ...summaryOf(header) },
-        `${file} is whole\n  made            ${header.createdAt} by Signet ${header.signet}\n  cluster         ${header.cluster.id} (${header.cluster.trustDomain}), epoch ${header.cluster.epoch}\n`
-          + `  last event      audit ${header.auditN}, feed ${header.feedN}\n  migrations      ${header.migrations.map(({ name }) => name).join(', ')}\n`
-          + `  sealed under    key-encryption key ${header.keks.join(', ')}\n  sha256          ${sha256}\n`,
-      );
-      return EXIT.ok;
-    } finally {
-      await backup.close();
-    }
-  },
+export const runBackupVerify: LocalRun = async (local, input) => {
+  const file = path.resolve(input.positionals[0] ?? '');
+  const backup = await openBackup(file);
+  try {
+    for await (const { rows } of backup.tables()) for await (const part of rows) void part;
+    const { header, bytes, sha256 } = backup;
+    local.show(
+      { file, bytes, sha256, ...summaryOf(header) },
+      `${file} is whole\n  made            ${header.createdAt} by Signet ${header.signet}\n  cluster         ${header.cluster.id} (${header.cluster.trustDomain}), epoch ${header.cluster.epoch}\n`
+        + `  last event      audit ${header.auditN}, feed ${header.feedN}\n  migrations      ${header.migrations.map(({ name }) => name).join(', ')}\n`
+        + `  sealed under    key-encryption key ${header.keks.join(', ')}\n  sha256          ${sha256}\n`,
+    );
+    return EXIT.ok;
+  } finally {
+    await backup.close();
+  }
 };
 
 function summaryOf(header: BackupHeader): Record<string, unknown> {

@@ -1,24 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { formatValue } from '../config/document.ts';
-import { configWarnings, loadConfig, type Environment } from '../config/load.ts';
+import type { Environment } from '../config/environment.ts';
+import { configWarnings, loadConfig } from '../config/load.ts';
 import { CONFIG_KEYS, configSchema, environmentName, type Config } from '../config/schema.ts';
 import { StartupError } from '../core/errors.ts';
 import { redactSecrets } from '../core/log.ts';
 import { resolveKek } from '../keystore/index.ts';
 import { loadProfiles, ProfileError } from '../profiles/profile.ts';
-import { EXIT, type LocalCommand } from './local-command.ts';
+import { EXIT, type LocalRun } from './local-command.ts';
 
-export const CONFIG_CHECK: LocalCommand = {
-  name: 'config check',
-  usage: '',
-  summary: 'Read the configuration as the service would and print every fault and warning',
-  example: 'signet config check',
-  run(local) {
-    const said: string[] = [];
-    const code = configCheck(local.io.env, { write: (text) => said.push(text) });
-    local.show({ valid: code === EXIT.ok, said: said.map((line) => line.trim()) }, said.join(''));
-    return code;
-  },
+export const runConfigCheck: LocalRun = (local) => {
+  const said: string[] = [];
+  const code = configCheck(local.io.env, { write: (text) => said.push(text) });
+  local.show({ valid: code === EXIT.ok, said: said.map((line) => line.trim()) }, said.join(''));
+  return code;
 };
 
 /** Where a command writes, such as process.stdout. */

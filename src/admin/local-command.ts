@@ -1,6 +1,5 @@
 import { StartupError } from '../core/errors.ts';
-import { createLogger, type Logger } from '../core/log.ts';
-import { loadConfig } from '../config/load.ts';
+import type { Logger } from '../core/log.ts';
 import type { Config } from '../config/schema.ts';
 import type { CliIo, CommandInput, Options } from '../cli/command.ts';
 
@@ -31,9 +30,11 @@ export interface LocalCommand {
   positionals?: string[];
   /** What exit code 1 means here; not given: it does not happen. */
   refusal?: string;
-  /** Returns the exit code. @throws UsageError, Refused, StartupError */
-  run(local: LocalContext, input: CommandInput): Promise<number> | number;
+  load(): Promise<LocalRun>;
 }
+
+/** What a local command does. Returns the exit code. @throws UsageError, Refused, StartupError */
+export type LocalRun = (local: LocalContext, input: CommandInput) => Promise<number> | number;
 
 /** Not done, for a reason that lies in the state of things: exit code 1. `next` is what to do. */
 export class Refused extends Error {
@@ -47,16 +48,6 @@ export class Refused extends Error {
 
 /** Exit codes of local commands (sysexits), documented in their help. */
 export const EXIT = { ok: 0, refused: 1, usage: 64, unavailable: 69, software: 70, cannotCreate: 73, config: 78 } as const;
-
-export function localContext(io: CliIo, json: boolean): LocalContext {
-  return {
-    io,
-    json,
-    config: () => loadConfig(io.env),
-    log: createLogger('warn', { write: (line: string) => void io.err.write(line) }),
-    show: (record, text) => void io.out.write(json ? `${JSON.stringify(record)}\n` : text),
-  };
-}
 
 /** Of a fault of the file system, as something a person can act on. */
 export const cannotCreate = (file: string, error: unknown): StartupError => new StartupError(`${file} cannot be written: ${(error as Error).message}`, 73, error);

@@ -16,7 +16,7 @@ import { openKeyStore, resolveKek } from '../keystore/index.ts';
 import { text, texts, UsageError, type CommandInput } from '../cli/command.ts';
 import { listCopies, readEvidence, type EvidenceList } from './crl-evidence.ts';
 import { fileBarriers } from './fault-barriers.ts';
-import { EXIT, Refused, type LocalCommand, type LocalContext } from './local-command.ts';
+import { EXIT, Refused, type LocalRun, type LocalContext } from './local-command.ts';
 import { withLocalDatabase, withOwner } from './local-database.ts';
 import { recoverRestored, type Recovery } from './recover-restored.ts';
 import { writeSecretFile } from './secret-file.ts';
@@ -24,50 +24,32 @@ import { findSetBacks, type SetBack } from './world-check.ts';
 import { writeWorldFile } from './world-file.ts';
 
 const ORIGIN: Origin = { actor: { kind: 'command', id: 'recover' }, requestId: null, source: null };
-const string = { type: 'string' } as const;
-const flag = { type: 'boolean' } as const;
 
 /** `signet admin recover`: the way back in for whoever has the machine, the database and the key-encryption key. */
-export const RECOVER: LocalCommand = {
-  name: 'admin recover',
-  usage: '--out <file> [--revoke-others] | --restored [--crl <file>]... [--unproven] | --moved',
-  summary: 'Make a new admin token; or, of a database that was set back (a restored backup, a failover), a new world in which nothing revoked is good',
-  example: 'signet admin recover --restored --crl ./published-today.crl',
-  options: { out: string, 'revoke-others': flag, restored: flag, crl: { type: 'string', multiple: true }, unproven: flag, moved: flag },
-  help: {
-    out: 'file for a new admin token, made with mode 0600',
-    'revoke-others': 'revoke every other token of role admin; those of other roles stay (signet admin-token list)',
-    restored: 'the database is an older world: end join tokens, replay the revocations of published lists, move CRL numbers on, begin the next epoch',
-    crl: 'a list that was published since (DER or PEM), besides the copies in SIGNET_CRL_COPY_DIR; may be repeated',
-    unproven: 'with --restored: nothing shows that the database was set back, but it was',
-    moved: 'the tables were copied here while Signet was stopped, and nothing was lost',
-  },
-  refusal: 'there is nothing to recover, or the evidence cannot be used; nothing was changed',
-  run: async (local, input) => {
-    const wanted = parse(input);
-    const config = local.config();
-    const random = createSystemRandom();
-    return withLocalDatabase(config, local.log, (database) =>
-      withStartLock(database.ownerUrl, async () => {
-        await migrate(database.ownerUrl);
-        await database.ensureServiceRole();
-        return withOwner(database, async (ownerDb) => {
-          if (!(await readStanding(ownerDb))) throw new Refused('no Signet was ever started on this database', 'start it: the first start makes an admin token');
-          // Whoever cannot open the keys has no business here; nothing is made or noted for a key that is not the one.
-          await openKeyStore({ db: ownerDb, random, clock: systemClock, log: local.log }, resolveKek(config, database.embedded));
-          const found = await findSetBacks({ config, db: ownerDb, ownerDb, log: local.log });
-          const recovery = wanted.restored ? await makeNewWorld(local, { config, ownerDb, random }, wanted, found) : undefined;
-          if (wanted.moved) await takeOver(ownerDb, random, found);
-          if (!wanted.restored && !wanted.moved && found.length > 0) throw new Refused(`the database was set back: ${found.map(({ says }) => says).join('; ')}`, 'signet admin recover --restored first (it takes --out as well)');
-          const token = wanted.out === undefined ? undefined : await makeToken(ownerDb, random, config.adminTokenTtlSeconds, wanted.out, wanted.revokeOthers);
-          const standing = await readStanding(ownerDb);
-          if (standing && (wanted.restored || wanted.moved)) writeWorldFile(config.dataDir, standing);
-          local.show({ ...(recovery && { recovery }), ...(wanted.moved && { moved: true }), ...token }, said(recovery, wanted.moved, token));
-          return EXIT.ok;
-        });
-      }),
-    );
-  },
+export const runRecover: LocalRun = async (local, input) => {
+  const wanted = parse(input);
+  const config = local.config();
+  const random = createSystemRandom();
+  return withLocalDatabase(config, local.log, (database) =>
+    withStartLock(database.ownerUrl, async () => {
+      await migrate(database.ownerUrl);
+      await database.ensureServiceRole();
+      return withOwner(database, async (ownerDb) => {
+        if (!(await readStanding(ownerDb))) throw new Refused('no Signet was ever started on this database', 'start it: the first start makes an admin token');
+        // Whoever cannot open the keys has no business here; nothing is made or noted for a key that is not the one.
+        await openKeyStore({ db: ownerDb, random, clock: systemClock, log: local.log }, resolveKek(config, database.embedded));
+        const found = await findSetBacks({ config, db: ownerDb, ownerDb, log: local.log });
+        const recovery = wanted.restored ? await makeNewWorld(local, { config, ownerDb, random }, wanted, found) : undefined;
+        if (wanted.moved) await takeOver(ownerDb, random, found);
+        if (!wanted.restored && !wanted.moved && found.length > 0) throw new Refused(`the database was set back: ${found.map(({ says }) => says).join('; ')}`, 'signet admin recover --restored first (it takes --out as well)');
+        const token = wanted.out === undefined ? undefined : await makeToken(ownerDb, random, config.adminTokenTtlSeconds, wanted.out, wanted.revokeOthers);
+        const standing = await readStanding(ownerDb);
+        if (standing && (wanted.restored || wanted.moved)) writeWorldFile(config.dataDir, standing);
+        local.show({ ...(recovery && { recovery }), ...(wanted.moved && { moved: true }), ...token }, said(recovery, wanted.moved, token));
+        return EXIT.ok;
+      });
+    }),
+  );
 };
 
 interface Wanted {

@@ -9,44 +9,35 @@ import { beginRestoration, END_RESTORATION, loadTables, readRestoration } from '
 import { assertKnownMigrations, migrate } from '../db/migrate.ts';
 import { ensurePartitions } from '../db/partitions.ts';
 import { withStartLock } from '../db/start-lock.ts';
-import { insertUnrecovered } from '../db/worlds.ts';
+import { findUnrecovered, insertUnrecovered } from '../db/worlds.ts';
 import { required } from '../cli/command.ts';
 import { openBackup, type OpenBackup } from './backup-file.ts';
 import { fileBarriers } from './fault-barriers.ts';
-import { EXIT, Refused, type LocalCommand } from './local-command.ts';
+import { EXIT, Refused, type LocalRun } from './local-command.ts';
 import { withLocalDatabase, withOwner, type LocalDatabase } from './local-database.ts';
 
 const ORIGIN = { actor: { kind: 'command', id: 'restore' }, requestId: null, source: null } as const;
 
 /** `signet restore`: a backup into an empty database. What is restored is an older world: no Signet starts on it before `admin recover --restored`. */
-export const RESTORE: LocalCommand = {
-  name: 'restore',
-  usage: '--from <file>',
-  summary: 'Load a backup into an empty database; after it, signet admin recover --restored is needed before the service starts',
-  example: 'signet restore --from /var/backups/signet-2026-11-21.backup',
-  options: { from: { type: 'string' } },
-  help: { from: 'file that signet backup made' },
-  refusal: 'the file is not a whole backup, or the database is not empty; nothing was changed',
-  run: async (local, input) => {
-    const config = local.config();
-    const backup = await openBackup(path.resolve(required(input, 'from')));
-    try {
-      assertKnownMigrations(backup.header.migrations);
-      const { cluster, auditN, lastAuditAt } = backup.header;
-      if (cluster.trustDomain !== config.trustDomain) {
-        throw new Refused(`the backup is of trust domain ${cluster.trustDomain}, but SIGNET_TRUST_DOMAIN is ${config.trustDomain}`, 'give the configuration of the Signet that the backup is of');
-      }
-      await withLocalDatabase(config, local.log, (database) => withStartLock(database.ownerUrl, () => restore(database, backup, fileBarriers(config.faultBarriersDir))), { make: true });
-      local.show(
-        { restored: true, cluster, auditN, lastAuditAt, next: 'signet admin recover --restored' },
-        `restored: cluster ${cluster.id}, everything up to audit event ${auditN} (${lastAuditAt ?? 'none'})\n`
-          + 'What was revoked after that is not in it. Before the service starts: signet admin recover --restored (docs/backup.md)\n',
-      );
-      return EXIT.ok;
-    } finally {
-      await backup.close();
+export const runRestore: LocalRun = async (local, input) => {
+  const config = local.config();
+  const backup = await openBackup(path.resolve(required(input, 'from')));
+  try {
+    assertKnownMigrations(backup.header.migrations);
+    const { cluster, auditN, lastAuditAt } = backup.header;
+    if (cluster.trustDomain !== config.trustDomain) {
+      throw new Refused(`the backup is of trust domain ${cluster.trustDomain}, but SIGNET_TRUST_DOMAIN is ${config.trustDomain}`, 'give the configuration of the Signet that the backup is of');
     }
-  },
+    await withLocalDatabase(config, local.log, (database) => withStartLock(database.ownerUrl, () => restore(database, backup, fileBarriers(config.faultBarriersDir))), { make: true });
+    local.show(
+      { restored: true, cluster, auditN, lastAuditAt, next: 'signet admin recover --restored' },
+      `restored: cluster ${cluster.id}, everything up to audit event ${auditN} (${lastAuditAt ?? 'none'})\n`
+        + 'What was revoked after that is not in it. Before the service starts: signet admin recover --restored (docs/backup.md)\n',
+    );
+    return EXIT.ok;
+  } finally {
+    await backup.close();
+  }
 };
 
 /** Each step is noted in the database, so that a restore that was cut short can be run again with the same file. */
@@ -64,7 +55,7 @@ async function restore(database: LocalDatabase, backup: OpenBackup, barrier: Bar
     await withOwner(database, async (ownerDb) => {
       for (const day of backup.header.partitions) await ensurePartitions(ownerDb, day, day);
     });
-    await loadTables(ownerUrl, backup.sha256, backup.tables());
+    await loadTables(ownerUrl, { sha256: backup.sha256, cluster: backup.header.cluster }, backup.tables());
   }
   await barrier('restore:loaded');
   await migrate(ownerUrl, { restoring: true });
@@ -77,7 +68,9 @@ async function finish(ownerDb: Db, { header, sha256 }: OpenBackup): Promise<void
   const now = systemClock.now();
   const detail = { backup: sha256, madeAt: header.createdAt, auditN: header.auditN, feedN: header.feedN };
   await inTransaction(ownerDb, async (tx) => {
-    await insertUnrecovered(tx, { id: ulid(now, random), cause: 'restored', notedAt: now, detail });
+    // Of a database that was waiting for its recovery when it was backed up, the mark is in the backup, with the older loss.
+    const marked = (await insertUnrecovered(tx, { id: ulid(now, random), cause: 'restored', notedAt: now, detail })) || (await findUnrecovered(tx)) !== undefined;
+    if (!marked) throw new Error('the database could not be marked as an older world');
     await tx.$executeRawUnsafe(END_RESTORATION);
     await appendAudit({ random }, tx, ORIGIN, now, { kind: 'world.restored', outcome: 'success', detail });
   }).catch((error: unknown) => {

@@ -1,17 +1,8 @@
 import { parseArgs } from 'node:util';
 import { StartupError } from '../core/errors.ts';
-import { redactSecrets } from '../core/log.ts';
 import { UsageError, type CliIo, type Options } from '../cli/command.ts';
-import { AUDIT_PURGE } from './audit-purge.ts';
-import { BACKUP, BACKUP_VERIFY } from './backup.ts';
-import { CONFIG_CHECK } from './config-check.ts';
-import { EXIT, localContext, Refused, type LocalCommand } from './local-command.ts';
-import { MIGRATE } from './migrate.ts';
-import { RECOVER } from './recover.ts';
-import { RESTORE } from './restore.ts';
-
-/** THE table of commands that work on this machine's installation, with the configuration of the service. */
-export const LOCAL_COMMANDS: readonly LocalCommand[] = [CONFIG_CHECK, MIGRATE, BACKUP, BACKUP_VERIFY, RESTORE, RECOVER, AUDIT_PURGE];
+import { EXIT, Refused, type LocalCommand } from './local-command.ts';
+import { LOCAL_COMMANDS } from './local-commands.ts';
 
 const COMMON: Options = { help: { type: 'boolean', short: 'h' }, json: { type: 'boolean' } };
 
@@ -36,7 +27,8 @@ export async function runLocal(given: readonly string[], io: CliIo): Promise<num
     }
     const wanted = command.positionals ?? [];
     if (positionals.length !== wanted.length) throw new UsageError(wanted.length === 0 ? 'takes no arguments' : `needs ${wanted.map((name) => `<${name}>`).join(' ')}`);
-    return await command.run(localContext(io, values['json'] === true), { positionals, values });
+    const [run, { localContext }] = await Promise.all([command.load(), import('./local-context.ts')]);
+    return await run(localContext(io, values['json'] === true), { positionals, values });
   } catch (error) {
     return explain(io, command, error);
   }
@@ -50,11 +42,12 @@ function parse(command: LocalCommand, args: readonly string[]) {
   }
 }
 
-function explain(io: CliIo, command: LocalCommand, error: unknown): number {
+async function explain(io: CliIo, command: LocalCommand, error: unknown): Promise<number> {
   if (error instanceof UsageError) {
     io.err.write(`signet ${command.name}: ${error.message}\n\n${helpOf(command)}`);
     return EXIT.usage;
   }
+  const { redactSecrets } = await import('../core/log.ts');
   if (error instanceof Refused) {
     io.err.write(`signet ${command.name}: ${redactSecrets(error.message)}\n  next: ${error.next}\n`);
     return EXIT.refused;

@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync, renameSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
+import { writeFileAtomic } from '../cli/output.ts';
 import type { Logger } from '../core/log.ts';
 import type { Db } from '../db/client.ts';
 import { readStanding, type Standing } from '../db/worlds.ts';
@@ -32,15 +33,7 @@ export function readWorldFile(dataDir: string, log: Pick<Logger, 'warn'>): SeenW
 }
 
 export function writeWorldFile(dataDir: string, { clusterId, epoch, feedN, auditN, auditId }: Standing): void {
-  const file = path.join(dataDir, WORLD_FILE);
-  const draft = `${file}.${process.pid}.new`;
-  mkdirSync(dataDir, { recursive: true });
-  try {
-    writeFileSync(draft, `${JSON.stringify({ clusterId, epoch, feedN: String(feedN), auditN: String(auditN), auditId })}\n`, { mode: 0o644, flush: true });
-    renameSync(draft, file);
-  } finally {
-    rmSync(draft, { force: true });
-  }
+  writeFileAtomic(path.join(dataDir, WORLD_FILE), `${JSON.stringify({ clusterId, epoch, feedN: String(feedN), auditN: String(auditN), auditId })}\n`, 0o644);
 }
 
 /** Writes the file now, every minute and at the end. What cannot be written is logged and does not stop anything. */

@@ -22,10 +22,10 @@ export async function lockCaller(tx: Tx, { actor }: Origin, now: Date): Promise<
   return caller;
 }
 
-/** Nobody gives what they do not have. @throws SignetError `permission-denied` with what is lacking */
-export function assertNoMoreThan(caller: Powers | undefined, wanted: { role: TokenRole; scopes: readonly Permission[] | null }): void {
+/** Nobody gives what they do not have, nor takes it from who has. @throws SignetError `permission-denied` with what is lacking */
+export function assertNoMoreThan(caller: Powers | undefined, wanted: { role: TokenRole; scopes: readonly Permission[] | null }, has = 'would have'): void {
   if (!caller) return;
   const own = permissionsOf(caller.role, narrowing(caller.scopes));
   const lacking = [...permissionsOf(wanted.role, narrowing(wanted.scopes))].filter((permission) => !own.has(permission));
-  if (lacking.length > 0) throw new SignetError('permission-denied', `the token would have permissions that yours does not have: ${lacking.join(', ')}`);
+  if (lacking.length > 0) throw new SignetError('permission-denied', `the token ${has} permissions that yours does not have: ${lacking.join(', ')}`);
 }

@@ -6,7 +6,7 @@ import { adminTokenState, lockForRevocation, markAdminTokenRevoked, successorsOf
 import { inTransaction, type Tx } from '../db/client.ts';
 import { findAdminTokenView, type AdminTokenView } from '../db/views/admin-tokens.ts';
 import { announceCredential, type RemembersCredentials } from './announce.ts';
-import { callerUnusable } from './caller.ts';
+import { assertNoMoreThan, callerUnusable } from './caller.ts';
 
 export interface TokenRevocation {
   tokenId: string;
@@ -19,8 +19,9 @@ export interface TokenRevocation {
 
 /**
  * Revokes an API token for good: refused at once by this replica, within a second by every other. One that is revoked stays as it is. Revocations run one
- * after the other (the tokens that can make others are locked first), so that two of them cannot each take the other for the one that remains.
- * @throws SignetError `admin-token-not-found`, `last-admin-token`, `invalid-credential` when the token of who asks was revoked meanwhile
+ * after the other (the tokens that can make others are locked first), so that two of them cannot each take the other for the one that remains. Nobody ends a
+ * usable token that may do more than their own: a token narrowed to the care of tokens could else leave an installation with one administrator.
+ * @throws SignetError `admin-token-not-found`, `last-admin-token`, `permission-denied`, `invalid-credential` when the token of who asks was revoked meanwhile
  */
 export async function revokeAdminToken(ctx: RemembersCredentials & Pick<Context, 'db' | 'random'>, origin: Origin, request: TokenRevocation): Promise<AdminTokenView> {
   const { tokenId, relyingPartyId, now } = request;
@@ -34,6 +35,8 @@ export async function revokeAdminToken(ctx: RemembersCredentials & Pick<Context,
       if (unlimited.length > 0 && unlimited.every((id) => wanted.includes(id))) {
         throw new SignetError('last-admin-token', 'no other API token of role admin without scopes is usable: nobody could make the next one');
       }
+      // Tokens of a relying party belong to whoever manages relying parties, and may do no more than ask.
+      if (relyingPartyId === undefined) for (const token of locked) if (wanted.includes(token.id) && adminTokenState(token, now) === 'active') assertNoMoreThan(caller, token, 'has');
       const events: AuditEvent[] = [];
       for (const { id, name, role } of locked.filter((token) => wanted.includes(token.id))) {
         if (await markAdminTokenRevoked(tx, id, now)) events.push({ kind: 'admin-token.revoked', outcome: 'success', target: id, detail: { name, role } });

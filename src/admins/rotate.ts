@@ -3,8 +3,9 @@ import { appendAudit } from '../audit/append.ts';
 import type { Origin } from '../audit/events.ts';
 import type { Context } from '../context.ts';
 import { SignetError } from '../core/errors.ts';
-import { adminTokenState, insertAdminToken, lockAdminTokens, markAdminTokenRotated, type AdminTokenRecord } from '../db/admin-tokens.ts';
+import { adminTokenState, countRotatedTokens, insertAdminToken, lockAdminTokens, markAdminTokenRotated, relyingPartyOfToken, type AdminTokenRecord } from '../db/admin-tokens.ts';
 import type { Tx } from '../db/client.ts';
+import { lockRelyingParty } from '../db/relying-parties.ts';
 import { assertNoMoreThan, callerUnusable } from './caller.ts';
 import type { CreatedAdminToken } from './create.ts';
 import { endOfToken } from './life.ts';
@@ -18,12 +19,13 @@ export interface Rotation extends RotateAdminTokenBody {
  * Replaces a usable token by one with the same name, role, scopes and relying party, and another secret. The old one ends after the overlap, and no later
  * than it would have. The new one lives as long as the old one was made for; with a token of its own a holder cannot ask for more than that.
  * Runs in the caller's transaction (http/idempotency.ts), audit event last. Both rows are locked at once, so that of two rotations one is refused.
- * @throws SignetError `admin-token-not-found`, `admin-token-state-conflict`, `invalid-credential`, `permission-denied`, `ttl-not-granted`, `invalid-request`
+ * @throws SignetError `admin-token-not-found`, `admin-token-state-conflict`, `invalid-credential`, `permission-denied`, `ttl-not-granted`, `invalid-request`, `relying-party-full`
  */
 export async function rotateAdminToken(ctx: Pick<Context, 'random' | 'config' | 'barrier'>, tx: Tx, origin: Origin, request: Rotation, now: Date): Promise<CreatedAdminToken> {
   const { tokenId, overlapSeconds = ctx.config.adminTokenOverlapSeconds } = request;
   assertOverlap(ctx, overlapSeconds);
   const callerId = origin.actor.kind === 'admin' ? origin.actor.id : undefined;
+  await lockPartyOf(ctx, tx, tokenId, overlapSeconds, now);
   const locked = await lockAdminTokens(tx, callerId === undefined ? [tokenId] : [tokenId, callerId]);
   const caller = locked.find(({ id }) => id === callerId);
   if (callerId !== undefined && (!caller || adminTokenState(caller, now) !== 'active')) throw callerUnusable();
@@ -45,6 +47,20 @@ export async function rotateAdminToken(ctx: Pick<Context, 'random' | 'config' | 
   });
   await ctx.barrier('rotate-token:before-commit');
   return { id, name, role, scopes, token, expiresAt, predecessor: { id: old.id, endsAt }, relyingPartyId };
+}
+
+/**
+ * A holder can rotate what it has just rotated, and each goes on for its overlap: no more of those than the relying party may have tokens. Its row is locked
+ * first, as whoever makes its tokens does.
+ * @throws SignetError `relying-party-full`
+ */
+async function lockPartyOf({ config }: Pick<Context, 'config'>, tx: Tx, tokenId: string, overlapSeconds: number, now: Date): Promise<void> {
+  const partyId = await relyingPartyOfToken(tx, tokenId);
+  if (partyId === null || partyId === undefined || overlapSeconds === 0) return;
+  await lockRelyingParty(tx, partyId);
+  const { relyingPartyTokensMax } = config;
+  if ((await countRotatedTokens(tx, partyId, now)) < relyingPartyTokensMax) return;
+  throw new SignetError('relying-party-full', `${relyingPartyTokensMax} rotated tokens of this relying party still work (relyingPartyTokensMax): rotate with overlapSeconds 0, or wait until one of them has ended`);
 }
 
 function assertOverlap({ config }: Pick<Context, 'config'>, overlapSeconds: number): void {

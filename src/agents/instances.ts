@@ -25,7 +25,8 @@ export interface Quarantine extends StateChange {
 const quarantineCause = (quarantineId: string): string => `quarantine:${quarantineId}`;
 
 /**
- * Quarantines an active instance: nothing more is issued to it, and its live certificates go on hold. A quarantined one stays as it is.
+ * Quarantines an active instance: nothing more is issued to it, and its live certificates go on hold. A quarantined one stays as it is, with its first reason,
+ * which the answer shows: nothing changed, so nothing is recorded.
  * @throws SignetError `instance-not-found`, `instance-state-conflict` when it is revoked
  */
 export async function quarantineInstance(ctx: AgentContext, origin: Origin, instanceId: string, request: Quarantine): Promise<InstanceRecord> {

@@ -103,12 +103,12 @@ export const getOwnAdminToken = operation({
 export const rotateOwnAdminToken = operation({
   id: 'rotateOwnAdminToken', method: 'post', path: '/v1/admin-tokens/self/rotate', tag: TAG, summary: 'Replace the API token that asks: same name, role and scopes, another secret',
   permission: 'own-token:rotate', params: nothing, query: nothing, body: rotateAdminTokenBody, consumes: json, creates: true,
-  responses: shownOnce, errors: ['ttl-not-granted', 'admin-token-state-conflict'],
+  responses: shownOnce, errors: ['ttl-not-granted', 'admin-token-state-conflict', 'relying-party-full'],
 });
 export const rotateAdminToken = operation({
   id: 'rotateAdminToken', method: 'post', path: '/v1/admin-tokens/{tokenId}/rotate', tag: TAG, summary: 'Replace an API token: same name, role and scopes, another secret',
   permission: 'admin-tokens:manage', params: z.strictObject({ tokenId: id }), query: nothing, body: rotateAdminTokenBody, consumes: json, creates: true,
-  responses: shownOnce, errors: ['admin-token-not-found', 'ttl-not-granted', 'admin-token-state-conflict'],
+  responses: shownOnce, errors: ['admin-token-not-found', 'ttl-not-granted', 'admin-token-state-conflict', 'relying-party-full'],
 });
 export const revokeAdminToken = operation({
   id: 'revokeAdminToken', method: 'post', path: '/v1/admin-tokens/{tokenId}/revoke', tag: TAG, summary: 'Revoke an API token for good',

@@ -114,21 +114,21 @@ export const listCertificates = operation({
 });
 
 /** What a revocation, hold or release of one certificate answers: its status now. `at`: since when it is revoked or held. */
-export const certificateChange = z.object({ serial: serialOut, status: z.enum(['good', 'held', 'revoked']), reason: optional(z.string()), at: optional(time.describe('Since when.')) }).meta({ id: 'CertificateChange' });
+export const certificateChange = z.object({ serial: serialOut, status: z.enum(['good', 'held', 'revoked', 'unknown']).describe('Unknown: a released hold that a recovery had carried over from a lost world; of the certificate itself nothing is recorded.'), reason: optional(z.string()), at: optional(time.describe('Since when.')) }).meta({ id: 'CertificateChange' });
 export type CertificateChangeAnswer = z.output<typeof certificateChange>;
 const changed = { 200: { description: 'The status now; the same answer when nothing was left to change.', contentTypes: ['application/json'], schema: certificateChange } };
 const bySerial = { tag: 'certificates', params: serialParams, query: nothing, responses: changed, creates: false, permission: 'certificates:revoke', consumes: json, method: 'post' } as const;
 export const revokeCertificate = operation({
   ...bySerial, id: 'revokeCertificate', path: '/v1/certificates/{serial}/revoke', summary: 'Revoke a certificate',
-  body: revokeBody, errors: ['certificate-not-found', 'serial-malformed', 'reason-not-allowed'],
+  body: revokeBody, errors: ['certificate-not-found', 'authority-state-conflict', 'serial-malformed', 'reason-not-allowed'],
 });
 export const holdCertificate = operation({
   ...bySerial, id: 'holdCertificate', path: '/v1/certificates/{serial}/hold', summary: 'Put a certificate on hold',
-  body: nothing, errors: ['certificate-not-found', 'serial-malformed', 'hold-conflict'],
+  body: nothing, errors: ['certificate-not-found', 'authority-state-conflict', 'serial-malformed', 'hold-conflict'],
 });
 export const releaseCertificate = operation({
   ...bySerial, id: 'releaseCertificate', path: '/v1/certificates/{serial}/release', summary: "Release an operator's hold",
-  body: nothing, errors: ['certificate-not-found', 'serial-malformed', 'hold-conflict'],
+  body: nothing, errors: ['certificate-not-found', 'authority-state-conflict', 'serial-malformed', 'hold-conflict'],
 });
 
 /** How many certificates of a set are revoked. */

@@ -100,7 +100,7 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorMeaning>> = {
   'database-unavailable': { status: 503, title: 'The database cannot be reached', next: 'Nothing was changed unless it was acknowledged. Try again after Retry-After.' },
   'storage-full': { status: 507, title: 'The storage is full', next: 'An operator must make room; then try again.' },
   overloaded: { status: 503, title: 'Too much work is waiting', next: 'Try again after Retry-After.' },
-  'rate-limited': { status: 429, title: 'Too many requests', next: 'Wait as long as Retry-After says and send it again; spread what is not urgent. Which limit it was is in `detail`, and what it allows in the RateLimit-Policy header.' },
+  'rate-limited': { status: 429, title: 'Too many requests', next: 'Wait as long as Retry-After says and send it again; spread what is not urgent. Which limit it was is in `detail`, and what it allows in the RateLimit-Policy header. A wait after wrong credentials has no such header: correct the token first, for each wrong one makes the wait longer.' },
 };
 
 /** docs/errors.md: every code with its status, title and what to do next. The anchors are what the `type` of a problem points to. */

@@ -41,7 +41,7 @@ export const listInstances = operation({
 });
 export const getInstance = operation({ ...byId, id: 'getInstance', method: 'get', path: '/v1/instances/{instanceId}', summary: 'Read an instance', permission: 'agents:read', body: nothing, consumes: [], errors: ['instance-not-found'] });
 export const quarantineInstance = operation({
-  ...byId, id: 'quarantineInstance', method: 'post', path: '/v1/instances/{instanceId}/quarantine', summary: 'Quarantine an instance: its certificates go on hold, nothing more is issued to it',
+  ...byId, id: 'quarantineInstance', method: 'post', path: '/v1/instances/{instanceId}/quarantine', summary: 'Quarantine an instance: its certificates go on hold, nothing more is issued to it. One that is quarantined stays as it is, with the first reason',
   permission: 'agents:suspend', body: whyBody, consumes: json, errors: ['instance-not-found', 'instance-state-conflict'],
 });
 export const releaseInstance = operation({

@@ -52,8 +52,8 @@ export const job = z
   .object({
     name: z.string(),
     schedule: z.string().describe('Cron expression, UTC.'),
-    lastRun: z.object({ bucket: time, startedAt: time, finishedAt: time.nullable(), outcome: z.enum(['succeeded', 'failed']).nullable(), attempts: z.int(), error: z.string().nullable() }).nullable().describe('Null when it has not run yet.'),
-    nextRunAt: time,
+    lastRun: z.object({ bucket: time, startedAt: time, finishedAt: time.nullable(), outcome: z.enum(['succeeded', 'failed']).nullable(), attempts: z.int(), error: z.string().nullable() }).nullable().describe('Null when it has not run yet: a job that looks often (`publish-crls`, `clear-idempotency-records`) runs only when something is due.'),
+    nextRunAt: time.describe('When it is looked at next; it then runs if something is due.'),
   })
   .meta({ id: 'Job' });
 export type JobAnswer = z.output<typeof job>;

@@ -33,7 +33,7 @@ export const time = z.iso.datetime().meta({ id: 'Time', description: 'A time: RF
 
 /** A time as it is sent: RFC 3339 with any offset. */
 export const timeIn = z.iso
-  .datetime({ offset: true })
+  .datetime({ offset: true, error: 'must be a time of RFC 3339, such as 2026-12-01T12:00:00Z' })
   .max(40)
   .transform((text) => new Date(text))
   .refine((date) => date.getUTCFullYear() >= 1970 && date.getUTCFullYear() <= 9999, 'must lie between 1970 and 9999');

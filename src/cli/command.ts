@@ -7,6 +7,7 @@ export type Options = NonNullable<ParseArgsConfig['options']>;
 export interface CliIo {
   out: { write(text: string | Uint8Array): unknown; isTTY?: boolean; columns?: number };
   err: { write(text: string): unknown };
+  /** Variables by name; an empty value counts as not set (`variable`). */
   env: Readonly<Record<string, string | undefined>>;
   /** Asks a person yes or no; absent where nobody sits. */
   ask?: ((question: string) => Promise<boolean>) | undefined;
@@ -47,6 +48,8 @@ export interface CommandHelp {
 
 /** One command: `signet <noun> <verb> [arguments]`. */
 export interface Command extends CommandHelp {
+  /** What stands on the command line for a member of the request, by that member: `--owner` for `ownerEmail`. Not listed: a path parameter is the argument of its name. */
+  terms?: Readonly<Record<string, string>>;
   /** What cannot be taken back, as a question: asked on a terminal unless `--yes` is given. */
   danger?: (input: CommandInput) => string;
   /** Returns an exit code other than 0 where the answer is no. */
@@ -57,6 +60,9 @@ export interface Command extends CommandHelp {
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
+
+/** A variable of the environment; undefined when it is not set, or empty: what the service makes of it, too. */
+export const variable = (env: CliIo['env'], name: string): string | undefined => env[name] || undefined;
 
 export function text(input: CommandInput, option: string): string | undefined {
   const value = input.values[option];
@@ -80,6 +86,12 @@ export function wholeNumber(input: CommandInput, option: string): number | undef
   if (!/^\d{1,9}$/.test(value)) throw new UsageError(`--${option} must be a whole number`);
   return Number(value);
 }
+
+/** Whether an option is a time, by its name. `audit list --after` is a number. */
+export const isTime = (option: string): boolean => /^before$|-(after|before)$|(^|-)(since|until)$/.test(option);
+
+/** A date alone is its midnight, UTC. */
+export const asTime = (given: string): string => (/^\d{4}-\d\d-\d\d$/.test(given) ? `${given}T00:00:00Z` : given);
 
 /** Members without a value are left out of a request. */
 export function present(record: Record<string, unknown>): Record<string, unknown> {

@@ -37,6 +37,7 @@ export const ADMIN_COMMANDS: Command[] = [
     summary: 'Replace an API token: same name, role and scopes, another secret; the old one goes on for the overlap',
     example: 'signet admin-token rotate --self --out "$SIGNET_TOKEN_FILE"',
     options: { self: { type: 'boolean' }, id: { type: 'string' }, ...rotation.options, ...SECRET_OPTIONS },
+    terms: { tokenId: '--id', ...rotation.terms },
     get help() {
       return { self: 'The token in use; --out may name its own file.', id: 'Another token.', ...rotation.help, ...SECRET_HELP };
     },
@@ -61,7 +62,7 @@ export const ADMIN_COMMANDS: Command[] = [
 
 export const RECORD_COMMANDS: Command[] = [
   lister('audit list', records.listAudit, 'List audit events in order', ['n', 'at', 'kind', 'outcome', 'actor', 'agentId', 'serial'], '--kind certificate.revoked --since 2026-11-21T00:00:00Z --all'),
-  lister('job list', records.listJobs, 'Jobs with their last and next runs', ['name', 'schedule', 'lastRun.outcome', 'lastRun.finishedAt', 'nextRunAt']),
+  lister('job list', records.listJobs, 'Jobs with their last and next runs; one that looks often (publish-crls) runs, and has a last run, only when something was due', ['name', 'schedule', 'lastRun.outcome', 'lastRun.finishedAt', 'nextRunAt']),
   lister('finding list', records.listFindings, 'Things a person should look at', ['id', 'kind', 'agentId', 'instanceId', 'createdAt', 'resolvedAt'], '--open true'),
   one('finding resolve', records.resolveFinding, 'Close a finding: somebody has looked at it', { body: bodyOf(records.resolveFinding, { reason: asText('reason') }), example: '--reason "an answer was lost"' }),
 ];

@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import * as relyingParties from '../api/relying-parties.ts';
 import { TOKEN_COLUMNS } from './commands-admin.ts';
 import type { Command } from './command.ts';
 import { asNumber, asText, asTexts, bodyOf, type Field } from './fields.ts';
 import { lister, one } from './from-operation.ts';
+import { readGiven } from './given-file.ts';
 import { secretMaker } from './secret-answer.ts';
 
 const registration = { name: asText('name'), owner: asText('ownerEmail'), 'may-ask': asTexts('mayAsk') };
@@ -14,7 +14,7 @@ const asFile = (member: string, help: string): Field => ({
   ...asText(member),
   read: (input, option) => {
     const file = input.values[option];
-    return typeof file === 'string' ? readFileSync(file, 'utf8') : undefined;
+    return typeof file === 'string' ? readGiven(file, `--${option}`) : undefined;
   },
   help,
 });

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import * as authorities from '../api/authorities.ts';
 import * as documents from '../api/public.ts';
 import * as statuses from '../api/status.ts';
@@ -11,6 +10,7 @@ import { parseCertificate } from '../x509/certificate.ts';
 import { parseCrl } from '../x509/crl.ts';
 import { decodePemAll } from '../x509/pem.ts';
 import { text, UsageError, type CliContext, type Command, type CommandInput, type Options } from './command.ts';
+import { readGiven } from './given-file.ts';
 import { readIdentity } from './identity.ts';
 import { show, writeFileAtomic } from './output.ts';
 
@@ -38,6 +38,7 @@ const status: Command = {
   summary: 'Status of certificates, as relying parties see it',
   example: 'signet status 0100512a1890dc83427d218f49dcd407391393b1',
   positionals: ['serial...'],
+  terms: { serials: '<serial>' },
   options: { dir: string },
   help: { dir: 'Ask with the certificate of this identity folder, over mutual TLS, instead of with the API token.' },
   async run(cli, input) {
@@ -58,9 +59,9 @@ const ocsp: Command = {
   options: { issuer: string, get: { type: 'boolean' } },
   help: { issuer: 'File with the issuer, PEM, where it does not follow in the first file.', get: 'Ask by GET, which caches can answer, instead of by POST.' },
   async run(cli, input) {
-    const [leaf, follows] = readCertificates(input.positionals[0] ?? '');
+    const [leaf, follows] = readCertificates(input.positionals[0] ?? '', '<certificate file>');
     const issuerFile = text(input, 'issuer');
-    const issuer = issuerFile === undefined ? follows : readCertificates(issuerFile)[0];
+    const issuer = issuerFile === undefined ? follows : readCertificates(issuerFile, '--issuer')[0];
     if (!leaf || !issuer) throw new UsageError('the file must hold the certificate and then its issuer, PEM; or give --issuer <file>');
     const now = systemClock.now();
     const roots = decodePemAll(await cli.trustBundle(), 'CERTIFICATE').map((der) => parseCertificate(der));
@@ -82,7 +83,7 @@ const REASON_NAMES = [
   'unspecified', 'keyCompromise', 'cACompromise', 'affiliationChanged', 'superseded', 'cessationOfOperation', 'certificateHold', undefined, 'removeFromCRL', 'privilegeWithdrawn', 'aACompromise',
 ];
 
-const readCertificates = (file: string) => decodePemAll(readFileSync(file, 'utf8'), 'CERTIFICATE').map((der) => parseCertificate(der));
+const readCertificates = (file: string, from: string) => decodePemAll(readGiven(file, from), 'CERTIFICATE').map((der) => parseCertificate(der));
 
 const crlFetch: Command = {
   name: 'crl fetch',
@@ -90,6 +91,7 @@ const crlFetch: Command = {
   summary: 'Fetch the CRL of an issuer, DER, as relying parties do',
   example: 'signet crl fetch 01M7YV54JWRMBXNJXBBY5F0QNK --out ./issuer.crl',
   positionals: ['issuerId'],
+  terms: { shard: '--shard' },
   options: { shard: string, ...OUT },
   help: { shard: 'One shard instead of the complete list.', ...OUT_HELP },
   async run(cli, input) {

@@ -9,3 +9,6 @@ export const EXIT_MEANINGS: readonly (readonly [code: number, meaning: string])[
   [EXIT.tryAgain, 'not now: the server is busy or limits requests; the same command may be repeated'],
   [EXIT.interrupted, 'interrupted (Ctrl-C)'],
 ];
+
+/** HTTP statuses after which the same request may be sent again. */
+export const TRY_AGAIN: readonly number[] = [408, 429, 502, 503, 504, 507];

@@ -1,8 +1,9 @@
+import type { Problem } from '../api/values.ts';
 import { ApiError } from '../client/api-client.ts';
 import { FingerprintMismatch } from '../client/first-contact.ts';
 import { OcspAnswerError } from '../client/ocsp.ts';
 import { UsageError, type CliIo, type Command } from './command.ts';
-import { EXIT } from './exit.ts';
+import { EXIT, TRY_AGAIN } from './exit.ts';
 import { helpOf } from './help.ts';
 
 /** Says on standard error what went wrong and what to do next. Returns the exit code. */
@@ -12,8 +13,11 @@ export function explain(io: CliIo, command: Command, error: unknown): number {
     say(`signet ${command.name}: ${error.message}\n\n${helpOf(command)}`.trimEnd());
     return EXIT.usage;
   }
+  if (error instanceof ApiError) {
+    explainRefusal(say, command, error);
+    return TRY_AGAIN.includes(error.status) ? EXIT.tryAgain : EXIT.refused;
+  }
   say(`signet ${command.name}: ${messageOf(error)}`);
-  if (error instanceof ApiError) return explainRefusal(say, error);
   if ('path' in (Object(error) as object)) {
     say('  next: check that the file is there and that you may read it (or write it)');
     return EXIT.usage;
@@ -24,15 +28,33 @@ export function explain(io: CliIo, command: Command, error: unknown): number {
   return EXIT.unavailable;
 }
 
-/** Statuses after which the same request may be sent again. */
-const TRY_AGAIN: readonly number[] = [408, 429, 502, 503, 504, 507];
-
-function explainRefusal(say: (line: string) => void, { status, problem, retryAfterSeconds }: ApiError): number {
-  for (const field of problem?.fields ?? []) say(`  ${field.path}: ${field.message}`);
+function explainRefusal(say: (line: string) => void, command: Command, error: ApiError): void {
+  const { problem, retryAfterSeconds } = error;
+  const fields = problem?.fields ?? [];
+  // The detail of a request that is not valid is its first fault, and names members of the wire.
+  if (problem?.code === 'invalid-request' && fields.length > 0) say(`signet ${command.name}: ${fields.map((fault) => told(command, fault)).join('\n  ')}`);
+  else {
+    say(`signet ${command.name}: ${inTerms(command, error.message)}`);
+    for (const fault of fields) say(`  ${told(command, fault)}`);
+  }
   if (problem?.granted) say(`  granted: ${problem.granted.join(', ')}`);
   if (retryAfterSeconds !== undefined) say(`  try again in ${retryAfterSeconds} s`);
-  if (problem) say(`  next: ${problem.next}\n  request id: ${problem.requestId}`);
-  return TRY_AGAIN.includes(status) ? EXIT.tryAgain : EXIT.refused;
+  if (!problem) return;
+  say(`  next: ${fields.length > 0 ? `correct it and repeat the command; signet ${command.name} --help explains it` : inTerms(command, problem.next)}\n  request id: ${problem.requestId}`);
+}
+
+/** Members of the request, where a text names them, as what was typed: those with a capital letter, which is no word. */
+const inTerms = ({ terms = {} }: Command, said: string): string => said.replaceAll(/\b[a-z]+[A-Z]\w*\b/g, (word) => (Object.hasOwn(terms, word) ? (terms[word] ?? word) : word));
+
+/** A fault of a member of the request, told of the option or argument that was typed. */
+function told({ terms }: Command, { path, message }: NonNullable<Problem['fields']>[number]): string {
+  const steps = path.split('/').slice(1).map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'));
+  const isParameter = steps[0] === 'path' && steps.length > 1;
+  const [member = '', part] = isParameter || (steps[0] === 'query' && steps.length > 1) ? steps.slice(1) : steps;
+  const term = terms?.[member] ?? (isParameter ? `<${member}>` : member);
+  // Of an option that may be repeated: which one, or the name in `name=value`.
+  const which = part === undefined ? '' : /^\d+$/.test(part) ? ` (number ${Number(part) + 1})` : ` ${part}`;
+  return `${term}${which}: ${message}`.replace(/^: /, '');
 }
 
 /** What went wrong, with the reason that `fetch` hides in its cause. A failed connection to several addresses has a code, but no message. */

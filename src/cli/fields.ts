@@ -34,6 +34,8 @@ function pairs(input: CommandInput, option: string): Record<string, string> | un
 /** Options for a request body, with the help that the contract has, and how the body is made of them. */
 export interface Body {
   options: Options;
+  /** The option of each member. */
+  terms: Readonly<Record<string, string>>;
   readonly help: Record<string, string>;
   of: (input: CommandInput) => Record<string, unknown>;
 }
@@ -46,6 +48,8 @@ export function bodyOf(operation: Operation, fields: Readonly<Record<string, Fie
   if (missing.length > 0) throw new TypeError(`${operation.id}: no option or no member for ${missing.join(', ')}`);
   return {
     options: Object.fromEntries(Object.entries(fields).map(([name, { option }]) => [name, option])),
+    // Of several options for a member the first: --deputy, not --no-deputy.
+    terms: Object.fromEntries(Object.entries(fields).map(([name, { member }]): [string, string] => [member, `--${name}`]).toReversed()),
     // Only help asks for it, and it takes as long as all else that a command is made of.
     get help() {
       const meanings = meaningsOf(operation.body);

@@ -2,7 +2,7 @@ import { EXAMPLES } from '../api/examples/index.ts';
 import type { Operation } from '../api/operation.ts';
 import type { OperationId } from '../api/operations.ts';
 import type { ApiCall } from '../client/api-client.ts';
-import { text, texts, UsageError, wholeNumber, type Command, type CommandInput, type Options } from './command.ts';
+import { asTime, isTime, text, texts, UsageError, wholeNumber, type Command, type CommandInput, type Options } from './command.ts';
 import { meaningsOf, membersOf, type Body } from './fields.ts';
 import { show } from './output.ts';
 import { showPages } from './pages.ts';
@@ -61,6 +61,7 @@ export function one(name: string, operation: Operation, summary: string, { body,
       return { ...body?.help, ...extra.help };
     },
     ...(parameters.length > 0 ? { positionals: parameters } : {}),
+    ...(body ? { terms: body.terms } : {}),
     ...(danger ? { danger } : {}),
     async run(cli, input) {
       for (const option of needs) if (input.values[option] === undefined) throw new UsageError(`--${option} is needed`);
@@ -80,6 +81,11 @@ const PAGING_HELP = { limit: 'Items on a page.', cursor: 'Where the page before 
 /** Filters that may be repeated. */
 const REPEATED: readonly string[] = ['label'];
 
+function valueOf(input: CommandInput, option: string): string | undefined {
+  const given = text(input, option);
+  return given !== undefined && isTime(option) ? asTime(given) : given;
+}
+
 /** A command that shows a list: every filter of the operation is an option, and pages follow one another with `--all`. */
 export function lister(name: string, operation: Operation, summary: string, columns: readonly string[], example = ''): Command {
   const parameters = parametersOf(operation);
@@ -90,13 +96,14 @@ export function lister(name: string, operation: Operation, summary: string, colu
   return {
     name, usage: words.join(' '), summary, example: exampleOf(name, operation, example),
     ...(parameters.length > 0 ? { positionals: parameters } : {}),
+    terms: Object.fromEntries(members.map((member) => [member, `--${kebab(member)}`])),
     options: { ...Object.fromEntries(filters.map((filter) => [kebab(filter), { type: 'string', multiple: REPEATED.includes(filter) }])), ...(isPaged ? { limit: string, cursor: string, all: { type: 'boolean' } } : {}) },
     get help() {
       const meanings = meaningsOf(operation.query);
-      return { ...Object.fromEntries(filters.map((filter) => [kebab(filter), meanings[filter] ?? ''])), ...(isPaged ? PAGING_HELP : {}) };
+      return { ...Object.fromEntries(filters.map((filter) => [kebab(filter), (meanings[filter] ?? '') + (isTime(kebab(filter)) ? ' A date alone is its midnight, UTC.' : '')])), ...(isPaged ? PAGING_HELP : {}) };
     },
     async run(cli, input) {
-      const query = Object.fromEntries([...filters, ...(isPaged ? ['cursor', 'limit'] : [])].map((member) => [member, texts(input, kebab(member)) ?? text(input, kebab(member))]));
+      const query = Object.fromEntries([...filters, ...(isPaged ? ['cursor', 'limit'] : [])].map((member) => [member, texts(input, kebab(member)) ?? valueOf(input, kebab(member))]));
       const call: ApiCall = { params: paramsOf(parameters, input), query };
       await showPages(cli, await cli.connect(), { operation, call, columns, all: input.values['all'] === true });
     },

@@ -1,4 +1,4 @@
-import type { Command, CommandHelp, Options } from './command.ts';
+import { isTime, type Command, type CommandHelp, type Options } from './command.ts';
 import { GROUPS } from './commands.ts';
 import { EXIT_MEANINGS } from './exit.ts';
 
@@ -31,7 +31,9 @@ export const TOPICS: Readonly<Record<string, { summary: string; text: string }>>
     summary: 'tables, JSON, times',
     text: `Lists are tables, single things lines of "name  value". With --json the answer is the server's, as one line of JSON. Answers go to standard output, errors to standard error, with what to do next.
 
-Times are UTC (the Z says so), with milliseconds only in JSON. On a terminal long values are cut to its width, ids, serials and times never; led into a file or a pipe nothing is cut. PEM is only in JSON and in files.`,
+Times are UTC (the Z says so), with milliseconds only in JSON. An option that takes a time (2026-12-01T12:00:00Z, or with another offset) takes a date alone as well: its midnight, UTC.
+
+On a terminal a table has the columns that fit its width, from the left, and says which are left out; long values are cut, ids, serials and times never. Led into a file or a pipe nothing is cut or left out. PEM is only in JSON and in files.`,
   },
   paging: {
     summary: 'lists that are longer than a page',
@@ -72,6 +74,7 @@ More:
   signet <command> --help        what one command does, with an example
   signet help <topic>            ${topics.map(([name]) => name).join(', ')}
   signet completion <shell>      bash, zsh or fish
+  signet --version               the version of this program
 
 Environment:
 ${columns(ENVIRONMENT)}
@@ -101,7 +104,7 @@ function valueOf(option: string): string {
   if (FILES.includes(option)) return 'file';
   if (option === 'dir') return 'folder';
   if (/(^|-)(ttl|cap)$/.test(option)) return 'seconds';
-  if (/(after|before|since|until)$/.test(option)) return 'time';
+  if (isTime(option)) return 'time';
   if (/(^|-)id$/.test(option)) return 'id';
   return option === 'label' ? 'key=value' : 'value';
 }

@@ -10,7 +10,7 @@ export function documentCli(local: readonly CommandHelp[]): string {
   return `# The command line
 
 \`signet\` does everything the API does, and what must be done on the machine itself. From the checkout: \`npm run -s signet -- <command>\`. This page is what
-\`signet help manual\` prints.
+\`signet help manual\` prints; \`signet --version\` says which version it is.
 
 ## Environment
 

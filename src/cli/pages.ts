@@ -1,7 +1,7 @@
 import type { Operation } from '../api/operation.ts';
 import type { ApiCall, ApiClient } from '../client/api-client.ts';
 import type { CliContext } from './command.ts';
-import { show, table } from './output.ts';
+import { columnsThatFit, leftOut, show, table } from './output.ts';
 
 interface Page {
   items: Record<string, unknown>[];
@@ -58,15 +58,16 @@ function jsonWriter({ io }: CliContext): Writer {
   };
 }
 
-/** Widths are those of each page; the head stands once. */
+/** Widths are those of each page, columns those that fit for the first; the head stands once. */
 function tableWriter({ io }: CliContext, columns: readonly string[]): Writer {
-  let isFirst = true;
+  let fitting: readonly string[] | undefined;
   return {
     page(items) {
       if (items.length === 0) return;
-      io.out.write(table(items, columns, { width: io.out.columns, head: isFirst }));
-      isFirst = false;
+      const head = fitting === undefined;
+      fitting ??= columnsThatFit(items, columns, io.out.columns);
+      io.out.write(table(items, fitting, { width: io.out.columns, head }));
     },
-    end: () => isFirst && io.out.write('none\n'),
+    end: () => io.out.write(fitting === undefined ? 'none\n' : leftOut(columns, fitting)),
   };
 }

@@ -1,7 +1,7 @@
 import { existsSync, realpathSync } from 'node:fs';
 import type { Operation } from '../api/operation.ts';
 import type { ApiAnswer, ApiClient } from '../client/api-client.ts';
-import { text, UsageError, type CliContext, type Command, type CommandInput, type Options } from './command.ts';
+import { text, UsageError, variable, type CliContext, type Command, type CommandInput, type Options } from './command.ts';
 import type { Body } from './fields.ts';
 import { headerOptions, headersOf } from './from-operation.ts';
 import { draftFile, show } from './output.ts';
@@ -17,7 +17,7 @@ export const SECRET_HELP = { out: 'File for the token, made with mode 0600.' };
 export async function createSecret(cli: CliContext, input: CommandInput, what: string, create: (client: ApiClient) => Promise<ApiAnswer>): Promise<void> {
   const file = text(input, 'out');
   if (file === undefined && cli.io.out.isTTY !== true) throw new UsageError(`${what} is a secret: give --out <file>, or run on a terminal`);
-  if (file !== undefined) assertReplaceable(file, cli.io.env['SIGNET_TOKEN_FILE']);
+  if (file !== undefined) assertReplaceable(file, variable(cli.io.env, 'SIGNET_TOKEN_FILE'));
   const draft = file === undefined ? undefined : draftFile(file, 0o600);
   const answer = await cli.connect().then(create).catch((error: unknown) => {
     draft?.discard();
@@ -50,6 +50,7 @@ export function secretMaker(name: string, operation: Operation, what: string, { 
       return { ...body.help, ...SECRET_HELP, ...extra.help };
     },
     positionals: parameters,
+    terms: body.terms,
     async run(cli, input) {
       for (const option of needs) if (input.values[option] === undefined) throw new UsageError(`--${option} is needed`);
       const params = Object.fromEntries(parameters.map((parameter, i) => [parameter, input.positionals[i] ?? '']));

@@ -2,13 +2,10 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { StartupError } from '../core/errors.ts';
+import type { Environment } from './environment.ts';
 import { RULES } from './rules.ts';
 import { CONFIG_KEYS, configSchema, environmentName, type Config, type ConfigKey } from './schema.ts';
 
-/** Environment variables by name; an empty value counts as not set. */
-export type Environment = Readonly<Record<string, string | undefined>>;
-/** The environment of this process: read here and nowhere else. */
-export const environment = (): Environment => process.env;
 
 /** The text of a file. @throws when it cannot be read */
 export type ReadFile = (path: string) => string;
@@ -107,9 +104,12 @@ const COMMAND_LINE = new Set(['SIGNET_TOKEN_FILE', 'SIGNET_TRUST_BUNDLE', 'SIGNE
 /** What is allowed but probably not meant, one line each, to be logged at start. */
 export function configWarnings(config: Config, env: Environment = process.env): string[] {
   const known = new Set(CONFIG_KEYS.map(environmentName));
-  const warnings = (['publicUrl', 'apiUrl', 'mtlsUrl'] as const)
-    .filter((key) => LOOPBACK_HOST.test(new URL(config[key]).hostname))
-    .map((key) => `${environmentName(key)} names this machine only (${config[key]}): certificates and documents that carry it are of no use to others`);
+  const warnings: string[] = [];
+  const local = (['publicUrl', 'apiUrl', 'mtlsUrl'] as const).filter((key) => LOOPBACK_HOST.test(new URL(config[key]).hostname));
+  if (local.length > 0) {
+    const named = local.map((key) => `${environmentName(key)} (${config[key]})`).join(', ');
+    warnings.push(`${named} ${local.length === 1 ? 'names' : 'name'} this machine only: certificates and documents that carry ${local.length === 1 ? 'it' : 'them'} are of no use to others`);
+  }
   for (const [url, listen] of [['publicUrl', 'statusListen'], ['apiUrl', 'apiListen'], ['mtlsUrl', 'mtlsListen']] as const) {
     const { hostname, port } = new URL(config[url]);
     const { port: listened } = config[listen];

@@ -16,6 +16,10 @@ function doorsDiffer(config: Config): boolean {
   return new Set(doors.map((door) => `${door.host.toLowerCase()}:${door.port}`)).size === doors.length;
 }
 
+/** A serial in a JSON body (40 digits, quotes, comma, blank), and what stands around them. */
+const SERIAL_OCTETS = 44;
+const BODY_OCTETS = 100;
+
 /** A burst of less than a second's worth would refuse callers that keep to the rate. */
 const burstOverRate = (burst: ConfigKey, rate: ConfigKey): Rule => ({ keys: [burst, rate], holds: (c) => Number(c[burst]) >= Number(c[rate]), says: `must be no less than ${rate}` });
 
@@ -60,6 +64,11 @@ export const RULES: readonly Rule[] = [
   { keys: ['adminTokenTtlSeconds', 'adminTokenMaxTtlSeconds'], holds: (c) => c.adminTokenTtlSeconds <= c.adminTokenMaxTtlSeconds, says: 'must not be longer than adminTokenMaxTtlSeconds' },
   { keys: ['adminTokenOverlapSeconds', 'adminTokenOverlapMaxSeconds'], holds: (c) => c.adminTokenOverlapSeconds <= c.adminTokenOverlapMaxSeconds, says: 'must not be longer than adminTokenOverlapMaxSeconds' },
   { keys: ['commitBatchMax', 'commitQueueMax'], holds: (c) => c.commitBatchMax <= c.commitQueueMax, says: 'must not be more than commitQueueMax' },
+  {
+    keys: ['statusBatchMax', 'jsonMaxBytes'],
+    holds: (c) => c.statusBatchMax * SERIAL_OCTETS + BODY_OCTETS <= c.jsonMaxBytes,
+    says: `must fit into jsonMaxBytes, ${SERIAL_OCTETS} octets a serial and ${BODY_OCTETS} more: raise that as well`,
+  },
   { keys: ['pageSizeDefault', 'pageSizeMax'], holds: (c) => c.pageSizeDefault <= c.pageSizeMax, says: 'must not be more than pageSizeMax' },
   { keys: ['idempotencySecretTtlSeconds', 'idempotencyTtlSeconds'], holds: (c) => c.idempotencySecretTtlSeconds <= c.idempotencyTtlSeconds, says: 'must not be longer than idempotencyTtlSeconds' },
 ];

@@ -15,6 +15,7 @@ export const CHAPTERS = {
     databaseConnections: count(10, [1, 500], 'Connections of one worker to the database, and two more to listen; the first worker opens three more at times. All that `workers` and replicas open must be less than the server allows.'),
     statementTimeoutMs: milliseconds(10_000, [100, 600_000], 'Longest time one SQL statement may take.'),
     workers: parallelism(8, [1, 64], 'Processes that serve over the same ports and together are one replica. With more than one, another process supervises them.'),
+    workerSilenceSeconds: seconds(30, [0, 3_600], 'A worker that serves and for this long does not answer its supervisor hangs: it is killed and replaced. Time in which the supervisor stood still itself (a suspended machine) does not count. 0: never.'),
     dataDir: machinePath('`/var/lib/signet` as root, else `signet` in `$XDG_DATA_HOME` or `~/.local/share`', 'Where the embedded database, its key-encryption key and the bootstrap token are kept.'),
     diskFreeMinBytes: octets(1_073_741_824, [0, 1_099_511_627_776], 'With less free space than this for the embedded database /readyz warns.'),
     configFile: optionalPath('A JSON object with keys of this page by their names in the first column. The environment wins over it.'),
@@ -76,6 +77,7 @@ export const CHAPTERS = {
     ocspValiditySeconds: seconds(600, [10, 86_400], 'nextUpdate of an OCSP answer.'),
     ocspMaxAgeSeconds: seconds(60, [0, 86_400], 'How long an HTTP cache may keep an OCSP answer.'),
     ocspMaxCertIds: count(16, [1, 1_000], 'Certificates asked about in one OCSP request.'),
+    ocspSigningMax: count(1_000, [1, 100_000], 'OCSP answers that wait for their signature at once in each worker. Who asks for more is told tryLater.'),
     ocspCacheEntries: count(50_000, [0, 10_000_000], 'OCSP answers kept in the memory of each worker.'),
     statusBatchMax: count(1_000, [1, 10_000], 'Serials in one request for their status.'),
   },
@@ -95,7 +97,7 @@ export const CHAPTERS = {
     adminTokenOverlapMaxSeconds: seconds(86_400, [0, 604_800], 'Longest time a rotated API token may go on.'),
     adminTokenWarnDays: days(14, [0, 365], '/readyz and the log warn this long before the last API token that can make others ends.'),
     relyingPartyCertificatesMax: count(16, [1, 1_000], 'Pinned certificates of one relying party.'),
-    relyingPartyTokensMax: count(16, [1, 1_000], 'Usable API tokens of one relying party.'),
+    relyingPartyTokensMax: count(16, [1, 1_000], 'Usable API tokens of one relying party. As many again may be in the overlap of their rotation.'),
     statusAccess: choice(['identified', 'open'], 'identified', 'Who may ask for JSON status: `identified` is API tokens, registered relying parties and agents; `open` is anyone, who is then told no agent or instance.'),
   },
   // For two cores, where issuing costs about 1.5 ms of CPU, database included, a list or a change 2-5 ms, a status 0.1-0.3 ms, a handshake 1 ms: no source and
@@ -152,7 +154,7 @@ export const CHAPTERS = {
   },
   'Log and environment': {
     logLevel: choice(LOG_LEVELS, 'info', 'Least severe records that are written.'),
-    accessLog: choice(['admin', 'all', 'off'], 'admin', 'Requests that get a line at level info: those of admin tokens and all that end in a fault of ours (5xx), every request, or none. A line costs 8 µs.'),
+    accessLog: choice(['admin', 'all', 'off'], 'admin', 'Requests that get a line at level info: those of API tokens of people and all that end in a fault of ours (5xx), every request, or none. A line costs 8 µs.'),
     nodeEnv: word('development', '`production` refuses to make secrets by itself.'),
     faultBarriersDir: optionalPath('For fault tests only: where a process stops at named steps. Refused in production.'),
   },

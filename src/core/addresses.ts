@@ -27,8 +27,12 @@ export function addressMatcher(blocks: readonly string[]): (address: string) => 
   };
 }
 
-/** An address as it is shown and compared: IPv4-mapped IPv6 as IPv4, letters small. */
+/** An address as it is shown and compared: IPv4-mapped IPv6 (RFC 4291 §2.5.5.2), however it is written, as IPv4; letters small. */
 export function plainAddress(address: string): string {
   const lower = address.toLowerCase();
-  return lower.startsWith('::ffff:') && lower.includes('.') ? lower.slice(7) : lower;
+  if (lower.startsWith('::ffff:') && isIP(lower.slice(7)) === 4) return lower.slice(7);
+  if (!/^[0:]+:ffff:[^%]+$/.test(lower) || isIP(lower) !== 6) return lower;
+  // The URL parser writes every form of an address as one: what is mapped, as `[::ffff:hhhh:hhhh]`.
+  const [, high, low] = /^\[::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})\]$/.exec(new URL(`http://[${lower}]`).hostname) ?? [];
+  return high === undefined || low === undefined ? lower : [high, low].flatMap((group) => [parseInt(group, 16) >> 8, parseInt(group, 16) & 0xff]).join('.');
 }

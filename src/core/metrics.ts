@@ -57,9 +57,11 @@ export interface Metrics {
   /** Connections of a pool, by state (in-use, idle); requests that wait for one. */
   readonly databaseConnections: Gauge<'pool' | 'state'>;
   readonly databaseWaiting: Gauge<'pool'>;
+  /** Workers of this replica that hung and were killed by its supervisor. */
+  readonly workersKilled: Gauge;
   /** Log lines that nobody took, since the start. */
   readonly logLinesDropped: Counter;
-  /** What the whole cluster counts, read from the database: every replica says the same. */
+  /** What the whole cluster counts, read from the database by the worker that is scraped: every replica says the same. */
   readonly cluster: {
     /** Unexpired certificates by state (good, held, revoked), as the job count-certificates last counted them, and when that was. */
     readonly certificates: Gauge<'state'>;
@@ -85,7 +87,7 @@ export interface Metrics {
   readonly registry: Registry;
   /** Media type of `text()`. */
   readonly contentType: string;
-  /** What this worker has counted, for another one to put beside its own. */
+  /** What this worker has counted, for another one to put beside its own: without what the cluster counts, which that one asks for itself. */
   snapshot(): Promise<MetricsSnapshot>;
   /** The exposition for a scrape: of this worker, and of the others of its replica. */
   text(others?: readonly MetricsSnapshot[]): Promise<string>;
@@ -114,12 +116,14 @@ export interface MetricsOptions {
 /** Metrics with a registry of their own, so that two services in one process (tests) do not meet. */
 export function createMetrics(options: MetricsOptions = { processMetrics: false }): Metrics {
   const registry = new Registry();
+  const ofCluster = new Registry();
   const registers = [registry];
   if (options.processMetrics) collectDefaultMetrics({ register: registry, ...(options.worker === undefined ? {} : { labels: { worker: String(options.worker) } }) });
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) => new Counter<L>({ name, help, labelNames, registers });
   const samplers = new Map<unknown, () => void | Promise<void>>();
-  const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = [], aggregator: Aggregation = 'max') =>
-    new Gauge<L>({ name, help, labelNames, registers, aggregator, collect() { return samplers.get(this)?.(); } });
+  const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = [], aggregator: Aggregation = 'max', among = registry) =>
+    new Gauge<L>({ name, help, labelNames, registers: [among], aggregator, collect() { return samplers.get(this)?.(); } });
+  const clusterGauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) => gauge(name, help, labelNames, 'max', ofCluster);
   const sampledCounter = (name: string, help: string) =>
     new Counter({ name, help, registers, collect() { return samplers.get(this)?.(); } });
   const histogram = <L extends string>(name: string, help: string, buckets: number[], labelNames: readonly L[] = []) =>
@@ -153,25 +157,29 @@ export function createMetrics(options: MetricsOptions = { processMetrics: false 
     tlsHandshakes: counter('signet_tls_handshakes_total', 'TLS handshakes, by outcome (full, resumed, failed).', ['door', 'outcome']),
     databaseConnections: gauge('signet_database_connections', 'Connections to the database, by state (in-use, idle).', ['pool', 'state'], 'sum'),
     databaseWaiting: gauge('signet_database_waiting', 'Statements waiting for a connection to the database.', ['pool'], 'sum'),
+    workersKilled: gauge('signet_workers_killed', 'Workers that hung and were killed, since the replica started.'),
     logLinesDropped: sampledCounter('signet_log_lines_dropped_total', 'Log lines that nobody took in time.'),
     cluster: {
-      certificates: gauge('signet_cluster_certificates', 'Unexpired certificates, by state (good, held, revoked).', ['state']),
-      countedAt: gauge('signet_cluster_certificates_counted_timestamp_seconds', 'When certificates were last counted, seconds since 1970.'),
-      certificatesEver: gauge('signet_cluster_certificates_ever', 'Certificates issued, renewed and expired since the counting began.', ['event']),
-      jobLastSuccess: gauge('signet_cluster_job_last_success_timestamp_seconds', 'End of the last successful run on any replica, seconds since 1970.', ['job']),
-      crlThisUpdate: gauge('signet_cluster_crl_this_update_timestamp_seconds', 'thisUpdate of the oldest published list of an issuer, seconds since 1970.', ['issuer']),
-      crlNextUpdate: gauge('signet_cluster_crl_next_update_timestamp_seconds', 'Nearest nextUpdate of the published lists of an issuer, seconds since 1970.', ['issuer']),
-      crlNumber: gauge('signet_cluster_crl_number', 'Number of the complete list.', ['issuer']),
-      crlEntries: gauge('signet_cluster_crl_entries', 'Entries of the complete list.', ['issuer']),
-      feedEnd: gauge('signet_cluster_feed_end', 'Number of the newest feed row.'),
-      auditEnd: gauge('signet_cluster_audit_end', 'Number of the newest audit event.'),
-      partitionDaysAhead: gauge('signet_cluster_partition_days_ahead', 'Days from today on that have a partition.'),
+      certificates: clusterGauge('signet_cluster_certificates', 'Unexpired certificates, by state (good, held, revoked).', ['state']),
+      countedAt: clusterGauge('signet_cluster_certificates_counted_timestamp_seconds', 'When certificates were last counted, seconds since 1970.'),
+      certificatesEver: clusterGauge('signet_cluster_certificates_ever', 'Certificates issued, renewed and expired since the counting began.', ['event']),
+      jobLastSuccess: clusterGauge('signet_cluster_job_last_success_timestamp_seconds', 'End of the last successful run on any replica, seconds since 1970.', ['job']),
+      crlThisUpdate: clusterGauge('signet_cluster_crl_this_update_timestamp_seconds', 'thisUpdate of the oldest published list of an issuer, seconds since 1970.', ['issuer']),
+      crlNextUpdate: clusterGauge('signet_cluster_crl_next_update_timestamp_seconds', 'Nearest nextUpdate of the published lists of an issuer, seconds since 1970.', ['issuer']),
+      crlNumber: clusterGauge('signet_cluster_crl_number', 'Number of the complete list.', ['issuer']),
+      crlEntries: clusterGauge('signet_cluster_crl_entries', 'Entries of the complete list.', ['issuer']),
+      feedEnd: clusterGauge('signet_cluster_feed_end', 'Number of the newest feed row.'),
+      auditEnd: clusterGauge('signet_cluster_audit_end', 'Number of the newest audit event.'),
+      partitionDaysAhead: clusterGauge('signet_cluster_partition_days_ahead', 'Days from today on that have a partition.'),
     },
     onScrape: (metric, sample) => void samplers.set(metric, sample),
-    registry,
+    registry: Registry.merge([registry, ofCluster]),
     contentType: registry.contentType,
     snapshot: () => snapshotOf(registry, options.worker),
-    text: async (others = []) => (others.length === 0 && options.worker === undefined ? registry : AggregatorRegistry.aggregate([await snapshotOf(registry, options.worker), ...others])).metrics(),
+    async text(others = []) {
+      const own = others.length === 0 && options.worker === undefined ? registry : AggregatorRegistry.aggregate([await snapshotOf(registry, options.worker), ...others]);
+      return `${await own.metrics()}\n${await ofCluster.metrics()}`;
+    },
   };
 }
 

@@ -25,6 +25,8 @@ export interface ReplicaState {
   readonly serving: readonly number[];
   /** Whether all of them have served since the replica was started: one that is missing now has ended and is being replaced. */
   readonly wasComplete: boolean;
+  /** Workers that hung and were killed since then. */
+  readonly killed: number;
 }
 
 /** The closed list of what workers say to each other. */
@@ -42,6 +44,6 @@ export type SiblingTopic =
   /** The readiness checks of a worker. */
   | 'readiness';
 
-const ALONE: ReplicaState = { serving: [1], wasComplete: true };
+const ALONE: ReplicaState = { serving: [1], wasComplete: true, killed: 0 };
 /** A replica of one worker. */
 export const alone: Siblings = { workers: 1, number: 1, replica: () => ALONE, ask: () => Promise.resolve([]), tell: () => undefined, on: () => undefined };

@@ -117,6 +117,13 @@ export async function endOfUnlimitedAdmins(db: Db, now: Date): Promise<Date | nu
   return row.endless === true ? null : row.end;
 }
 
+/** Usable tokens that never end: those of versions that knew no end. How many, and the names of the first of them. */
+export async function endlessTokens(db: Db, named: number): Promise<{ count: number; names: string[] }> {
+  const where = { revokedAt: null, expiresAt: null };
+  const tokens = await db.adminToken.findMany({ where, select: { name: true }, orderBy: { id: 'asc' }, take: named });
+  return { count: tokens.length < named ? tokens.length : await db.adminToken.count({ where }), names: tokens.map(({ name }) => name) };
+}
+
 /** Revokes a token that is not revoked; false, with nothing changed, for any other. */
 export async function markAdminTokenRevoked(tx: Tx, id: string, now: Date): Promise<boolean> {
   const { count } = await tx.adminToken.updateMany({ where: { id, revokedAt: null }, data: { revokedAt: now } });
@@ -133,6 +140,16 @@ export async function markAdminTokenRotated(tx: Tx, id: string, successorId: str
 /** Usable tokens of a relying party. A rotated one counts until it ends. */
 export async function countRelyingPartyTokens(tx: Tx, relyingPartyId: string, now: Date): Promise<number> {
   return tx.adminToken.count({ where: { relyingPartyId, revokedAt: null, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] } });
+}
+
+/** Of those, the ones that were rotated and have not ended yet. */
+export async function countRotatedTokens(tx: Tx, relyingPartyId: string, now: Date): Promise<number> {
+  return tx.adminToken.count({ where: { relyingPartyId, revokedAt: null, expiresAt: { gt: now }, successorId: { not: null } } });
+}
+
+/** Whose token it is; null for one of no relying party, undefined where there is no such token. That never changes. */
+export async function relyingPartyOfToken(tx: Tx, id: string): Promise<string | null | undefined> {
+  return (await tx.adminToken.findUnique({ where: { id }, select: { relyingPartyId: true } }))?.relyingPartyId;
 }
 
 /** Notes the minute in which a token was used; uses within the same minute leave the row alone, whatever replica saw them. */

@@ -47,6 +47,12 @@ export async function liveAuthorities(db: Db | Tx): Promise<AuthorityRecord[]> {
   }));
 }
 
+/** What the certificate with this serial is of the CA itself; undefined for any other. */
+export async function authorityKindOf(db: Db | Tx, serial: Uint8Array): Promise<AuthorityKind | undefined> {
+  const row = await db.authorityCertificate.findUnique({ where: { serial: bytes(serial) }, select: { kind: true } });
+  return row?.kind as AuthorityKind | undefined;
+}
+
 /** What tells two states of the authority apart, cheap enough to ask every 2 s; and the number of changes of the set of roots so far. */
 export async function authorityVersion(db: Db | Tx): Promise<{ version: string; bundleSequence: number }> {
   const [row] = await db.$queryRaw<{ version: string | null; sequence: bigint }[]>`

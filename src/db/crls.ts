@@ -1,3 +1,4 @@
+import { REMOVED } from './carried-revocations.ts';
 import { buffer, bytes, Prisma, type Db, type Tx } from './client.ts';
 import { bucketOf } from '../x509/serial.ts';
 
@@ -87,7 +88,7 @@ export async function* readListed(tx: Tx, select: ListSelector): AsyncGenerator<
     ? Prisma.sql`UNION ALL SELECT serial, revoked_at, revocation_reason FROM authority_certificates
         WHERE issuer_id = ${issuerId} AND id <> ${issuerId} AND revoked_at IS NOT NULL AND not_after >= ${expiredBefore}`
     : Prisma.empty;
-  const carried = Prisma.sql`UNION ALL SELECT serial, revoked_at, reason FROM carried_revocations WHERE issuer_id = ${issuerId} ${ofShard} AND not_after >= ${expiredBefore}`;
+  const carried = Prisma.sql`UNION ALL SELECT serial, revoked_at, reason FROM carried_revocations WHERE issuer_id = ${issuerId} ${ofShard} AND reason <> ${REMOVED}::int AND not_after >= ${expiredBefore}`;
   await tx.$executeRaw`
     DECLARE listed NO SCROLL CURSOR FOR
     SELECT string_agg(serial || int8send(floor(date_part('epoch', at))::bigint) || int4send(coalesce(reason, 0)), '') AS packed

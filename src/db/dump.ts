@@ -64,13 +64,15 @@ export async function withSnapshot<T>(ownerUrl: string, use: (snapshot: Snapshot
   });
 }
 
+const CLUSTER = 'SELECT id, epoch, trust_domain AS "trustDomain" FROM cluster';
+
 async function readFacts(client: pg.Client): Promise<DumpFacts> {
   const one = async <R extends pg.QueryResultRow>(sql: string): Promise<R> => (await client.query<R>(sql)).rows[0] as R;
   const { there, half } = await one<{ there: boolean; half: boolean }>(
     `SELECT to_regclass('_prisma_migrations') IS NOT NULL AND to_regclass('cluster') IS NOT NULL AS there, to_regprocedure('${RESTORATION}()') IS NOT NULL AS half`,
   );
   if (half) throw new StartupError('a restore into this database was begun and not finished: there is nothing whole in it to back up', 78);
-  const { rows: clusters } = there ? await client.query<DumpFacts['cluster']>('SELECT id, epoch, trust_domain AS "trustDomain" FROM cluster') : { rows: [] };
+  const { rows: clusters } = there ? await client.query<DumpFacts['cluster']>(CLUSTER) : { rows: [] };
   const [cluster] = clusters;
   if (!cluster) throw new StartupError('there is no Signet in this database: nothing to back up', 78);
   const { postgres } = await one<{ postgres: number }>("SELECT current_setting('server_version_num')::int AS postgres");
@@ -142,10 +144,10 @@ export interface TableRows {
 
 /**
  * Loads a dump into the migrated tables, each of them once and no other: the owner may write the system catalogue too, and what the dump names is only a file's
- * word. In one transaction that also notes it as loaded. What the migrations themselves put into a table goes first.
+ * word. What its header says of the cluster must be what is in it. In one transaction that also notes it as loaded. What the migrations themselves put into a table goes first.
  * @throws StartupError (70) when it does not fit; nothing of it is there then
  */
-export async function loadTables(ownerUrl: string, sha256: string, tables: AsyncIterable<TableRows>): Promise<void> {
+export async function loadTables(ownerUrl: string, { sha256, cluster }: Pick<DumpFacts, 'cluster'> & { sha256: string }, tables: AsyncIterable<TableRows>): Promise<void> {
   await withClient(ownerUrl, async (client) => {
     await client.query('BEGIN');
     const left = new Map((await readTables(client)).map(({ name, columns }) => [name, columns]));
@@ -160,6 +162,11 @@ export async function loadTables(ownerUrl: string, sha256: string, tables: Async
       });
     }
     if (left.size > 0) throw misfit(`the backup lacks ${[...left.keys()].join(', ')}`);
+    const { rows: loaded } = await client.query<DumpFacts['cluster']>(CLUSTER);
+    const [world] = loaded;
+    if (loaded.length !== 1 || world?.id !== cluster.id || world.epoch !== cluster.epoch || world.trustDomain !== cluster.trustDomain) {
+      throw misfit('the cluster in the backup, its epoch or its trust domain is not the one that its header names');
+    }
     await client.query(noteProgress({ sha256, loaded: true }));
     await client.query('COMMIT');
   });

@@ -137,7 +137,7 @@ function prepareCluster(work: string, options: EmbeddedOptions, random: Random):
   const cluster: Cluster = { user, work, data, binaries: binaries.dir, password: '' };
   if (!fs.existsSync(path.join(data, 'PG_VERSION'))) initialize(cluster, random, options.fast ?? false);
   const found = fs.readFileSync(path.join(data, 'PG_VERSION'), 'utf8').trim();
-  if (found !== binaries.major) throw new StartupError(`${data} was made by PostgreSQL ${found}, this Signet carries ${binaries.major}: move the data with that version's pg_dump`, 78);
+  if (found !== binaries.major) throw new StartupError(`${data} was made by PostgreSQL ${found}, this Signet carries ${binaries.major}: make a backup with the Signet that made it (signet backup), move the folder postgres away, and restore with this one (signet restore): docs/upgrade.md`, 78);
   return { ...cluster, password: readPassword(path.join(work, 'password')) };
 }
 

@@ -11,6 +11,8 @@ import { ADVISORY_LOCK, LOCK_CLASS } from './advisory-locks.ts';
 
 /** prisma/ of this installation: two folders above src/db as above dist/db. */
 const PRISMA_FOLDER = path.resolve(import.meta.dirname, '../../prisma');
+/** SQLSTATE of a statement that waited longer than lock_timeout. */
+const LOCK_NOT_AVAILABLE = '55P03';
 /** All that applying needs to know of a schema. */
 const DATASOURCE = 'datasource db {\n  provider = "postgresql"\n}\n';
 /** Held by every script for its transaction. */
@@ -184,7 +186,8 @@ function inOneTransaction(pool: pg.Pool, migrations: Migration[], onFault: (faul
       try {
         await pool.query(`${TAKE_SCRIPT_LOCK};\n${script}${finish}`);
       } catch (error) {
-        onFault(new StartupError(`the migration ${migration?.name ?? ''} failed, and nothing of it was done: ${(error as Error).message}`, 70, error));
+        const next = (error as pg.DatabaseError).code === LOCK_NOT_AVAILABLE ? '. Somebody reads or changes its tables for long (a backup, a report): run it again when that has ended' : '';
+        onFault(new StartupError(`the migration ${migration?.name ?? ''} failed, and nothing of it was done: ${(error as Error).message}${next}`, 70, error));
         throw error;
       }
     };

@@ -33,8 +33,8 @@ export async function findRelyingParty(db: Db | Tx, id: string): Promise<Relying
 }
 
 /**
- * The relying party as it is once nobody else changes it, locked to the commit. The read is a statement of its own: it sees what the lock waited for. A token
- * that is rotated meanwhile only needs the row to stay (its foreign key), and does not wait for this lock.
+ * The relying party as it is once nobody else changes it, locked to the commit. The read is a statement of its own: it sees what the lock waited for. Whoever
+ * locks tokens as well locks this row first; a foreign key to it does not wait for the lock.
  */
 export async function lockRelyingParty(tx: Tx, id: string): Promise<RelyingPartyRecord | undefined> {
   const locked = await tx.$queryRaw<unknown[]>`SELECT 1 FROM relying_parties WHERE id = ${id} FOR NO KEY UPDATE`;

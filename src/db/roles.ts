@@ -11,7 +11,9 @@ export interface ServiceRole {
 
 /** Append-only for the service: what happened can be told, never untold (DESIGN invariant 10). */
 const APPEND_ONLY = ['audit_events', 'audit_personal', 'worlds'];
-const READ_ONLY = ['_prisma_migrations', 'carried_revocations', 'audit_leaf_hashes'];
+const READ_ONLY = ['_prisma_migrations', 'audit_leaf_hashes'];
+/** Recovery lays them down, retention takes them away; the service may hold, release and revoke. */
+const UPDATE_ONLY = ['carried_revocations'];
 
 /**
  * Gives the service's role exactly the rights it needs, in one transaction. Idempotent; run it as the owner after each migration, under the start lock.
@@ -42,6 +44,7 @@ export async function ensureServiceRole(ownerUrl: string, role: ServiceRole): Pr
 
 function rightsOn(table: string): string {
   if (READ_ONLY.includes(table)) return 'SELECT';
+  if (UPDATE_ONLY.includes(table)) return 'SELECT, UPDATE';
   return APPEND_ONLY.includes(table) ? 'SELECT, INSERT' : 'SELECT, INSERT, UPDATE, DELETE';
 }
 

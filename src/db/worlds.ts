@@ -1,3 +1,4 @@
+import { REMOVED } from './carried-revocations.ts';
 import { buffer, Prisma, type Db, type Tx } from './client.ts';
 import { CERTIFICATE_HOLD } from './crls.ts';
 import type { AffectedCertificate } from './certificate-status.ts';
@@ -180,7 +181,7 @@ export async function carryUnknown(tx: Tx, now: Date): Promise<{ serial: Buffer;
     WHERE e.not_after >= ${now} AND NOT EXISTS (SELECT FROM certificates c WHERE c.bucket = e.bucket AND c.serial = e.serial)
       AND NOT EXISTS (SELECT FROM authority_certificates a WHERE a.serial = e.serial)
     ON CONFLICT (serial) DO UPDATE SET reason = excluded.reason, revoked_at = excluded.revoked_at
-      WHERE carried_revocations.reason = ${CERTIFICATE_HOLD}::int AND excluded.reason <> ${CERTIFICATE_HOLD}::int
+      WHERE carried_revocations.reason IN (${CERTIFICATE_HOLD}::int, ${REMOVED}::int) AND excluded.reason <> carried_revocations.reason
     RETURNING serial, issuer_id AS "issuerId", shard, reason`;
   return rows.map((row) => ({ ...row, serial: buffer(row.serial) }));
 }

@@ -12,15 +12,15 @@ import type { Door } from './route.ts';
 export interface Peer {
   /** Address of the client: the connection's, or what trusted proxies say. With a fault always the connection's. */
   source: string;
-  /** DER of the client certificate, shown to us in the handshake or to a trusted proxy. Only on the mutual TLS door; not judged yet. */
+  /** DER of the client certificate, shown to us in the handshake, or to the trusted proxy whose connection it is. Only on the mutual TLS door; not judged yet. */
   peerCertificate: Buffer | undefined;
   /** Why the request is refused, whatever it asks. */
   peerFault: SignetError | undefined;
 }
 
 /**
- * Tells who is at the other end. From a trusted proxy the headers are believed, and they win over the TLS connection, which is then the proxy's own;
- * a request it forwards without Client-Cert has no client certificate. From anybody else X-Forwarded-For is ignored and Client-Cert refused. Never throws.
+ * Tells who is at the other end. From a trusted proxy the headers are believed, and only they: the TLS connection is the proxy's own, and a request without
+ * Client-Cert has no client certificate, so that a proxy that forgets to set it lends its identity to nobody. From anybody else X-Forwarded-For is ignored and Client-Cert refused. Never throws.
  */
 export function createPeerReader({ trustedProxies }: Pick<Config, 'trustedProxies'>): (door: Door, req: IncomingMessage) => Peer {
   const isProxy = trustedProxies.length === 0 ? () => false : addressMatcher(trustedProxies);
@@ -68,8 +68,8 @@ function hopAddress(hop: string): string | undefined {
 function certificateOf(req: IncomingMessage, fromProxy: boolean): Buffer | undefined {
   const { headers } = req;
   if (headers['client-cert'] === undefined && headers['client-cert-chain'] === undefined) {
-    // What the proxy showed of itself says nothing about the one it speaks for.
-    return fromProxy && headers['x-forwarded-for'] !== undefined ? undefined : certificateOfHandshake(req.socket as TLSSocket);
+    // What the proxy showed of itself says nothing about the one it speaks for, and whether it speaks for somebody only it knows.
+    return fromProxy ? undefined : certificateOfHandshake(req.socket as TLSSocket);
   }
   if (!fromProxy) throw new SignetError('proxy-not-trusted', 'a Client-Cert header is believed only from the proxies in SIGNET_TRUSTED_PROXIES; the connection comes from another address');
   const { 'client-cert': lines, 'client-cert-chain': chain = [] } = req.headersDistinct;

@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import path from 'node:path';
-import { endingAdmins } from '../admins/ending.ts';
+import { endingAdmins, endlessCredentials } from '../admins/ending.ts';
 import type { Context } from '../context.ts';
 import { clusterSince, databaseClock, jobHealth, overdueLists, partitionDaysAhead, pingDatabase } from '../db/views/readiness.ts';
 import { dailyTimes, longestGapMs } from '../jobs/cron.ts';
@@ -87,8 +87,7 @@ async function clock({ db, clock: own, config }: Context): Promise<readonly stri
 }
 
 async function adminTokens(ctx: Context, now: Date): Promise<readonly string[]> {
-  const ending = await endingAdmins(ctx, now);
-  return ending === undefined ? [] : [ending];
+  return [await endingAdmins(ctx, now), await endlessCredentials(ctx)].filter((warning) => warning !== undefined);
 }
 
 async function issuer(ctx: Context): Promise<readonly string[]> {

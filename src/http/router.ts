@@ -33,7 +33,8 @@ function expressApp(door: Door, routes: readonly Route[], serve: Serve, methodsO
   for (const row of routes) {
     app[row.operation.method](row.operation.path.replaceAll(/\{(\w+)\}/g, ':$1'), (req, res) => serve(door, row, req.params, req, res));
   }
-  app.use((req, res) => serve(door, unrouted(methodsOf(pathOf(req))), {}, req, res));
+  const notFound = notFoundOn(routes);
+  app.use((req, res) => serve(door, unrouted(methodsOf(pathOf(req)), notFound), {}, req, res));
   // Express itself throws only for what it cannot decode in a path.
   app.use(((_error, req, res, _next) => void serve(door, BROKEN_PATH, {}, req, res)) satisfies express.ErrorRequestHandler);
   return app;
@@ -67,16 +68,21 @@ const refusal = (id: string, handler: Handler): Route =>
     on: [], as: 'none', rate: 'read', body: 'none', handler,
   });
 
-const NOT_FOUND = refusal('notFound', () => {
-  throw new SignetError('not-found', 'there is nothing at this address on this listener');
-});
+/** Where the documents are served, whoever got lost (a browser at `/`, for one) is told of them. */
+function notFoundOn(routes: readonly Route[]): Route {
+  const documents = routes.some((row) => row.operation.id === 'getDocsPage') ? '; what there is, GET /docs shows to people and GET /openapi.json to programs' : '';
+  return refusal('notFound', () => {
+    throw new SignetError('not-found', `there is nothing at this address on this listener${documents}`);
+  });
+}
+
 const BROKEN_PATH = refusal('brokenPath', () => {
   throw new SignetError('invalid-request', 'the path is not well-formed percent-encoded UTF-8');
 });
 
 /** 404, or 405 with the Allow header that belongs to it (RFC 9110 §15.5.6). */
-function unrouted(methods: readonly string[]): Route {
-  if (methods.length === 0) return NOT_FOUND;
+function unrouted(methods: readonly string[], notFound: Route): Route {
+  if (methods.length === 0) return notFound;
   const allow = methods.join(', ');
   return refusal('methodNotAllowed', (ctx, request) => {
     const problem = problemAnswer(new SignetError('method-not-allowed', `allowed here: ${allow}`), request.requestId, ctx.config.apiUrl);

@@ -26,6 +26,7 @@ export function sampleMetrics(ctx: Context): void {
   metrics.onScrape(metrics.databaseWaiting, () => {
     for (const [pool, db] of Object.entries(pools)) metrics.databaseWaiting.set({ pool }, poolState(db).waiting);
   });
+  metrics.onScrape(metrics.workersKilled, () => metrics.workersKilled.set(ctx.siblings.replica().killed));
   metrics.onScrape(metrics.logLinesDropped, () => {
     metrics.logLinesDropped.reset();
     metrics.logLinesDropped.inc(logLinesDropped());

@@ -2,6 +2,7 @@ import { SignetError } from '../core/errors.ts';
 import type { Context } from '../context.ts';
 import { appendAudit } from '../audit/append.ts';
 import type { AuditKind, Origin } from '../audit/events.ts';
+import { authorityKindOf } from '../db/authorities.ts';
 import { inTransaction, type Tx } from '../db/client.ts';
 import { countRevoked, holdRows, readNotGood, releaseRows, revokeRows, type CauseChange } from '../db/certificate-status.ts';
 import { findCertificate, type StoredCertificate } from '../db/commit.ts';
@@ -26,7 +27,7 @@ const OPERATOR_HOLD = 'operator';
 
 /**
  * Revokes one certificate for good. Idempotent: the second call answers what the first did, with the first's reason and time (invariant 6).
- * @throws SignetError certificate-not-found, reason-not-allowed
+ * @throws SignetError certificate-not-found, authority-state-conflict, reason-not-allowed
  */
 export async function revokeCertificate(ctx: Context, origin: Origin, request: { serial: Uint8Array; reason: string; now: Date }): Promise<CertificateChange> {
   const { serial, now } = request;
@@ -40,7 +41,7 @@ export async function revokeCertificate(ctx: Context, origin: Origin, request: {
 
 /**
  * Puts one certificate on hold by an operator's hand (certificateHold, RFC 5280 §5.3.1). Idempotent.
- * @throws SignetError certificate-not-found, hold-conflict when it is revoked
+ * @throws SignetError certificate-not-found, authority-state-conflict, hold-conflict when it is revoked
  */
 export async function holdCertificate(ctx: Context, origin: Origin, request: { serial: Uint8Array; now: Date }): Promise<CertificateChange> {
   const { serial, now } = request;
@@ -56,7 +57,7 @@ export async function holdCertificate(ctx: Context, origin: Origin, request: { s
 
 /**
  * Takes the operator's hold away. Other causes (a suspension, a quarantine) stay, and with them the hold. Idempotent.
- * @throws SignetError certificate-not-found, hold-conflict when it is revoked
+ * @throws SignetError certificate-not-found, authority-state-conflict, hold-conflict when it is revoked
  */
 export async function releaseCertificate(ctx: Context, origin: Origin, request: { serial: Uint8Array; now: Date }): Promise<CertificateChange> {
   const { serial, now } = request;
@@ -130,8 +131,10 @@ function auditOf(kind: AuditKind, row: AffectedCertificate, detail: Record<strin
 
 async function known(ctx: Context, serial: Uint8Array): Promise<StoredCertificate> {
   const stored = await findCertificate(ctx.db, serial);
-  if (!stored) throw new SignetError('certificate-not-found', `no certificate with serial ${serialHex(serial)} was issued here`);
-  return stored;
+  if (stored) return stored;
+  const kind = await authorityKindOf(ctx.db, serial);
+  if (kind === undefined) throw new SignetError('certificate-not-found', `no certificate with serial ${serialHex(serial)} was issued here`);
+  throw new SignetError('authority-state-conflict', `${serialHex(serial)} is the certificate of the authority itself (${kind}): it is not revoked like one that it issued, but rotated`);
 }
 
 async function statusAfter(ctx: Context, serial: Uint8Array, changed: boolean): Promise<CertificateChange> {

@@ -2,7 +2,7 @@ import { SignetError } from '../core/errors.ts';
 import { serialHex } from '../x509/serial.ts';
 import { entityTag } from './entity-tag.ts';
 import { reasonName, type ReasonName } from './reasons.ts';
-import type { StatusReader, StatusRow } from './status-reader.ts';
+import type { StatusReader, CertificateState } from './status-reader.ts';
 
 /** What a relying party is told of one serial. Of a serial we never issued only `serial` and `status` are there. */
 export interface CertificateStatus {
@@ -30,7 +30,12 @@ export async function statusOf(ctx: { statuses: StatusReader }, serials: readonl
   for (let reading = 0; reading < MAX_READINGS; reading++) {
     const view = await ctx.statuses.read(serials);
     if (!view.isCurrent()) continue;
-    return new Map(serials.map((serial) => [serialHex(serial), describe(serialHex(serial), view.get(serial), now)]));
+    return new Map(
+      serials.map((serial, index) => {
+        const hex = serialHex(serial);
+        return [hex, describe(hex, view.at(index), now)];
+      }),
+    );
   }
   throw new SignetError('overloaded', 'These certificates change faster than they can be read.', { retryAfterSeconds: 1 });
 }
@@ -38,7 +43,7 @@ export async function statusOf(ctx: { statuses: StatusReader }, serials: readonl
 /** Entity tag over statuses in the order given: the same as long as nothing that is said of them changes. */
 export const statusEntityTag = (statuses: readonly CertificateStatus[]): string => entityTag(JSON.stringify(statuses));
 
-function describe(serial: string, row: StatusRow | undefined, now: Date): CertificateStatus {
+function describe(serial: string, row: CertificateState | undefined, now: Date): CertificateStatus {
   if (!row) return { serial, status: 'unknown' };
   const changedAt = row.revokedAt ?? row.heldAt;
   const { agentId, instanceId, notAfter } = row;
@@ -52,7 +57,7 @@ function describe(serial: string, row: StatusRow | undefined, now: Date): Certif
   };
 }
 
-function statusAt(row: StatusRow, now: Date): CertificateStatus['status'] {
+function statusAt(row: CertificateState, now: Date): CertificateStatus['status'] {
   if (row.revokedAt) return 'revoked';
   if (row.notAfter.getTime() < now.getTime()) return 'expired';
   return row.heldAt ? 'held' : 'good';

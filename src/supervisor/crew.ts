@@ -5,6 +5,7 @@ import type { Logger } from '../core/log.ts';
 import type { EmbeddedAccess } from '../db/embedded.ts';
 import { createRelay } from './relay.ts';
 import { QUICK_MS, restartWaitMs } from './restart-wait.ts';
+import { createWatchdog } from './watchdog.ts';
 import { forkWorker, type WorkerEnd, type WorkerProcess } from './worker-process.ts';
 
 /** Jobs under way may take a while after the last request; then a worker is ended by force. */
@@ -41,8 +42,14 @@ export function createCrew({ config, warnings, log }: CrewNeeds): Crew {
   let leader: number | undefined;
   let phase: 'starting' | 'started' | 'stopping' = 'starting';
   let wasComplete = false;
+  let killed = 0;
 
   const serving = (): WorkerProcess[] => [...running.values()].filter((worker) => worker.isServing());
+  const watchdog = createWatchdog(config.workerSilenceSeconds, serving, (worker) => {
+    killed++;
+    log.error({ worker: worker.number, workerPid: worker.pid, silentSeconds: config.workerSilenceSeconds }, 'a worker hangs and is killed');
+    worker.kill();
+  });
 
   function fork(number: number): WorkerProcess {
     const worker = forkWorker(number, (message) => relay.heard(number, message));
@@ -69,7 +76,7 @@ export function createCrew({ config, warnings, log }: CrewNeeds): Crew {
 
   function tellState(): void {
     const workers = serving();
-    const state = { serving: workers.map(({ number }) => number), wasComplete };
+    const state = { serving: workers.map(({ number }) => number), wasComplete, killed };
     for (const { post } of workers) post.insist({ kind: 'replica', state });
   }
 
@@ -117,6 +124,7 @@ export function createCrew({ config, warnings, log }: CrewNeeds): Crew {
     },
     async stop() {
       phase = 'stopping';
+      watchdog.stop();
       for (const timer of restarts.values()) clearTimeout(timer);
       const patienceMs = (config.drainDelaySeconds + config.drainSeconds) * 1000 + STOP_SLACK_MS;
       const clean = await Promise.all([...running.values()].map((worker) => end(worker, patienceMs, log)));

@@ -22,6 +22,8 @@ export type ToWorker =
   | { kind: 'start'; order: WorkerOrder }
   | { kind: 'lead' }
   | { kind: 'stop' }
+  /** Whoever gets to read it is alive, and says so. */
+  | { kind: 'probe' }
   | { kind: 'replica'; state: ReplicaState }
   | { kind: 'asked'; ask: number; topic: SiblingTopic; message: unknown }
   | { kind: 'told'; topic: SiblingTopic; message: unknown }
@@ -33,6 +35,7 @@ export type ToSupervisor =
   /** It serves, and has lost something that no other worker has either. */
   | { kind: 'cannot-go-on'; reason: string }
   | { kind: 'failed'; message: string; exitCode: StartupExitCode }
+  | { kind: 'alive' }
   | { kind: 'handles'; topic: SiblingTopic }
   | { kind: 'ask'; ask: number; topic: SiblingTopic; message: unknown; timeoutMs: number }
   /** Without an answer the handler failed. */

@@ -17,7 +17,7 @@ interface Waiting {
 export function createSiblings(place: { number: number; workers: number }, post: (message: ToSupervisor) => void): RelayedSiblings {
   const handlers = new Map<SiblingTopic, (message: unknown) => unknown>();
   const waiting = new Map<number, Waiting>();
-  let state: ReplicaState = { serving: [], wasComplete: false };
+  let state: ReplicaState = { serving: [], wasComplete: false, killed: 0 };
   let lastAsk = 0;
 
   async function answer(ask: number, topic: SiblingTopic, message: unknown): Promise<void> {

@@ -26,6 +26,8 @@ export interface WorkerProcess {
   /** Resolves with how it ended. */
   readonly ended: Promise<WorkerEnd>;
   readonly kill: () => void;
+  /** Asks whether it still does anything, and returns how many earlier probes in a row have had no answer. At most one question waits for it. */
+  readonly probe: () => number;
 }
 
 export interface WorkerEnd {
@@ -50,6 +52,7 @@ export function forkWorker(number: number, heard: (message: SiblingMessage) => v
   const ended = Promise.withResolvers<WorkerEnd>();
   let serving = false;
   let fault: StartupError | undefined;
+  let unanswered = 0;
   ready.promise.catch(() => undefined);
 
   child.on('message', (message: ToSupervisor) => {
@@ -64,6 +67,9 @@ export function forkWorker(number: number, heard: (message: SiblingMessage) => v
       case 'failed':
         fault = new StartupError(message.message, message.exitCode);
         return;
+      case 'alive':
+        unanswered = 0;
+        return;
       default:
         heard(message);
     }
@@ -76,16 +82,21 @@ export function forkWorker(number: number, heard: (message: SiblingMessage) => v
     ready.reject(fault ?? new StartupError(`worker ${number} ended before it was ready (${how})`, EXIT_FAULT));
     ended.resolve({ how, fault });
   });
+  const post = createPost<ToWorker>(child);
   return {
     number,
     pid: child.pid,
-    post: createPost<ToWorker>(child),
+    post,
     startedMs: systemClock.monotonicMs(),
     isServing: () => serving,
     ready: ready.promise,
     failed: failed.promise,
     ended: ended.promise,
     kill: () => void child.kill('SIGKILL'),
+    probe() {
+      if (unanswered === 0) post.insist({ kind: 'probe' });
+      return unanswered++;
+    },
   };
 }
 

@@ -39,6 +39,8 @@ export function work(load: Promise<typeof startApp>): void {
         if (!running) process.exit(EXIT_STOPPED);
         running.app.stop().then(() => process.exit(EXIT_STOPPED), fail);
         return;
+      case 'probe':
+        return post.insist({ kind: 'alive' });
       default:
         siblings?.heard(message);
     }

@@ -315,6 +315,24 @@ describe('who remains', () => {
     expect(await database.db.auditEvent.count({ where: { kind: 'admin-token.revoked', target: next } })).toBe(0);
   });
 
+  test('nobody ends a usable token that may do more than their own; with successors none of them', async () => {
+    const [full, other] = [await make('full'), await make('other')];
+    const scopes: Permission[] = ['admin-tokens:manage', 'agents:read', 'own-token:rotate'];
+    const caretaker = await make('caretaker', COMMAND, { scopes });
+    const [lesser, operator] = [await make('lesser', COMMAND, { scopes: ['agents:read'] }), await make('operator', COMMAND, { role: 'operator' })];
+    for (const id of [full, other, operator]) expect(await codeOf(revoke(id, by(caretaker)))).toBe('permission-denied');
+    const { id: successor } = await rotate(other);
+    expect(await codeOf(revokeAdminToken(replica(), by(caretaker), { tokenId: other, withSuccessors: true, now }))).toBe('permission-denied');
+    expect(await database.db.adminToken.count({ where: { revokedAt: { not: null } } })).toBe(0);
+
+    expect((await revoke(lesser, by(caretaker))).state).toBe('revoked');
+    // What has ended is no news, whoever asks; oneself may always go.
+    await revoke(operator, by(full));
+    expect((await revoke(operator, by(caretaker))).state).toBe('revoked');
+    expect((await revoke(caretaker, by(caretaker))).state).toBe('revoked');
+    for (const id of [other, successor]) expect((await revoke(id, by(full))).state).toBe('revoked');
+  });
+
   test('of two that revoke themselves at once, one remains', async () => {
     const [one, two] = [await make('one'), await make('two')];
     let waiting: Promise<string> | undefined;

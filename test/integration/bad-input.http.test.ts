@@ -76,6 +76,10 @@ describe('JSON:', () => {
 describe('addresses:', () => {
   const notFound: Refusal = { status: 404, code: 'not-found', says: /nothing at this address/ };
   test.each(['/', '/v1', '/v1/nothing', '/v1/agents/', '/V1/agents', '/v1//agents', '/v1/agents/../admin', '/.env', '/v1/%61gents', '/crl/x/complete.crl'])('%s', (path) => refuse(notFound, () => service.admin.send('GET', path)));
+  test('the door of the documents says where they are; the others have none', async () => {
+    await refuse({ status: 404, code: 'not-found', says: /GET \/docs .* GET \/openapi\.json/ }, () => service.open.send('GET', '/'));
+    expect(jsonOf<{ detail: string }>(await service.status.send('GET', '/')).detail).not.toContain('/docs');
+  });
   test('broken percent-encoding', () => refuse({ status: 400, code: 'invalid-request', says: /percent-encoded/ }, () => service.admin.send('GET', '/v1/agents/%E0%A4%A')));
   test('another method', async () => {
     const reply = await unchanged(service.database, () => service.admin.send('DELETE', '/v1/agents'));

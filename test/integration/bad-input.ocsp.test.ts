@@ -109,8 +109,8 @@ describe('not a question:', () => {
 });
 
 describe('by HTTP:', () => {
-  test('10 MB', async () => {
-    expectRefused(await post(Buffer.alloc(10_000_000)), { status: 413, code: 'body-too-large', says: /at most 16384 octets/ });
+  test.each([1_000_000, 10_000_000])('%i octets', async (length) => {
+    expectRefused(await post(Buffer.alloc(length)), { status: 413, code: 'body-too-large', says: /at most 16384 octets/ });
   });
 
   test.each(['application/json', 'text/plain', 'application/pkcs10'])('as %s', async (contentType) => {
@@ -122,6 +122,52 @@ describe('by HTTP:', () => {
     const reply = await unchanged(service.database, () => service.status.send(method, '/ocsp'));
     expectRefused(reply, { status: 405, code: 'method-not-allowed', says: /POST/ });
     expect(reply.headers.allow).toContain('POST');
+  });
+});
+
+describe('by GET, as clients and proxies write it:', () => {
+  /** A question whose base64 holds +, / and padding: the nonce is chosen so. */
+  const question = (): string => {
+    for (let n = 0; ; n++) {
+      const base64 = request([certId(issuer, ours())], encodeNonce(createHash('sha256').update(String(n)).digest().subarray(n % 3))).toString('base64');
+      if (/\+.*\/.*=$|\/.*\+.*=$/.test(base64)) return base64;
+    }
+  };
+  test.each<[string, (base64: string) => string]>([
+    ['as it is', (base64) => base64],
+    ['percent-encoded', encodeURIComponent],
+    ['with lower-case escapes', (base64) => base64.replaceAll('/', '%2f').replaceAll('+', '%2b').replaceAll('=', '%3d')],
+    ['with everything escaped', (base64) => [...base64].map((digit) => `%${digit.charCodeAt(0).toString(16)}`).join('')],
+    ['without padding', (base64) => base64.replace(/=+$/, '')],
+    ['after a double slash', (base64) => `/${base64}`],
+    ['with %2F alone', (base64) => base64.replaceAll('/', '%2F')],
+    ['with a space for +', (base64) => base64.replaceAll('+', '%20')],
+  ])('%s', async (_, written) => {
+    expect(said(await service.status.send('GET', `/ocsp/${written(question())}`))).toEqual(['good']);
+  });
+
+  test('the answer says how long it may be kept (RFC 5019 §6.2), HEAD says the same, and what has not changed is not sent again', async () => {
+    const path = `/ocsp/${encodeURIComponent(request([certId(issuer, ours())]).toString('base64'))}`;
+    const got = await service.status.send('GET', path);
+    const [single] = answerIn(got).basic?.responses ?? [];
+    expect(got.headers).toMatchObject({
+      'cache-control': expect.stringMatching(/^max-age=60, public, no-transform, must-revalidate$/) as unknown,
+      etag: expect.stringMatching(/^"[\w-]{27}"$/) as unknown,
+      'last-modified': single?.thisUpdate.toUTCString(),
+      expires: single?.nextUpdate?.toUTCString(),
+      'content-length': String(got.body.length),
+    });
+    const cached = (reply: Reply) => ['cache-control', 'etag', 'last-modified', 'expires'].map((name) => reply.headers[name]);
+    const head = await service.status.send('HEAD', path);
+    expect([head.status, head.body.length, head.headers['content-length'], cached(head)]).toEqual([200, 0, String(got.body.length), cached(got)]);
+    const unmodified = await service.status.send('GET', path, { headers: { 'if-none-match': String(got.headers.etag) } });
+    expect([unmodified.status, unmodified.body.length, cached(unmodified)]).toEqual([304, 0, cached(got)]);
+  });
+
+  test('of nothing at all', async () => {
+    expectRefused(await service.status.send('GET', '/ocsp'), { status: 405, code: 'method-not-allowed', says: /POST/ });
+    expectRefused(await service.status.send('GET', '/ocsp/'), { status: 404, code: 'not-found', says: /nothing at this address/ });
+    expectError(await service.status.send('GET', '/ocsp//'), 'malformedRequest');
   });
 });
 
@@ -158,6 +204,18 @@ describe('about others:', () => {
     expect(said(reply)).toEqual(['unknown']);
     expect(reply.headers['cache-control']).toBe('no-store');
   });
+});
+
+test("the authority's own certificates are known, and are not revoked like a leaf", async () => {
+  const [responder] = answerIn(await post(request([certId(issuer, ours())]))).basic?.certificates.map((der) => parseCertificate(der)) ?? [];
+  expect(said(await post(request([certId(issuer, responder?.serial ?? Buffer.alloc(1))])))).toEqual(['good']);
+  for (const own of [root, issuer, responder]) {
+    for (const change of ['revoke', 'hold', 'release']) {
+      const reply = await unchanged(service.database, () => service.admin.send('POST', `/v1/certificates/${own?.serial.toString('hex')}/${change}`, { json: {} }));
+      expectRefused(reply, { status: 409, code: 'authority-state-conflict', says: /authority itself/ });
+    }
+  }
+  expect(said(await post(request([certId(issuer, ours())])))).toEqual(['good']);
 });
 
 describe('asked by openssl:', () => {

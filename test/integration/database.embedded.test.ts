@@ -129,6 +129,9 @@ test('data of another major version, and a lost password, are said and not overw
   const [exitCode, message] = await startupFault();
   expect(exitCode).toBe(78);
   expect(message).toContain('made by PostgreSQL 12');
+  // The steps of the page, by its commands.
+  const page = fs.readFileSync('docs/upgrade.md', 'utf8').split('**PostgreSQL.**')[1] ?? '';
+  for (const step of ['signet backup', 'signet restore', 'postgres']) for (const text of [message, page]) expect(text).toContain(step);
   fs.writeFileSync(version, real);
   fs.renameSync(path.join(dataDir, 'postgres/password'), path.join(dataDir, 'password'));
   expect((await startupFault())[1]).toContain('is missing or empty');

@@ -14,6 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
+const CLUSTER = { id: '01ARZ3NDEKTSV4RRFFQ69G5FAV', epoch: 1, trustDomain: 'example.org' };
 const CATALOGUE: DumpedTable = { name: 'pg_description', columns: ['objoid', 'classoid', 'objsubid', 'description'] };
 
 const rowsOf = (named: readonly DumpedTable[], rows: Readonly<Record<string, string>> = {}): AsyncIterable<TableRows> =>
@@ -30,7 +31,7 @@ describe('a backup that was made to do harm', () => {
     ['not all tables', () => tables.filter(({ name }) => name !== 'counters'), {}],
     ['not all columns', () => tables.map((table) => (table.name === 'cluster' ? { ...table, columns: table.columns.slice(1) } : table)), {}],
   ] as const)('that names %s writes nothing', async (_, named, rows) => {
-    await expect(loadTables(database.ownerUrl, '00', rowsOf(named(), rows))).rejects.toMatchObject({ name: 'StartupError', exitCode: 70, message: expect.stringContaining('nothing was loaded') as unknown });
+    await expect(loadTables(database.ownerUrl, { sha256: '00', cluster: CLUSTER }, rowsOf(named(), rows))).rejects.toMatchObject({ name: 'StartupError', exitCode: 70, message: expect.stringContaining('nothing was loaded') as unknown });
     expect(await described()).toHaveLength(0);
     expect(await clusters()).toHaveLength(1);
   });

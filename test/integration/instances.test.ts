@@ -32,6 +32,8 @@ test('a quarantine touches one instance only; its release gives back exactly wha
   expect(quarantined).toMatchObject({ state: 'quarantined', quarantineReason: 'copied-key', updatedAt: after(1) });
   expect(await findInstanceView(database.db, suspect.instanceId)).toEqual(quarantined);
   expect(await quarantineInstance(ctx, OPERATOR, suspect.instanceId, { reason: 'copied-key', serial: suspect.serial, now: after(2) })).toEqual(quarantined);
+  // Another reason changes nothing, and the answer shows the first.
+  expect(await quarantineInstance(ctx, OPERATOR, suspect.instanceId, { reason: 'incident 7', now: after(2) })).toMatchObject({ quarantineReason: 'copied-key', updatedAt: after(1) });
   expect((await statusColumns(database, suspect)).heldAt).toEqual(after(1));
   expect((await statusColumns(database, sibling)).heldAt).toBeNull();
   const { items: open } = await listFindingViews(database.db, { open: true, instanceId: suspect.instanceId }, page);

@@ -6,13 +6,18 @@ import { buffer } from 'node:stream/consumers';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { inTransaction } from '../../src/db/client.ts';
 import { readStatusRows } from '../../src/db/status.ts';
 import { createOcspResponder, type OcspResponder } from '../../src/revocation/ocsp/responder.ts';
 import { createRevocationSignals, type RevocationSignals } from '../../src/revocation/signals.ts';
 import { createStatusReader, type StatusReader } from '../../src/revocation/status-reader.ts';
 import { statusOf } from '../../src/revocation/status.ts';
+import { renewDueResponders } from '../../src/authorities/renew-responder.ts';
+import { ocspRequest, readOcspAnswer } from '../../src/client/ocsp.ts';
+import { parseCertificate } from '../../src/x509/certificate.ts';
+import { parseOcspResponse } from '../../src/x509/ocsp-response.ts';
 import { encodePem } from '../../src/x509/pem.ts';
-import { movableClock, openTestAuthority, type TestAuthority } from '../support/authority.ts';
+import { movableClock, openTestAuthority, TEST_ORIGIN, type TestAuthority } from '../support/authority.ts';
 import { testDatabase, type TestDatabase } from '../support/db.ts';
 import { changeStatus, issueLeaf, leafSerial, LEAF_AGENT, storeLeaves } from '../support/leaves.ts';
 
@@ -38,7 +43,7 @@ beforeAll(async () => {
   authority = await openTestAuthority(database, { clock });
   signals = createRevocationSignals();
   const feed = { positionAgeMs: () => 0 };
-  statuses = createStatusReader({ ...authority, signals, feed });
+  statuses = createStatusReader({ ...authority, readRows: (serials) => readStatusRows(database.db, serials), signals, feed });
   ocsp = createOcspResponder({ ...authority, statuses, signals, feed });
   const { roots, active } = authority.authorities.snapshot();
   writeFileSync(file('root.pem'), roots[0]?.pem ?? '');
@@ -125,10 +130,49 @@ test('readStatusRows: finds serials of several days in one statement, leaves out
   expect(await readStatusRows(database.db, [])).toEqual([]);
 });
 
-test('readStatusRows: reads only the partitions of the days asked for', async () => {
-  const plan = await database.db.$queryRaw<{ 'QUERY PLAN': string }[]>`
-    EXPLAIN SELECT serial FROM certificates WHERE bucket = ${20_780}::int AND serial = ANY (${[new Uint8Array(20)]}::bytea[])`;
-  expect(plan.map((row) => row['QUERY PLAN']).join('\n').match(/certificates_d\d+/g)?.filter((name, i, all) => all.indexOf(name) === i)).toHaveLength(1);
+test('rotation: whoever asks all the time gets only answers that verify, through renewals and the end of every responder', async () => {
+  const { serial } = await issueLeaf(authority, 6);
+  const { active, responderFor } = authority.authorities.snapshot();
+  const question = ocspRequest(active.certificate, serial);
+  const first = responderFor(active.id)?.id;
+  const start = now.getTime();
+  const signers = new Set<string>();
+  const validityMs = authority.config.responderValidityDays * 86_400_000;
+  // Twice the life of a responder, in steps that end on neither its end nor the half of it; the job runs at every fourth.
+  const stepMs = Math.floor(validityMs / 97);
+  for (let step = 0; step < 200; step++) {
+    authority.clock.set(new Date(start + step * stepMs));
+    if (step % 4 === 0 && (await renewDueResponders(authority, TEST_ORIGIN)) > 0) {
+      // Before this replica has heard of it: the old responder still answers.
+      readOcspAnswer((await ocsp.answer(question)).bytes, active.certificate, serial, authority.clock.now());
+      await authority.authorities.reload();
+    }
+    const { bytes } = await ocsp.answer(question);
+    const at = authority.clock.now();
+    const said = readOcspAnswer(bytes, active.certificate, serial, at);
+    expect(said.certStatus.status).toBe('good');
+    const [der] = parseOcspResponse(bytes).basic?.certificates ?? [];
+    const signer = parseCertificate(der as Buffer);
+    // It verifies to its last moment, too.
+    expect(readOcspAnswer(bytes, active.certificate, serial, said.nextUpdate as Date)).toEqual(said);
+    expect(said.nextUpdate?.getTime()).toBe(Math.floor(at.getTime() / 1000) * 1000 + authority.config.ocspValiditySeconds * 1000);
+    signers.add(signer.serial.toString('hex'));
+  }
+  authority.clock.set(now);
+  expect(first).toBeDefined();
+  expect(signers.size).toBeGreaterThanOrEqual(4);
+});
+
+test('certificate_statuses: the plan that is kept for all days reads one partition', async () => {
+  const plan = await inTransaction(database.db, async (tx) => {
+    await tx.$executeRawUnsafe('SET LOCAL plan_cache_mode = force_generic_plan');
+    await tx.$executeRawUnsafe('PREPARE of_one_day (integer, bytea[]) AS SELECT serial FROM certificates c WHERE c.bucket = $1 AND c.serial = ANY ($2)');
+    const rows = await tx.$queryRawUnsafe<{ 'QUERY PLAN': string }[]>("EXPLAIN EXECUTE of_one_day (20780, '{}')");
+    await tx.$executeRawUnsafe('DEALLOCATE of_one_day');
+    return rows.map((row) => row['QUERY PLAN']).join('\n');
+  });
+  expect(plan).toMatch(/Subplans Removed: [1-9]/);
+  expect([...new Set(plan.match(/certificates_d\d+/g))]).toHaveLength(1);
 });
 
 test('statusOf: a thousand serials in one question, answered in its order', async () => {

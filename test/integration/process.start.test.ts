@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import https from 'node:https';
+import net from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -58,6 +60,7 @@ test('with the embedded database: a second start, and one after SIGKILL, find ev
   expect(first.stdout() + first.stderr()).not.toContain(adminToken);
   expect(await adminSees(first, adminToken)).toBe(200);
   expect(await first.stop()).toEqual({ code: 0, signal: null });
+  expect(first.stdout()).toMatch(/"seconds":[\d.]+,"msg":"stopped"}\n$/);
   expect(fs.existsSync(path.join(dataDir, 'postgres/data/postmaster.pid'))).toBe(false);
 
   const second = await startSignet({ dataDir });
@@ -74,6 +77,25 @@ test('with the embedded database: a second start, and one after SIGKILL, find ev
   expect(fourth.stderr()).toContain('another Signet is using');
   expect(await adminSees(third, adminToken)).toBe(200);
   await third.stop();
+}, LONG);
+
+test('an address that is taken ends the start with 69, before anything was made', async () => {
+  const taken = net.createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  const { port } = taken.address() as net.AddressInfo;
+  const dataDir = path.join(temporaryFolder('signet-taken-'), 'data');
+  folders.push(path.dirname(dataDir));
+  try {
+    const signet = await startSignet({ dataDir, ready: false, env: { SIGNET_MTLS_LISTEN: `127.0.0.1:${port}`, SIGNET_STATUS_LISTEN: '192.0.2.1:8080' } });
+    expect(await signet.exited).toEqual({ code: 69, signal: null });
+    expect(signet.stderr()).toBe(
+      `signet: the mtls door cannot listen on 127.0.0.1:${port}: listen EADDRINUSE: address already in use 127.0.0.1:${port} (another address: SIGNET_MTLS_LISTEN)\n`
+        + 'the status door cannot listen on 192.0.2.1:8080: listen EADDRNOTAVAIL: address not available 192.0.2.1:8080 (another address: SIGNET_STATUS_LISTEN)\n',
+    );
+    expect(fs.existsSync(path.join(dataDir, 'postgres'))).toBe(false);
+  } finally {
+    taken.close();
+  }
 }, LONG);
 
 test('a database that is not there ends the start with 69 and says so', async () => {

@@ -38,7 +38,7 @@ beforeEach(async () => {
   database = await testDatabase();
   await runSql(database.ownerUrl, CLOCKWORK);
   await runSql(database.ownerUrl, `ALTER DATABASE ${database.name} SET search_path = clockwork, pg_catalog, public`);
-  await database.db.adminToken.create({ data: { id: 'A', name: 'a', role: 'admin', secretHash: new Uint8Array(32), createdAt: FIXED_NOW } });
+  await database.db.adminToken.create({ data: { id: 'A', name: 'a', role: 'admin', secretHash: new Uint8Array(32), createdAt: FIXED_NOW, expiresAt: new Date(FIXED_NOW.getTime() + 365 * 86_400_000) } });
   Object.assign(parts, { feedAgeMs: 0, keyStoreCheck: () => Promise.resolve(), looks: 0 });
   const authority = await openTestAuthority(database, { clock: movableClock(), env: { DATABASE_URL: 'postgresql://elsewhere/signet', SIGNET_KEK_FILE: '/run/secrets/kek' } });
   const keyStore = Object.create(authority.keyStore, { check: { value: () => (parts.looks++, parts.keyStoreCheck()) } }) as Context['keyStore'];
@@ -126,6 +126,15 @@ test('authority certificates that should long have been replaced are named', asy
   // Without an issuer it can still revoke and tell status, as can all the others.
   expect(ended).toMatchObject({ isReady: true, checks: { issuer: 'failed' } });
   expect(ended.warnings.join('\n')).toMatch(/root \w+ ends at .*rollover-root/);
+});
+
+test('API tokens from versions that knew no end are named, those of relying parties too', async () => {
+  const { db } = database;
+  for (const name of ['one', 'two', 'three', 'four']) await db.adminToken.create({ data: { id: name, name, role: 'relying-party', secretHash: new Uint8Array(32), createdAt: FIXED_NOW } });
+  const { isReady, checks, warnings } = await look();
+  expect([isReady, checks.adminTokens, warnings]).toEqual([true, 'warning', [expect.stringMatching(/^4 API tokens have no end \(four, one, three, …\).* rotate each/)]]);
+  await db.adminToken.updateMany({ where: { id: { not: 'A' } }, data: { revokedAt: FIXED_NOW } });
+  expect((await look()).warnings).toEqual([]);
 });
 
 test('a feed that was long not confirmed warns', async () => {

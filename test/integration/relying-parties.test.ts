@@ -112,6 +112,18 @@ describe('asking with a token', () => {
     expect((await status(as(next.token))).status).toBe(200);
   });
 
+  test('a holder that rotates over and over has no more tokens in their overlap than it may have at all', async () => {
+    const { id } = await register();
+    let { token } = await tokenOf(id);
+    const rotate = async (json: object) => as(token).send('POST', '/v1/admin-tokens/self/rotate', { json });
+    for (let overlapping = 0; overlapping < 2; overlapping++) ({ token } = jsonOf<{ token: string }>(await rotate({})));
+    const refused = await rotate({});
+    expect([...answerOf(refused), jsonOf<{ detail: string }>(refused).detail]).toEqual([409, 'relying-party-full', expect.stringContaining('overlapSeconds 0')]);
+    ({ token } = jsonOf<{ token: string }>(await rotate({ overlapSeconds: 0 })));
+    expect((await status(as(token))).status).toBe(200);
+    expect(jsonOf<{ items: AdminTokenAnswer[] }>(await service.admin.send('GET', `${PATH}/${id}/tokens`)).items.filter(({ state }) => state === 'active')).toHaveLength(3);
+  });
+
   test('an operator registers and equips relying parties; one without status:read gives none away', async () => {
     const make = async (json: object) => as(jsonOf<{ token: string }>(await service.order('/v1/admin-tokens', { name: 'staff', ...json })).token);
     const operator = await make({ role: 'operator' });

@@ -146,7 +146,7 @@ test('a door that is taken ends the start with 69, and says so once', async () =
   try {
     const signet = await startSignet({ database: service.database, ready: false, env: { ...TWO, SIGNET_STATUS_LISTEN: `127.0.0.1:${port}` } });
     expect(await signet.exited).toEqual({ code: 69, signal: null });
-    expect(signet.stderr()).toBe(`signet: the status door cannot listen on 127.0.0.1:${port}: bind EADDRINUSE 127.0.0.1:${port} (another address: SIGNET_STATUS_LISTEN)\n`);
+    expect(signet.stderr()).toBe(`signet: the status door cannot listen on 127.0.0.1:${port}: listen EADDRINUSE: address already in use 127.0.0.1:${port} (another address: SIGNET_STATUS_LISTEN)\n`);
   } finally {
     taken.close();
   }

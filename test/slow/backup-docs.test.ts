@@ -80,6 +80,20 @@ describe('the embedded database', () => {
     expect([await agents(old), await agents(fresh)]).toEqual([200, 401]);
     const status = await createClient({ url: signet.urls.api, ca: signet.rootPem, token: old }).send('GET', `/v1/status/${leaf.serial}`);
     expect(jsonOf(status)).toMatchObject({ status: 'revoked', reason: 'keyCompromise' });
+
+    // The same backup on a new machine, with what was kept beside it.
+    await signet.stop();
+    const machine = temporaryFolder('signet-docs-new-');
+    // As root the database runs as another user, who must get there.
+    fs.chmodSync(machine, 0o711);
+    const elsewhere = path.join(machine, 'data');
+    expect(done('restore-new', { SAVED: dataDir, NEW_DATA_DIR: elsewhere })).toMatch(/This is epoch 2 now[^]*revoked again +1, held again 0/);
+    signet = await startSignet({ dataDir: elsewhere, ports: signet.ports });
+    const recovered = createClient({ url: signet.urls.api, ca: signet.rootPem, token: fs.readFileSync(path.join(elsewhere, 'admin-token'), 'utf8').trim() });
+    expect(jsonOf(await recovered.send('GET', `/v1/status/${leaf.serial}`))).toMatchObject({ status: 'revoked', reason: 'keyCompromise' });
+    await signet.stop();
+    fs.rmSync(machine, { recursive: true });
+    signet = await startSignet({ dataDir, ports: signet.ports });
   }, LONG);
 
   test('a data folder that holds no database, or one of another PostgreSQL, is refused and left as it is', async () => {

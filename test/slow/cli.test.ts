@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { createHash, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import fs from 'node:fs';
+import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -101,19 +102,59 @@ describe('signet', () => {
     expect(fs.existsSync(path.join(folder, 'lost/next-key.pem'))).toBe(false);
 
     // As if the answer of that request had been lost: the same token and key give the same certificate.
+    for (const name of ['chain.pem', 'certificate.pem']) fs.rmSync(path.join(folder, 'lost', name));
     fs.renameSync(path.join(folder, 'lost/key.pem'), path.join(folder, 'lost/next-key.pem'));
     expect(json(['enroll', '--token-file', 'token-2', '--dir', 'lost'])['serial']).toBe(enrolled['serial']);
-    // A spent token with another key: refused, and key and certificate still fit.
-    expect(run(['enroll', '--token-file', 'token-2', '--dir', 'lost']).code).toBe(1);
+    // Another enrollment would replace the identity: only where that is meant, and not with a spent token and another key. Key and certificate still fit.
+    expect(run(['enroll', '--token-file', 'token-2', '--dir', 'lost'])).toMatchObject({ code: 64, err: expect.stringContaining(`lost holds the identity spiffe://signet.internal/agent/${id}, valid until 2`) as unknown as string });
+    expect(run(['enroll', '--token-file', 'token-2', '--dir', 'lost', '--replace']).code).toBe(1);
     expect(read('key.pem')).toBe(sent);
+    // Cut short before the key was in its place: it is put there, and the identity is not lost to an enrollment that is refused.
+    fs.renameSync(path.join(folder, 'lost/key.pem'), path.join(folder, 'lost/next-key.pem'));
+    expect(run(['enroll', '--token-file', 'token-2', '--dir', 'lost']).code).toBe(64);
+    expect(read('key.pem')).toBe(sent);
+    json(['join-token', 'create', id, '--out', 'token-3']);
+    expect(json(['enroll', '--token-file', 'token-3', '--dir', 'lost', '--replace'])).toMatchObject({ generation: 1, agentId: id });
+    expect(read('key.pem')).not.toBe(sent);
 
     // A renewal cut short between the new chain and its key finds the key.
     const before = read('key.pem');
     json(['renew', '--dir', 'lost']);
     fs.renameSync(path.join(folder, 'lost/key.pem'), path.join(folder, 'lost/next-key.pem'));
     fs.writeFileSync(path.join(folder, 'lost/key.pem'), before);
-    expect(json(['renew', '--dir', 'lost'])).toMatchObject({ instanceId: enrolled['instanceId'], generation: 3 });
+    expect(json(['renew', '--dir', 'lost'])).toMatchObject({ generation: 3 });
   }, LONG);
+
+  test('what the command trusts to reach the server is not what the agent is told to trust: the roots of the service', async () => {
+    // A proxy that ends TLS with a certificate of another authority.
+    const { certificate, key } = selfSigned('proxy', { names: ['IP:127.0.0.1'] });
+    fs.writeFileSync(file('proxy.pem'), certificate);
+    const agent = new https.Agent({ ca: signet.rootPem });
+    const proxy = https.createServer({ cert: certificate, key }, (request, response) => {
+      const onward = https.request(new URL(request.url ?? '/', signet.urls.api), { method: request.method, headers: request.headers, agent }, (answer) => {
+        response.writeHead(answer.statusCode ?? 500, answer.headers);
+        answer.pipe(response);
+      });
+      request.pipe(onward);
+    }).listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    try {
+      const id = String((await done('agent register --name cli-proxy --owner a@example.org --purpose tests'))['id']);
+      await done(`join-token create ${id} --out ./proxy-token`);
+      const env = { SIGNET_API_URL: `https://127.0.0.1:${(proxy.address() as AddressInfo).port}`, SIGNET_TRUST_BUNDLE: file('proxy.pem') };
+      expect(await quick(['enroll', '--token-file', file('proxy-token'), '--dir', file('proxied')], { ...env, SIGNET_TRUST_BUNDLE: '' })).toMatchObject({ code: 69 });
+      await quickJson(['enroll', '--token-file', file('proxy-token'), '--dir', file('proxied')], env);
+      expect(fs.readFileSync(file('proxied/trust-bundle.pem'), 'utf8').trim()).toBe(signet.rootPem.trim());
+    } finally {
+      proxy.closeAllConnections();
+      proxy.close();
+      agent.destroy();
+    }
+  }, LONG);
+
+  test('the version of the program', () => {
+    expect(run(['--version'])).toEqual({ code: 0, out: expect.stringMatching(/^signet \d+[.]\d+[.]\d+\n$/) as unknown as string, err: '' });
+  });
 
   test('an authority rotated by command: the next enrollment comes from the new issuer, the old certificate stays good', () => {
     const id = String(json(['agent', 'register', '--name', 'cli-rotate', '--owner', 'a@example.org', '--purpose', 'tests'])['id']);
@@ -299,7 +340,7 @@ describe('signet', () => {
   test('errors say what to do next, on stderr, with their exit code', () => {
     const refused = run(['agent', 'register', '--name', 'Not A Name', '--purpose', 'x']);
     expect(refused.code).toBe(1);
-    expect(refused.err).toContain('/name');
+    expect(refused.err).toContain('--name: must be 1 to 63');
     expect(refused.err).toContain('next:');
     expect(run(['agent', 'list'], { SIGNET_FINGERPRINT: '00'.repeat(32) })).toMatchObject({ code: 69, err: expect.stringContaining('fingerprint') as unknown as string });
     expect(run(['agent', 'list'], { SIGNET_API_URL: 'https://127.0.0.1:1' })).toMatchObject({ code: 69, err: expect.stringContaining('next:') as unknown as string });

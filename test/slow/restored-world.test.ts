@@ -298,6 +298,20 @@ describe('a restored database', () => {
     expect(JSON.parse(fs.readFileSync(path.join(dataDir, 'world.json'), 'utf8'))).toMatchObject({ epoch: 2 });
   }, LONG);
 
+  test('what was carried over an operator decides: released it is on no list and unknown, revoked it stays', async () => {
+    service = await start(copy);
+    const { issuedAndHeldAfter, issuedAndRevokedAfter } = certificates;
+    const shown = jsonOf(await service.order(`/v1/certificates/${issuedAndHeldAfter.serial}/release`));
+    expect(shown).toEqual({ serial: issuedAndHeldAfter.serial, status: 'unknown' });
+    expect(ocsp()).toMatchObject({ issuedAndHeldAfter: 'unknown', issuedAndRevokedAfter: 'keyCompromise', heldAfter: 'certificateHold' });
+    expect(await statuses()).toMatchObject({ issuedAndHeldAfter: 'unknown' });
+    while (serialsOf((await list()).der).has(issuedAndHeldAfter.serial)) await sleep(50);
+    expect((await service.admin.send('POST', `/v1/certificates/${issuedAndRevokedAfter.serial}/release`, { json: {} })).status).toBe(409);
+    await service.order(`/v1/certificates/${issuedAndHeldAfter.serial}/revoke`, { reason: 'superseded' });
+    expect(ocsp()).toMatchObject({ issuedAndHeldAfter: 'superseded' });
+    await service.signet.stop();
+  }, LONG);
+
   test('the world that was left is not taken for this one: its database is refused, too', async () => {
     expect(await refusedStart(original)).toMatchObject({ code: 78, err: expect.stringContaining('this machine has seen epoch 2, the database is in epoch 1') as unknown as string });
   }, LONG);

@@ -4,11 +4,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
+import { migrate } from '../../src/db/migrate.ts';
 import { parseCrl } from '../../src/x509/crl.ts';
 import { emptyDatabase, type TestDatabase } from '../support/db.ts';
 import { createClient, jsonOf } from '../support/https-client.ts';
 import { localJson, runLocal, type LocalSite } from '../support/local-cli.ts';
-import { temporaryFolder } from '../support/postgres.ts';
+import { runSql, temporaryFolder } from '../support/postgres.ts';
 import { startService, type Service } from '../support/service.ts';
 
 const LONG = 120_000;
@@ -162,3 +163,29 @@ describe.each(fs.readdirSync(FIXTURES).filter((file) => file.endsWith('.sql')).m
     expect(said).toMatch(/: revoked[^]*Reason: superseded/);
   }, LONG);
 });
+
+test('a reader of the log keeps a migration waiting for ten seconds, no longer: nothing of it is done, and the next run does it', async () => {
+  const database = await emptyDatabase();
+  const site: LocalSite = { dataDir: temporaryFolder('signet-upgrade-reader-'), database };
+  const reader = new pg.Client({ connectionString: database.ownerUrl });
+  try {
+    await runSql(database.ownerUrl, fs.readFileSync(path.join(FIXTURES, '0002_commit.sql'), 'utf8'));
+    await migrate(database.ownerUrl, { only: fs.readdirSync('prisma/migrations').filter((name) => name < '0005') });
+    await reader.connect();
+    await reader.query('BEGIN');
+    await reader.query('SELECT count(*) FROM audit_events');
+    const refused = await runLocal(site, ['migrate']);
+    expect(refused).toMatchObject({ code: 70, out: '' });
+    expect(refused.err).toMatch(/the migration 0005_\w+ failed, and nothing of it was done: canceling statement due to lock timeout\. Somebody reads .* run it again/);
+    // The reader was not disturbed, and nobody waits behind a migration that gave up.
+    expect((await reader.query('SELECT count(*) FROM audit_events')).rowCount).toBe(1);
+    expect(await database.ownerDb.$queryRaw`SELECT to_regclass('audit_leaf_hashes')::text AS made`).toEqual([{ made: null }]);
+    await reader.query('COMMIT');
+    expect(await runLocal(site, ['migrate'])).toMatchObject({ code: 0, err: '' });
+    expect(await localJson(site, ['migrate', '--check'])).toMatchObject({ pending: [] });
+  } finally {
+    await reader.end();
+    await database.drop();
+    fs.rmSync(site.dataDir, { recursive: true });
+  }
+}, LONG);

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
+import { createClient } from '../support/https-client.ts';
 import { startService } from '../support/service.ts';
 import { startSignet, type SignetProcess } from '../support/signet-process.ts';
 import { workersOf } from '../support/workers.ts';
@@ -79,4 +80,30 @@ test('told to stop before it is up, neither workers nor a database are left', as
   expect((await signet.exited).code).toBe(130);
   while (started.some(isAlive)) await sleep(20);
   await signet.stop();
+}, LONG);
+
+test('a worker that hangs is killed and replaced, and counted; a whole replica that stood still loses none', async () => {
+  const SILENCE_SECONDS = 5;
+  const service = await startService({ env: { ...TWO, SIGNET_LOG_LEVEL: 'info', SIGNET_WORKER_SILENCE_SECONDS: String(SILENCE_SECONDS) } });
+  const { signet } = service;
+  const [first = 0, second = 0] = await workersServe(signet);
+  const killed = async () => /^signet_workers_killed (\d+)/m.exec((await createClient({ url: signet.urls.operations }).send('GET', '/metrics')).body.toString())?.[1];
+
+  // The supervisor is the last to stop and the first to go on.
+  for (const pid of [first, second, signet.pid]) process.kill(pid, 'SIGSTOP');
+  await sleep((SILENCE_SECONDS + 3) * 1000);
+  for (const pid of [signet.pid, first, second]) process.kill(pid, 'SIGCONT');
+  await sleep(3_000);
+  expect(await killed()).toBe('0');
+
+  // The one that leads: the other one takes over.
+  process.kill(first, 'SIGSTOP');
+  await signet.says('"msg":"a worker hangs and is killed"');
+  await signet.says('"msg":"another worker leads from now on"');
+  while (workersOf(signet).find(({ number }) => number === 1)?.pid === first) await sleep(20);
+  expect(isAlive(first)).toBe(false);
+  expect(workersOf(signet).map(({ number, leads }) => ({ number, leads }))).toEqual([{ number: 1, leads: false }, { number: 2, leads: true }]);
+  expect(await killed()).toBe('1');
+  expect(await signet.stop()).toEqual({ code: 0, signal: null });
+  await service.close(/a worker (hangs|ended)/);
 }, LONG);

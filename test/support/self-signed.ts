@@ -18,14 +18,16 @@ export interface SelfSignedOptions {
   /** Negative: it has expired. */
   days?: number;
   version?: 1 | 3;
+  /** Of its subject alternative name, as openssl has them: `DNS:a.example`, `IP:127.0.0.1`. */
+  names?: string[];
 }
 
-export function selfSigned(commonName: string, { newKey = ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256'], days = 30, version = 3 }: SelfSignedOptions = {}): SelfSigned {
+export function selfSigned(commonName: string, { newKey = ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256'], days = 30, version = 3, names = [] }: SelfSignedOptions = {}): SelfSigned {
   const folder = temporaryFolder('signet-self-signed-');
   const file = (name: string) => path.join(folder, name);
   try {
     execFileSync('openssl', ['req', '-newkey', ...newKey, '-nodes', '-keyout', file('key'), '-out', file('csr'), '-subj', `/CN=${commonName}`], { stdio: 'pipe' });
-    fs.writeFileSync(file('extensions'), 'subjectKeyIdentifier=hash\nextendedKeyUsage=serverAuth\n');
+    fs.writeFileSync(file('extensions'), `subjectKeyIdentifier=hash\nextendedKeyUsage=serverAuth\n${names.length > 0 ? `subjectAltName=${names.join(',')}\n` : ''}`);
     // Without an extension openssl makes version 1.
     const extensions = version === 3 ? ['-extfile', file('extensions')] : [];
     execFileSync('openssl', ['x509', '-req', '-in', file('csr'), '-signkey', file('key'), '-days', String(days), ...extensions, '-out', file('certificate')], { stdio: 'pipe' });

@@ -17,6 +17,8 @@ const MIN_PASSPHRASE_CHARACTERS = 16;
 /** Random octets repeat; 32 of them hold fewer than 16 different ones with a probability below 2^-60. */
 const MIN_DISTINCT_OCTETS = 16;
 
+const DRAFT_NAME_BYTES = 8;
+
 /** Name of the key-encryption key in the data directory, where Signet made it itself. */
 const KEK_FILE_NAME = 'kek';
 
@@ -46,7 +48,8 @@ export const isReadableByOthers = (path: string): boolean => (statSync(path).mod
  */
 export function makeKek(path: string, random: Random): Buffer {
   const key = Buffer.from(random.bytes(KEK_BYTES));
-  const draft = `${path}.${process.pid}.new`;
+  // Not by the process id: in a container that is always the same, and what a killed start left would be in the way of the next.
+  const draft = `${path}.${Buffer.from(random.bytes(DRAFT_NAME_BYTES)).toString('hex')}.new`;
   try {
     mkdirSync(dirname(path), { recursive: true });
     const file = openSync(draft, 'wx', 0o600);

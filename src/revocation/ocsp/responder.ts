@@ -9,9 +9,9 @@ import { assembleOcspResponse, encodeOcspError, encodeOcspResponseData, type Sin
 import { entityTag } from '../entity-tag.ts';
 import { REASONS } from '../reasons.ts';
 import type { RevocationSignals } from '../signals.ts';
-import type { StatusReader, StatusRow, StatusView } from '../status-reader.ts';
+import type { StatusReader, CertificateState, StatusView } from '../status-reader.ts';
 import { subjectKeyHash } from './key-hash.ts';
-import { createResponseCache, type CachedResponse } from './response-cache.ts';
+import { createResponseCache, type CachedResponse, type ResponseTimes } from './response-cache.ts';
 
 /** An OCSP answer for HTTP: always status 200 (RFC 6960 appendix A.2), errors included. Header names in lower case. */
 export interface OcspAnswer {
@@ -33,10 +33,24 @@ export interface OcspResponderNeeds {
   clock: Clock;
   log: Logger;
   metrics: Pick<Metrics, 'ocspAnswers'>;
-  config: { ocspCacheEntries: number; ocspMaxAgeSeconds: number; ocspMaxCertIds: number; ocspValiditySeconds: number };
+  config: { ocspCacheEntries: number; ocspMaxAgeSeconds: number; ocspMaxCertIds: number; ocspValiditySeconds: number; ocspSigningMax: number };
 }
 
 type ErrorStatus = Parameters<typeof encodeOcspError>[0];
+
+/** One question as it is answered: who signs, and which of our issuers each CertID names. */
+interface Question {
+  request: OcspRequest;
+  issuer: Issuer;
+  responder: Responder;
+  issuers: readonly (Issuer | undefined)[];
+}
+
+/** A signed answer, and the reading of the statuses in it. */
+interface Made {
+  response: CachedResponse;
+  view: StatusView;
+}
 
 const MAX_REQUEST_BYTES = 16_384;
 /** Readings in a row that a change may outdate before the client is told to come back. */
@@ -47,11 +61,17 @@ export const OCSP_RESPONSE_TYPE = 'application/ocsp-response';
 export function createOcspResponder(needs: OcspResponderNeeds): OcspResponder {
   const { authorities, statuses, clock, log, metrics, config } = needs;
   const cache = createResponseCache(needs);
+  const timesOf = createTimes(config.ocspValiditySeconds);
+  /** Answers being made that more than one may get, by responder and CertID. */
+  const underWay = new Map<string, Promise<Made>>();
+  let signing = 0;
 
   async function respond(request: OcspRequest): Promise<OcspAnswer> {
     const now = clock.now();
     const snapshot = authorities.snapshot();
-    const issuer = firstOfOurs(snapshot, request.certIds);
+    const issuers = request.certIds.map((id) => ourIssuer(snapshot, id));
+    // The responder of the first known issuer answers the whole request; it may not speak for another one.
+    const issuer = issuers.find((one) => one !== undefined);
     if (!issuer) return failed('unauthorized');
     const responder = snapshot.responderFor(issuer.id);
     if (!responder || responder.notAfter <= now) return failed('tryLater');
@@ -60,44 +80,71 @@ export function createOcspResponder(needs: OcspResponderNeeds): OcspResponder {
     const [certId] = request.certIds;
     const shared = certId && request.certIds.length === 1 && !request.nonce ? certId : undefined;
     const cached = shared && cache.find(shared, responder.id, now);
-    if (cached) return counted(cached, 'cache', now);
+    if (cached) return told(cached, 'cache', now);
 
+    const question = { request, issuer, responder, issuers };
     for (let reading = 0; reading < MAX_READINGS; reading++) {
-      const view = await statuses.read(request.certIds.map((id) => id.serial));
-      const signed = await sign(request, { snapshot, issuer, responder }, view, now);
-      // Nothing is awaited from here to the handing over: what was revoked meanwhile has been signalled, or is not yet acknowledged.
-      if (!view.isCurrent()) continue;
-      if (shared && view.cacheable && signed.cacheable) cache.keep(shared, signed);
-      return counted(signed, view.fromMemory ? 'memory' : 'database', now);
+      const { response, view } = await (shared ? sharedAnswer(shared, question, now) : make(question, now));
+      // Nothing is awaited from here to the handing over: what was revoked meanwhile has been signalled, or is not yet acknowledged. Who waited for another's answer
+      // asks for himself: his question came later than its reading.
+      if (view.isCurrent()) return told(response, view.fromMemory ? 'memory' : 'database', now);
     }
     return failed('tryLater');
   }
 
-  async function sign(request: OcspRequest, by: Signer, view: StatusView, now: Date): Promise<CachedResponse> {
-    const { snapshot, issuer, responder } = by;
-    const thisUpdate = wholeSecond(now.getTime());
-    const nextUpdate = wholeSecond(Math.min(thisUpdate.getTime() + config.ocspValiditySeconds * 1000, responder.notAfter.getTime()));
-    const said = request.certIds.map((id) => ({ id, row: ofIssuer(snapshot, issuer, id) ? view.get(id.serial) : undefined }));
-    const responses = said.map(({ id, row }) => ({ certId: id.raw, certStatus: singleStatus(row, issuer), thisUpdate, nextUpdate }));
+  /** Whoever asks what is being answered already waits for that answer: one lookup, one signature. */
+  function sharedAnswer(id: OcspCertId, question: Question, now: Date): Promise<Made> {
+    const key = `${question.responder.id} ${id.raw.toString('latin1')}`;
+    const before = underWay.get(key);
+    if (before) return before;
+    const making = make(question, now)
+      .then((made) => {
+        if (made.view.cacheable && made.response.etag !== undefined && made.view.isCurrent()) cache.keep(id, made.response);
+        return made;
+      })
+      .finally(() => underWay.delete(key));
+    underWay.set(key, making);
+    return making;
+  }
+
+  async function make(question: Question, now: Date): Promise<Made> {
+    const view = await statuses.read(question.request.certIds.map((id) => id.serial));
+    return { view, response: await sign(question, view, now) };
+  }
+
+  async function sign({ request, issuer, responder, issuers }: Question, view: StatusView, now: Date): Promise<CachedResponse> {
+    const times = timesOf(now, responder);
+    const { thisUpdate, nextUpdate } = times;
+    const rows = request.certIds.map((_, index) => (issuers[index]?.id === issuer.id ? view.at(index) : undefined));
+    const responses = request.certIds.map((id, index) => ({ certId: id.raw, certStatus: singleStatus(rows[index], issuer), thisUpdate, nextUpdate }));
     const data = encodeOcspResponseData({ responderKeyHash: subjectKeyHash(responder), producedAt: thisUpdate, responses, nonce: request.nonce });
-    const signature = await responder.key.sign(data);
-    const bytes = assembleOcspResponse(data, responder.signatureAlgorithm, signature, [responder.der]);
+    const bytes = assembleOcspResponse(data, responder.signatureAlgorithm, await signatureOver(data, responder), [responder.der]);
+    // A serial that is unknown now may be one that is being issued.
+    const cacheable = request.nonce === undefined && responses.every((response) => response.certStatus.status !== 'unknown');
     return {
       bytes,
-      etag: entityTag(bytes),
+      etag: cacheable ? entityTag(bytes) : undefined,
       statuses: responses.map((response) => response.certStatus.status),
-      // A serial that is unknown now may be one that is being issued.
-      cacheable: request.nonce === undefined && responses.every((response) => response.certStatus.status !== 'unknown'),
-      permanent: said.every(({ row }) => row?.revokedAt),
+      permanent: rows.every((row) => row?.revokedAt),
       responderId: responder.id,
-      thisUpdate,
-      nextUpdate,
+      times,
     };
   }
 
-  function counted(response: CachedResponse, source: 'cache' | 'memory' | 'database', now: Date): OcspAnswer {
+  /** @throws SignetError `overloaded` when too many wait for the key store */
+  async function signatureOver(data: Buffer, { key }: Responder): Promise<Buffer> {
+    if (signing >= config.ocspSigningMax) throw new SignetError('overloaded', 'Too many OCSP answers wait for their signature.', { retryAfterSeconds: 1 });
+    signing++;
+    try {
+      return await key.sign(data);
+    } finally {
+      signing--;
+    }
+  }
+
+  function told(response: CachedResponse, source: 'cache' | 'memory' | 'database', now: Date): OcspAnswer {
     for (const status of response.statuses) metrics.ocspAnswers.inc({ status, source });
-    return { bytes: response.bytes, headers: response.cacheable ? cachingHeaders(response, config.ocspMaxAgeSeconds, now) : NOT_CACHED };
+    return { bytes: response.bytes, headers: cachingHeaders(response, config.ocspMaxAgeSeconds, now) };
   }
 
   function failed(status: ErrorStatus): OcspAnswer {
@@ -119,38 +166,33 @@ export function createOcspResponder(needs: OcspResponderNeeds): OcspResponder {
   };
 }
 
-interface Signer {
-  snapshot: AuthoritySnapshot;
-  issuer: Issuer;
-  responder: Responder;
+/** Times of an answer at `now`, in whole seconds. All answers that a responder signs within a second share them. */
+function createTimes(validitySeconds: number): (now: Date, responder: Responder) => ResponseTimes {
+  let last: { second: number; responder: Responder; times: ResponseTimes } | undefined;
+  return (now, responder) => {
+    const second = Math.floor(now.getTime() / 1000);
+    if (last?.second !== second || last.responder !== responder) {
+      const thisUpdate = new Date(second * 1000);
+      const nextUpdate = new Date(Math.floor(Math.min((second + validitySeconds) * 1000, responder.notAfter.getTime()) / 1000) * 1000);
+      last = { second, responder, times: { thisUpdate, nextUpdate, lastModified: thisUpdate.toUTCString(), expires: nextUpdate.toUTCString() } };
+    }
+    return last.times;
+  };
 }
 
 function ourIssuer(snapshot: AuthoritySnapshot, id: OcspCertId): Issuer | undefined {
   return id.hashAlgorithm && snapshot.byNameAndKeyHash(id.hashAlgorithm, id.issuerNameHash, id.issuerKeyHash);
 }
 
-/** The responder of the first known issuer answers the whole request; it may not speak for another one. */
-function firstOfOurs(snapshot: AuthoritySnapshot, ids: readonly OcspCertId[]): Issuer | undefined {
-  for (const id of ids) {
-    const issuer = ourIssuer(snapshot, id);
-    if (issuer) return issuer;
-  }
-  return undefined;
-}
-
-const ofIssuer = (snapshot: AuthoritySnapshot, issuer: Issuer, id: OcspCertId): boolean => ourIssuer(snapshot, id)?.id === issuer.id;
-
 /** Never good about what this issuer did not issue (invariant 13). A hold is a revocation with reason certificateHold (RFC 6960 §2.2). */
-function singleStatus(row: StatusRow | undefined, issuer: Issuer): SingleStatus {
+function singleStatus(row: CertificateState | undefined, issuer: Issuer): SingleStatus {
   if (!row || row.issuerId !== issuer.id) return { status: 'unknown' };
   if (row.revokedAt) return { status: 'revoked', at: row.revokedAt, reason: row.reason ?? undefined };
   if (row.heldAt) return { status: 'revoked', at: row.heldAt, reason: REASONS.certificateHold };
   return { status: 'good' };
 }
 
-const wholeSecond = (ms: number): Date => new Date(Math.floor(ms / 1000) * 1000);
-
-/** The database is away, or too much waits for it: the same question may be answered soon. */
+/** The database is away, or too much waits for it or for the key store: the same question may be answered soon. */
 function isPassing(error: unknown): boolean {
   const known = error instanceof SignetError ? error : asServiceError(error);
   return known?.code === 'overloaded' || known?.code === 'database-unavailable';
@@ -159,14 +201,15 @@ function isPassing(error: unknown): boolean {
 const NOT_CACHED = { 'content-type': OCSP_RESPONSE_TYPE, 'cache-control': 'no-store' };
 
 /** RFC 5019 §6.2. A cache keeps an answer no longer than `maxAgeSeconds`, nor past its nextUpdate. */
-function cachingHeaders(response: CachedResponse, maxAgeSeconds: number, now: Date): Record<string, string> {
-  const left = Math.floor((response.nextUpdate.getTime() - now.getTime()) / 1000);
+function cachingHeaders({ etag, times }: CachedResponse, maxAgeSeconds: number, now: Date): Record<string, string> {
+  if (etag === undefined) return NOT_CACHED;
+  const left = Math.floor((times.nextUpdate.getTime() - now.getTime()) / 1000);
   const maxAge = Math.max(0, Math.min(maxAgeSeconds, left));
   return {
     'content-type': OCSP_RESPONSE_TYPE,
     'cache-control': `max-age=${maxAge}, public, no-transform, must-revalidate`,
-    etag: response.etag,
-    'last-modified': response.thisUpdate.toUTCString(),
-    expires: response.nextUpdate.toUTCString(),
+    etag,
+    'last-modified': times.lastModified,
+    expires: times.expires,
   };
 }

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { LOCAL_COMMANDS, localHelp, runLocal } from '../../../src/admin/run-local.ts';
+import { LOCAL_COMMANDS } from '../../../src/admin/local-commands.ts';
+import { localHelp, runLocal } from '../../../src/admin/run-local.ts';
 
 async function run(args: string[], env: Record<string, string> = {}) {
   const said = { out: '', err: '' };

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { configWarnings, defaultDataDir, loadConfig, type Environment } from '../../../src/config/load.ts';
+import type { Environment } from '../../../src/config/environment.ts';
+import { configWarnings, defaultDataDir, loadConfig } from '../../../src/config/load.ts';
 import { CONFIG_KEYS, configSchema, environmentName } from '../../../src/config/schema.ts';
 import { StartupError } from '../../../src/core/errors.ts';
 
@@ -95,6 +96,7 @@ test.each<[string, Environment, string]>([
   ['barriers in production', { NODE_ENV: 'production', SIGNET_KEK_FILE: '/k', SIGNET_FAULT_BARRIERS_DIR: '/b' }, 'SIGNET_FAULT_BARRIERS_DIR: is for tests'],
   ['doors on one address', { SIGNET_MTLS_LISTEN: '127.0.0.1:8443' }, 'SIGNET_API_LISTEN: must not be the address of another door'],
   ['head slower than the request', { SIGNET_HEADERS_TIMEOUT_MS: '30001' }, 'SIGNET_HEADERS_TIMEOUT_MS: '],
+  ['more serials than a body holds', { SIGNET_STATUS_BATCH_MAX: '1488' }, 'SIGNET_STATUS_BATCH_MAX: must fit into jsonMaxBytes, 44 octets a serial'],
   ['issuer as long as the root', { SIGNET_ISSUER_VALIDITY_DAYS: '3650' }, 'SIGNET_ISSUER_VALIDITY_DAYS: '],
   ['prepare before the issuer is made', { SIGNET_ISSUER_PREPARE_BEFORE_DAYS: '365' }, 'SIGNET_ISSUER_PREPARE_BEFORE_DAYS: '],
   ['activate before prepare', { SIGNET_ISSUER_ACTIVATE_BEFORE_DAYS: '90' }, 'SIGNET_ISSUER_ACTIVATE_BEFORE_DAYS: '],
@@ -137,7 +139,8 @@ test('configWarnings: loopback addresses, unknown variables, one database role',
     SIGNET_CRL_SHARD: '2', SIGNET_SERVICE_HOST: '10.0.0.1', SIGNET_PORT_8443_TCP: 'tcp://10.0.0.1:8443',
   };
   const warnings = configWarnings(loadConfig(env, noFile), env);
-  expect(warnings.map((warning) => warning.split(' ')[0])).toEqual(['SIGNET_PUBLIC_URL', 'SIGNET_API_URL', 'SIGNET_CRL_SHARD', 'SIGNET_OWNER_DATABASE_URL']);
+  expect(warnings.map((warning) => warning.split(' ')[0])).toEqual(['SIGNET_PUBLIC_URL', 'SIGNET_CRL_SHARD', 'SIGNET_OWNER_DATABASE_URL']);
+  expect(warnings[0]).toBe('SIGNET_PUBLIC_URL (http://localhost:80), SIGNET_API_URL (https://[::1]) name this machine only: certificates and documents that carry them are of no use to others');
 });
 
 test('configSchema: every default is within its own bounds, and every variable name is used once', () => {

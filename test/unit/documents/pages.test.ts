@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { LOCAL_COMMANDS } from '../../../src/admin/run-local.ts';
+import { LOCAL_COMMANDS } from '../../../src/admin/local-commands.ts';
 import type { CommandHelp } from '../../../src/cli/command.ts';
 import { COMMANDS } from '../../../src/cli/commands.ts';
 import { ENVIRONMENT, optionsOf } from '../../../src/cli/help.ts';
@@ -24,8 +24,8 @@ const RUN_BY: Record<string, string[]> = {
   'docs/retention.md': ['test/slow/documents.test.ts'],
   'docs/upgrade.md': ['test/slow/backup-docs.test.ts'],
 };
-/** Blocks that no test runs, because they need a container engine, systemd, or are what runs the tests; by page, how many. */
-const SHOWN_ONLY: Record<string, number> = { 'README.md': 1, 'docs/platform-engineer.md': 2 };
+/** Blocks that no test runs, because they need a container engine, systemd, a proxy of another name, or are what runs the tests; by page, how many. */
+const SHOWN_ONLY: Record<string, number> = { 'README.md': 1, 'docs/platform-engineer.md': 2, 'docs/proxies.md': 1 };
 /** Configurations of other programs, which a test of these programs runs. */
 const OTHER_PROGRAMS: Record<string, string[]> = { 'docs/proxies.md': ['haproxy', 'nginx', 'yaml'] };
 const COMMAND_LINE = /^(?:[$#] )?(?:npm|npx|node|signet|curl|openssl|docker|psql|pg_\w+|systemctl|export) /m;

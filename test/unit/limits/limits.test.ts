@@ -118,7 +118,7 @@ describe('workers of one replica', () => {
       const siblings: Siblings = {
         workers: count,
         number: me + 1,
-        replica: () => ({ serving: [], wasComplete: true }),
+        replica: () => ({ serving: [], wasComplete: true, killed: 0 }),
         ask: () => Promise.resolve([]),
         tell(topic, message) {
           told.push([topic, structuredClone(message)]);

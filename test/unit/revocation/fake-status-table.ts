@@ -1,15 +1,4 @@
-/** Rows as readStatusRows gets them from the database; what a statement sees is fixed when it begins, as by a snapshot. */
-interface FakeRow {
-  serial: Buffer;
-  issuer_id: string;
-  agent_id: string | null;
-  instance_id: string | null;
-  not_before: Date;
-  not_after: Date;
-  revoked_at: Date | null;
-  revocation_reason: number | null;
-  held_at: Date | null;
-}
+import type { StatusRow } from '../../../src/db/status.ts';
 
 /** A serial of our form (20 octets, version 1), told apart by `n`. */
 export function serialOf(n: number): Buffer {
@@ -20,8 +9,9 @@ export function serialOf(n: number): Buffer {
   return serial;
 }
 
+/** Rows as readStatusRows reads them; what a statement sees is fixed when it begins, as by a snapshot. */
 export function fakeStatusTable(issuerId = 'issuer') {
-  const rows = new Map<string, FakeRow>();
+  const rows = new Map<string, StatusRow>();
   /** Serials each statement asked for. */
   const statements: Buffer[][] = [];
   let gate: Promise<void> | undefined;
@@ -34,21 +24,20 @@ export function fakeStatusTable(issuerId = 'issuer') {
       const n = serial.readUInt32BE(16);
       rows.set(serial.toString('hex'), {
         serial,
-        issuer_id: given.issuerId ?? issuerId,
-        agent_id: given.agentId === undefined ? `agent-${n}` : given.agentId,
-        instance_id: given.instanceId === undefined ? `instance-${n}` : given.instanceId,
-        not_before: new Date('2026-11-20T23:59:00Z'),
-        not_after: given.notAfter ?? new Date('2026-11-21T01:00:00Z'),
-        revoked_at: null,
-        revocation_reason: null,
-        held_at: null,
+        issuerId: given.issuerId ?? issuerId,
+        agentId: given.agentId === undefined ? `agent-${n}` : given.agentId,
+        instanceId: given.instanceId === undefined ? `instance-${n}` : given.instanceId,
+        notAfter: given.notAfter ?? new Date('2026-11-21T01:00:00Z'),
+        revokedAt: null,
+        reason: null,
+        heldAt: null,
       });
     },
     revoke(serial: Buffer, at: Date, reason: number) {
-      Object.assign(rows.get(serial.toString('hex')) ?? {}, { revoked_at: at, revocation_reason: reason });
+      Object.assign(rows.get(serial.toString('hex')) ?? {}, { revokedAt: at, reason });
     },
     putOnHold(serial: Buffer, at: Date | null) {
-      Object.assign(rows.get(serial.toString('hex')) ?? {}, { held_at: at });
+      Object.assign(rows.get(serial.toString('hex')) ?? {}, { heldAt: at });
     },
     /** Makes statements wait, after they took their snapshot, until `open`. */
     holdStatements() {
@@ -61,19 +50,16 @@ export function fakeStatusTable(issuerId = 'issuer') {
         },
       };
     },
-    db: {
-      $queryRaw: async (sql: { values: unknown[] }) => {
-        // The last value is the list of all serials, for the authority's own certificates.
-        const serials = (sql.values.at(-1) as Uint8Array[]).map((serial) => Buffer.from(serial));
-        statements.push(serials);
-        const snapshot = serials.flatMap((serial) => {
-          const row = rows.get(serial.toString('hex'));
-          return row ? [{ ...row }] : [];
-        });
-        await gate;
-        table.beforeAnswer();
-        return snapshot;
-      },
+    readRows: async (serials: readonly Uint8Array[]): Promise<StatusRow[]> => {
+      const asked = serials.map((serial) => Buffer.from(serial));
+      statements.push(asked);
+      const snapshot = asked.flatMap((serial) => {
+        const row = rows.get(serial.toString('hex'));
+        return row ? [{ ...row }] : [];
+      });
+      await gate;
+      table.beforeAnswer();
+      return snapshot;
     },
   };
   return table;

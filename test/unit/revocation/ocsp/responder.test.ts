@@ -5,7 +5,6 @@ import type { AuthoritySnapshot, Issuer, Responder } from '../../../../src/autho
 import { SignetError } from '../../../../src/core/errors.ts';
 import type { Logger } from '../../../../src/core/log.ts';
 import { createMetrics } from '../../../../src/core/metrics.ts';
-import type { Db } from '../../../../src/db/client.ts';
 import { createOcspResponder } from '../../../../src/revocation/ocsp/responder.ts';
 import { createRevocationSignals } from '../../../../src/revocation/signals.ts';
 import { createStatusReader, MAX_FEED_AGE_MS } from '../../../../src/revocation/status-reader.ts';
@@ -39,7 +38,7 @@ function requestFor(certIds: Buffer[], nonce?: Buffer) {
   return sequence(sequence(sequence(...certIds.map((id) => sequence(id))), ...(extension ? [extension] : [])));
 }
 
-function setUp(options: { cacheEntries?: number; maxAgeSeconds?: number } = {}) {
+function setUp(options: { cacheEntries?: number; maxAgeSeconds?: number; signingMax?: number } = {}) {
   const table = fakeStatusTable('A');
   const signals = createRevocationSignals();
   const feed = { age: 0, positionAgeMs: () => feed.age };
@@ -57,11 +56,11 @@ function setUp(options: { cacheEntries?: number; maxAgeSeconds?: number } = {}) 
         .filter((id) => sha(algorithm, `name of ${id}`).equals(nameHash) && sha(algorithm, `key of ${id}`).equals(keyHash))
         .map((id) => ({ id }) as Issuer)[0],
   } as unknown as AuthoritySnapshot;
-  const config = { ocspCacheEntries: options.cacheEntries ?? 100, statusBatchMax: 100, ocspMaxAgeSeconds: options.maxAgeSeconds ?? 60, ocspMaxCertIds: 16, ocspValiditySeconds: 600 };
+  const config = { ocspCacheEntries: options.cacheEntries ?? 100, statusBatchMax: 100, ocspMaxAgeSeconds: options.maxAgeSeconds ?? 60, ocspMaxCertIds: 16, ocspValiditySeconds: 600, ocspSigningMax: options.signingMax ?? 1_000 };
   const errors: unknown[] = [];
   const ocsp = createOcspResponder({
     authorities: { snapshot: () => snapshot },
-    statuses: createStatusReader({ db: table.db as unknown as Db, signals, feed, config }),
+    statuses: createStatusReader({ readRows: table.readRows, signals, feed, clock, config }),
     signals, feed, clock, config,
     metrics: createMetrics(),
     log: { error: (...args: unknown[]) => errors.push(args) } as unknown as Logger,
@@ -207,6 +206,71 @@ test('OcspResponder: a revocation signalled while the answer is signed is in the
   const request = requestFor([certId('A', serialOf(1))]);
   expect(await h.statusesOf(request)).toEqual([{ status: 'revoked', at: NOW, reason: 1 }]);
   expect(await h.statusesOf(request)).toEqual([{ status: 'revoked', at: NOW, reason: 1 }]);
+});
+
+test('OcspResponder: a thousand clients that ask the same at once cost one lookup and one signature, also the second time', async () => {
+  const request = requestFor([certId('A', serialOf(1))]);
+  const asked = () => Promise.all(Array.from({ length: 1_000 }, () => h.ask(request)));
+  const first = await asked();
+  expect(first.every(({ bytes }) => bytes.equals(first[0]?.bytes as Buffer))).toBe(true);
+  expect([h.table.statements.map((serials) => serials.length), h.responder.key.signatures]).toEqual([[1], 1]);
+  // What is remembered of the status is not signed a thousand times either.
+  h.clock.at = new Date(NOW.getTime() + 61_000);
+  await asked();
+  expect([h.table.statements.length, h.responder.key.signatures]).toEqual([1, 2]);
+});
+
+test('OcspResponder: who waits for the answer to another one never gets one that was overtaken (invariant 13)', async () => {
+  const request = requestFor([certId('A', serialOf(1))]);
+  const gate = h.table.holdStatements();
+  const before = h.statusesOf(request);
+  await turn();
+  h.table.revoke(serialOf(1), NOW, 1);
+  h.signal(serialOf(1));
+  // The revocation is acknowledged; this one asks while the reading from before it is still under way.
+  const after = h.statusesOf(request);
+  gate.open();
+  expect(await Promise.all([before, after])).toEqual([[{ status: 'revoked', at: NOW, reason: 1 }], [{ status: 'revoked', at: NOW, reason: 1 }]]);
+  expect(await h.statusesOf(request)).toEqual([{ status: 'revoked', at: NOW, reason: 1 }]);
+  expect(h.responder.key.signatures).toBe(2);
+});
+
+test('OcspResponder: a fault is told to all who waited, and not remembered', async () => {
+  const request = requestFor([certId('A', serialOf(1))]);
+  h.table.beforeAnswer = () => {
+    throw new SignetError('database-unavailable', 'gone');
+  };
+  const answers = await Promise.all([h.ask(request), h.ask(request)]);
+  expect(answers.map(({ parsed }) => parsed.status)).toEqual(['tryLater', 'tryLater']);
+  h.table.beforeAnswer = () => undefined;
+  expect((await h.ask(request)).parsed.status).toBe('successful');
+});
+
+test('OcspResponder: questions with a nonce each get their own signature', async () => {
+  const answers = await Promise.all([1, 2, 3].map((n) => h.ask(requestFor([certId('A', serialOf(1))], Buffer.of(n)))));
+  expect(answers.map(({ parsed }) => parsed.basic?.nonce)).toEqual([1, 2, 3].map((n) => Buffer.of(n)));
+  expect([h.table.statements.length, h.responder.key.signatures]).toEqual([1, 3]);
+});
+
+test('OcspResponder: when too many answers wait for the key store, more are told tryLater; cached ones are given', async () => {
+  const slow = setUp({ signingMax: 2 });
+  for (const n of [1, 2, 3, 4]) slow.table.issue(serialOf(n));
+  const request = (n: number) => requestFor([certId('A', serialOf(n))]);
+  await slow.ask(request(4));
+  const { promise: keyStore, resolve } = Promise.withResolvers<void>();
+  const { sign } = slow.responder.key;
+  slow.responder.key.sign = async (data) => {
+    await keyStore;
+    return sign(data);
+  };
+  const waiting = [slow.ask(request(1)), slow.ask(request(2))];
+  await turn();
+  await turn();
+  expect((await slow.ask(request(3))).parsed.status).toBe('tryLater');
+  expect((await slow.ask(request(4))).parsed.status).toBe('successful');
+  resolve();
+  expect((await Promise.all(waiting)).map(({ parsed }) => parsed.status)).toEqual(['successful', 'successful']);
+  expect((await slow.ask(request(3))).parsed.status).toBe('successful');
 });
 
 test('OcspResponder: an old feed position stops cached good, not cached revoked for ever', async () => {
