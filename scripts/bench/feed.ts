@@ -12,7 +12,7 @@ import type { Stage } from './stage.ts';
 const REVOCATIONS_A_SECOND = 10;
 /** Connections that are opened at once. */
 const OPENING = 32;
-const SETTLE_MS = 3_000;
+const SETTLE_MS = 2_500;
 /** The last revocation is told of within this time. */
 const LAST_MS = 5_000;
 

@@ -1,5 +1,7 @@
 /** The table people read. */
 import type { FlatStep } from './flat.ts';
+import type { FeedFigures } from './feed.ts';
+import type { KillFigures } from './kill.ts';
 import type { Figures } from './measure.ts';
 import { STATUS_BATCH } from './status.ts';
 import type { Run } from './run.ts';
@@ -31,6 +33,18 @@ function flatLines(steps: readonly FlatStep[]): string[] {
   });
 }
 
+const killLines = ({ points, kills, refusalMs, lastMs, answerMs, issuedPerSecond, partitioned }: KillFigures): string[] => [
+  `kill to refusal, as a prober saw it: ${kills} kills, ${points} enforcement points on two replicas, ${rounded(issuedPerSecond, 0)} issuances/s: p50 ${rounded(refusalMs.p50, 0)} ms, p99 ${rounded(refusalMs.p99, 0)} ms; to the last point p50 ${rounded(lastMs.p50, 0)} ms, highest ${rounded(lastMs.max, 0)} ms; the kill was answered after p50 ${rounded(answerMs.p50, 0)} ms, highest ${rounded(answerMs.max, 0)} ms`,
+  `an enforcement point that was cut off refused after ${rounded(partitioned.seconds, 1)} s: ${partitioned.why}`,
+];
+
+const feedLines = ({ subscribers, extraRssMb, cores, postgresCores, revocations }: FeedFigures): string[] => {
+  const share = (value: number) => `${rounded(value * 100, 0)} %`;
+  return [
+    `live feed, ${subscribers} readers at one replica: ${rounded(extraRssMb, 0)} MB more resident memory; of a core ${share(cores.listening)} while they listen (${share(cores.alone)} before), ${share(cores.revoking)} at 10 revocations a second (PostgreSQL ${share(postgresCores)}); each of ${revocations} told to everyone, in order`,
+  ];
+};
+
 /** Figures of one start of the service. */
 export function describeRun(run: Run): string {
   const { issuance, renewal, ocsp, status } = run;
@@ -48,6 +62,8 @@ export function describeRun(run: Run): string {
     `certificates a group commit: ${rounded(issuance.batchRows.full, 1)} at full rate, ${rounded(issuance.batchRows.half, 1)} at half rate${renewal ? `, ${rounded(renewal.batchRows, 1)} of renewals` : ''}`,
     `issuance: CPU by process of the service ${shares.join(', ')}; certificates by worker ${Object.entries(issuance.served).map(([pid, count]) => `${pid} ${count}`).join(', ')}`,
     ...(renewal ? [`renewal: handshake ${rounded(renewal.handshake, 0)} µs, after it ${rounded(renewal.afterHandshake, 0)} µs = ${rounded(renewal.afterHandshakeTimesFloor, 1)} × floor`] : []),
+    ...(run.kill ? killLines(run.kill) : []),
+    ...(run.feed ? feedLines(run.feed) : []),
     ...(run.crl ? [`complete CRL: ${run.crl.entries} entries, ${rounded(run.crl.megabytes, 1)} MB, stored ${rounded(run.crl.seconds, 2)} s after a revocation was answered; CPU ${rounded(run.crl.cpuSeconds.service, 2)} s in the service, ${rounded(run.crl.cpuSeconds.postgres, 2)} s in PostgreSQL; highest RSS ${run.crl.peakRssMb.map((mb) => rounded(mb, 0)).join(' and ')} MB`] : []),
     ...flatLines(run.flat ?? []),
     ...(ocsp ? [`OCSP: answers that came from where they should ${Object.entries(ocsp).map(([name, { ofSource }]) => `${name} ${rounded(ofSource * 100, 1)} %`).join(', ')}`] : []),
