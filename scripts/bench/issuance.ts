@@ -1,7 +1,7 @@
 /** Issuance: keep-alive HTTPS, a join token and a key of its own for each certificate. */
 import { requestOf, type Reply } from './connection.ts';
 import type { MadeCsr } from './csrs.ts';
-import { closedLoop, openLoop, openPool } from './loops.ts';
+import { closedLoop, openLoop, openPool, type Answers } from './loops.ts';
 import { assertAll, measure, type Figures } from './measure.ts';
 import { withBatchRows } from './metrics.ts';
 import { ownersOfConnections } from './processes.ts';
@@ -63,10 +63,14 @@ export async function issueOne(stage: Stage, agentIds: readonly string[]): Promi
   return answers.replies.map((reply, i) => enrolledBy(reply, keys[i] as MadeCsr));
 }
 
-async function requestsFor({ database }: Stage, agentIds: readonly string[], keys: readonly MadeCsr[]): Promise<Buffer[]> {
+/** An enrollment request for each key, over the agents in turn, each with a join token of its own. */
+export async function requestsFor({ database }: Stage, agentIds: readonly string[], keys: readonly MadeCsr[]): Promise<Buffer[]> {
   const tokens = await database.insertJoinTokens(agentIds, keys.length);
   return keys.map(({ der }, i) => requestOf('POST', '/v1/certificates', { 'content-type': 'application/pkcs10', authorization: `Bearer ${tokens[i]}` }, der));
 }
+
+/** Serials of answers that are certificates. */
+export const serialsOf = ({ replies }: Answers): string[] => replies.map(({ body }) => (JSON.parse(body.toString('utf8')) as { serial: string }).serial);
 
 function enrolledBy({ body }: Reply, key: MadeCsr): Enrolled {
   const { serial, agentId, certificate, chain } = JSON.parse(body.toString('utf8')) as { serial: string; agentId: string; certificate: string; chain: string };

@@ -1,8 +1,8 @@
 /** Renewal: every operation another instance on a new mutual TLS connection with a full handshake; the handshake measured apart in the same way. */
 import tls from 'node:tls';
 import { requestOf, type Door } from './connection.ts';
-import type { Enrolled } from './issuance.ts';
-import { closedLoop, newConnections, openPool, type Answers } from './loops.ts';
+import { serialsOf, type Enrolled } from './issuance.ts';
+import { closedLoop, newConnections, openPool } from './loops.ts';
 import { assertAll, measure, type Figures } from './measure.ts';
 import { withBatchRows } from './metrics.ts';
 import type { Stage } from './stage.ts';
@@ -54,5 +54,3 @@ export async function renewal(stage: Stage, instances: readonly Enrolled[]): Pro
   };
   return { figures, serials: [warm, renewed.answers].flatMap(serialsOf) };
 }
-
-const serialsOf = ({ replies }: Answers): string[] => replies.map(({ body }) => (JSON.parse(body.toString('utf8')) as { serial: string }).serial);

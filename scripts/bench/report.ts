@@ -1,6 +1,8 @@
 /** The table people read. */
 import type { FlatStep } from './flat.ts';
 import { SHARDS, STEP_CA_MS, type CrlFigures } from './crl.ts';
+import type { FeedFigures } from './feed.ts';
+import type { KillFigures } from './kill.ts';
 import type { Figures } from './measure.ts';
 import { STATUS_BATCH } from './status.ts';
 import type { Run } from './run.ts';
@@ -32,6 +34,18 @@ function flatLines(steps: readonly FlatStep[]): string[] {
   });
 }
 
+const killLines = ({ points, kills, refusalMs, lastMs, answerMs, issuedPerSecond, partitioned }: KillFigures): string[] => [
+  `kill to refusal, as a prober saw it: ${kills} kills, ${points} enforcement points on two replicas, ${rounded(issuedPerSecond, 0)} issuances/s: p50 ${rounded(refusalMs.p50, 0)} ms, p99 ${rounded(refusalMs.p99, 0)} ms; to the last point p50 ${rounded(lastMs.p50, 0)} ms, highest ${rounded(lastMs.max, 0)} ms; the kill was answered after p50 ${rounded(answerMs.p50, 0)} ms, highest ${rounded(answerMs.max, 0)} ms`,
+  `an enforcement point that was cut off refused after ${rounded(partitioned.seconds, 1)} s: ${partitioned.why}`,
+];
+
+const feedLines = ({ subscribers, extraRssMb, cores, postgresCores, revocations }: FeedFigures): string[] => {
+  const share = (value: number) => `${rounded(value * 100, 0)} %`;
+  return [
+    `live feed, ${subscribers} readers at one replica: ${rounded(extraRssMb, 0)} MB more resident memory; of a core ${share(cores.listening)} while they listen (${share(cores.alone)} before), ${share(cores.revoking)} at 10 revocations a second (PostgreSQL ${share(postgresCores)}); each of ${revocations} told to everyone, in order`,
+  ];
+};
+
 /** Figures of one start of the service. */
 export function describeRun(run: Run): string {
   const { issuance, renewal, ocsp, status } = run;
@@ -50,6 +64,8 @@ export function describeRun(run: Run): string {
     `issuance: CPU by process of the service ${shares.join(', ')}; certificates by worker ${Object.entries(issuance.served).map(([pid, count]) => `${pid} ${count}`).join(', ')}`,
     ...(renewal ? [`renewal: handshake ${rounded(renewal.handshake, 0)} µs, after it ${rounded(renewal.afterHandshake, 0)} µs = ${rounded(renewal.afterHandshakeTimesFloor, 1)} × floor`] : []),
     ...(run.crl ? describeLists(run.crl) : []),
+    ...(run.kill ? killLines(run.kill) : []),
+    ...(run.feed ? feedLines(run.feed) : []),
     ...flatLines(run.flat ?? []),
     ...(ocsp ? [`OCSP: answers that came from where they should ${Object.entries(ocsp).map(([name, { ofSource }]) => `${name} ${rounded(ofSource * 100, 1)} %`).join(', ')}`] : []),
   ];

@@ -4,9 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { crl, type CrlFigures } from './crl.ts';
 import type { CryptoFloor, CsrSupply } from './csrs.ts';
 import { openDatabase, type Stored } from './database.ts';
+import { feed, type FeedFigures } from './feed.ts';
 import { flat, type FlatStep } from './flat.ts';
 import { issuance, issueOne, type IssuanceFigures } from './issuance.ts';
 import { ocsp, serialsOfOcsp, type OcspFigures } from './ocsp.ts';
+import { kill, type KillFigures } from './kill.ts';
 import { residentMb } from './processes.ts';
 import { renewal, type RenewalFigures } from './renewal.ts';
 import { startService } from './service.ts';
@@ -18,8 +20,11 @@ const IDLE_MS = 4_000;
 const CRL_WAIT_MS = 300_000;
 
 /** What is measured beside issuance, which is always there: the others need its certificates. */
-export const SCENARIOS = ['renewal', 'ocsp', 'status', 'crl', 'flat'] as const;
+export const SCENARIOS = ['renewal', 'ocsp', 'status', 'kill', 'feed', 'crl', 'flat'] as const;
 export type Scenario = (typeof SCENARIOS)[number];
+
+/** Those that need certificates put in by SQL. */
+const ASKING: readonly Scenario[] = ['ocsp', 'status', 'crl', 'flat'];
 
 export interface RunOptions {
   dataDir: string;
@@ -42,6 +47,8 @@ export interface Run {
   renewal: RenewalFigures | undefined;
   ocsp: OcspFigures | undefined;
   status: StatusFigures | undefined;
+  kill: KillFigures | undefined;
+  feed: FeedFigures | undefined;
   crl: CrlFigures | undefined;
   flat: FlatStep[] | undefined;
   stored: Stored;
@@ -59,7 +66,7 @@ export async function measureRun(options: RunOptions): Promise<Run> {
     await sleep(IDLE_MS);
     const idleRssMb = service.workers.map(residentMb);
     const agents = await database.insertAgents(sizes.agents);
-    const asks = scenarios.some((scenario) => scenario !== 'renewal');
+    const asks = scenarios.some((scenario) => ASKING.includes(scenario));
     // Before issuance is measured, so that it is over a table of that size.
     const first = asks ? await issueOne(stage, agents) : [];
     const like = asks ? await likenessOf(stage, first[0]?.chain ?? '') : undefined;
@@ -69,6 +76,11 @@ export async function measureRun(options: RunOptions): Promise<Run> {
     for (const { serial } of [...first, ...issued.enrolled]) answered.add(serial);
     const renewed = scenarios.includes('renewal') ? await renewal(stage, issued.enrolled) : undefined;
     for (const serial of renewed?.serials ?? []) answered.add(serial);
+    // One certificate an agent: of the first round over the agents, the half that the other does not take.
+    const half = agents.length / 2;
+    const told = scenarios.includes('feed') && sizes.subscribers > 0 ? await feed(stage, issued.enrolled.slice(0, half)) : undefined;
+    const killed = scenarios.includes('kill') && sizes.kills > 0 ? await kill(stage, issued.enrolled.slice(half, 2 * half), agents.slice(0, half)) : undefined;
+    for (const serial of killed?.serials ?? []) answered.add(serial);
     const statusSerials = serialsOfStatus(sizes);
     const run: Run = {
       workers: options.workers,
@@ -79,6 +91,8 @@ export async function measureRun(options: RunOptions): Promise<Run> {
       renewal: renewed?.figures,
       ocsp: seeded && scenarios.includes('ocsp') ? await ocsp(stage, { issuer: seeded.issuer, serials: seeded.serials.slice(statusSerials) }) : undefined,
       status: seeded && scenarios.includes('status') ? await status(stage, seeded.serials.slice(0, statusSerials)) : undefined,
+      kill: killed?.figures,
+      feed: told,
       crl: seeded && scenarios.includes('crl') ? await crl(stage, { issuerId: seeded.issuerId, serials: seeded.serials.slice(-sizes.revocations), levels: levelsOf(sizes), waitMs: CRL_WAIT_MS }) : undefined,
       flat: grown,
       stored: await database.stored(),

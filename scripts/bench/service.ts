@@ -27,9 +27,12 @@ export interface ServiceOptions {
   workers: number;
   /** Folder for a V8 CPU profile of each process; none when undefined. */
   profileDir: string | undefined;
+  /** Another replica over the database of this one, which has it embedded in its own folder. */
+  beside?: Service;
 }
 
 export interface Service {
+  dataDir: string;
   pid: number;
   postmaster: number;
   workers: number[];
@@ -46,7 +49,12 @@ export interface Service {
   stop(): Promise<void>;
 }
 
-export async function startService({ dataDir, workers, profileDir }: ServiceOptions): Promise<Service> {
+/** What a replica beside another one needs: its database, and its key-encryption key. */
+const besideEnv = ({ dataDir, databaseUrls }: Service) => ({
+  DATABASE_URL: databaseUrls.service, SIGNET_OWNER_DATABASE_URL: databaseUrls.owner, SIGNET_KEK_FILE: path.join(dataDir, 'kek'),
+});
+
+export async function startService({ dataDir, workers, profileDir, beside }: ServiceOptions): Promise<Service> {
   const ports = { api: await freePort(), mtls: await freePort(), status: await freePort(), operations: await freePort() };
   const started = performance.now();
   const env = {
@@ -54,6 +62,7 @@ export async function startService({ dataDir, workers, profileDir }: ServiceOpti
     ...Object.fromEntries(Object.entries(ports).map(([door, port]) => [`SIGNET_${door.toUpperCase()}_LISTEN`, `127.0.0.1:${port}`])),
     [environmentName('crlShards')]: String(SHARDS),
     NODE_OPTIONS: `--import=${PROBE}${profileDir === undefined ? '' : ` --cpu-prof --cpu-prof-dir=${profileDir}`}`,
+    ...(beside && besideEnv(beside)),
   };
   const child = spawn(process.execPath, [PROGRAM], { env, stdio: ['ignore', 'ignore', 'inherit'] });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
@@ -72,22 +81,28 @@ export async function startService({ dataDir, workers, profileDir }: ServiceOpti
     throw error;
   }
   const pid = child.pid ?? 0;
-  const [postmasterPid, , , databasePort = ''] = readFileSync(path.join(dataDir, 'postgres/data/postmaster.pid'), 'utf8').split('\n');
-  const password = (file: string) => readFileSync(path.join(dataDir, 'postgres', file), 'utf8').trim();
-  const databaseUrl = (user: string, file: string) => `postgresql://${user}:${password(file)}@127.0.0.1:${databasePort.trim()}/signet`;
+  const { postmaster, databaseUrls } = beside ?? embeddedIn(dataDir);
   const readyMs = performance.now() - started;
   const rootPem = await (await fetch(`http://127.0.0.1:${ports.status}/trust-bundle.pem`)).text();
   const secure = tls.createSecureContext({ ca: rootPem });
   return {
+    dataDir,
     pid,
-    postmaster: Number(postmasterPid),
-    workers: workersOf(pid, Number(postmasterPid)),
+    postmaster,
+    workers: workersOf(pid, postmaster),
     readyMs,
     doors: { api: { port: ports.api, secure }, mtls: { port: ports.mtls, secure }, status: { port: ports.status } },
     rootPem,
-    adminToken: readFileSync(path.join(dataDir, 'bootstrap-admin-token'), 'utf8').trim(),
-    databaseUrls: { owner: databaseUrl('postgres', 'password'), service: databaseUrl('signet_service', 'service-password') },
+    adminToken: beside?.adminToken ?? readFileSync(path.join(dataDir, 'bootstrap-admin-token'), 'utf8').trim(),
+    databaseUrls,
     metrics: async () => (await fetch(`${operations}/metrics`)).text(),
     stop,
   };
+}
+
+function embeddedIn(dataDir: string): Pick<Service, 'postmaster' | 'databaseUrls'> {
+  const [pid, , , port = ''] = readFileSync(path.join(dataDir, 'postgres/data/postmaster.pid'), 'utf8').split('\n');
+  const password = (file: string) => readFileSync(path.join(dataDir, 'postgres', file), 'utf8').trim();
+  const url = (user: string, file: string) => `postgresql://${user}:${password(file)}@127.0.0.1:${port.trim()}/signet`;
+  return { postmaster: Number(pid), databaseUrls: { owner: url('postgres', 'password'), service: url('signet_service', 'service-password') } };
 }

@@ -29,6 +29,13 @@ export interface Sizes {
   statusBatches: number;
   /** Questions before OCSP and before JSON status are measured, each about another certificate. */
   statusWarmUp: number;
+  /** Enforcement points, kills that they must obey, and certificates issued meanwhile. */
+  points: number;
+  kills: number;
+  killIssuances: number;
+  /** Readers of the live feed, and how many revocations they are told of. */
+  subscribers: number;
+  feedRevocations: number;
 }
 
 /** What every scenario is given. */
