@@ -25,7 +25,7 @@ async function made(database: TestDatabase): Promise<Record<string, number>> {
   );
   return Object.fromEntries(rows.map(({ kind, count }) => [kind, count]));
 }
-const ONE_OF_EACH = { root: 1, issuing: 1, ocsp: 1, tls: 1, 'admin token': 1, cluster: 1, kek: 1, 'unfinished or repeated migration': 0 };
+const ONE_OF_EACH = { root: 1, issuing: 1, ocsp: 1, tls: 1, feed: 1, 'admin token': 1, cluster: 1, kek: 1, 'unfinished or repeated migration': 0 };
 const tokenFiles = (started: readonly SignetProcess[]): string[] => started.map(({ dataDir }) => path.join(dataDir, TOKEN_FILE)).filter((file) => fs.existsSync(file));
 
 test('two replicas that start at the same instant on an empty database: one authority, one token, and both serve as one', async () => {

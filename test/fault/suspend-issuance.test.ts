@@ -173,6 +173,7 @@ const stopOfEverything = (agentId: string): string => `
 
 test('a stop of everything during a commit waits at the gate for it: nothing issued stays good', async () => {
   const it = await newEnrollment();
+  const late = await newEnrollment();
   const obstacle = await obstructKey(fleet.database, it.pair.keyHash);
   const answer = it.begin();
   await stuckOrDone(fleet.database, 1, answer);
@@ -182,7 +183,6 @@ test('a stop of everything during a commit waits at the gate for it: nothing iss
   await Promise.all([stopped, answer]);
 
   const stored = await storedOf(fleet, it.agentId);
-  const late = await newEnrollment();
   const refused = await late.begin();
   await runSql(fleet.database.ownerUrl, 'DELETE FROM issuance_stops');
   expect(stored.map(({ state }) => state)).toEqual(['held']);

@@ -180,8 +180,9 @@ describe('schedule', () => {
 
   test('the real schedule: every job runs once on a fresh database and is listed with last and next run', async () => {
     const ctx = await replica();
-    // Without one the job has nothing to do and leaves no run.
+    // Without one of each these jobs have nothing to do and leave no run.
     await ctx.db.$executeRaw`INSERT INTO idempotency_records (caller, route, key, body_hash, status, created_at, expires_at) VALUES ('c', 'r', 'k', '\\x00', 201, ${new Date(0)}, ${new Date(0)})`;
+    await ctx.db.$executeRaw`INSERT INTO kills (id, selector, target, effect, reason, state, actor_kind, actor_id, created_at, touched_at) VALUES ('k', 'profile', 'none', 'suspend', 'r', 'running', 'admin', 'a', ${new Date(0)}, ${new Date(0)})`;
     await start(ctx).tick();
     const listed = await listJobs(ctx);
     expect(listed.map(({ name }) => name)).toEqual(JOBS.map(({ name }) => name));
