@@ -20,7 +20,7 @@ interface Report {
 function failureWithout({ name, test }: Mutation): string | undefined {
   const report = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'signet-mutations-')), 'report.json');
   const pattern = test.name.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  const args = [...JEST, `test/fault/${test.file}`, '--selectProjects', 'service', '--testNamePattern', pattern, '--json', '--outputFile', report];
+  const args = [...JEST, `test/(fault|slow)/${test.file}`, '--selectProjects', 'service', 'slow', '--testNamePattern', pattern, '--json', '--outputFile', report];
   spawnSync(process.execPath, args, { cwd: root, env: { ...process.env, SIGNET_TEST_MUTATION: name }, stdio: 'ignore' });
   try {
     const { testResults } = JSON.parse(fs.readFileSync(report, 'utf8')) as Report;
