@@ -30,12 +30,30 @@ export interface OctetsWriter {
 
 /**
  * Keeps a short list in memory, a long one in a file without a name: one of a million entries costs the disk 50 MB and this process nothing. Where no file can
- * be written it stays in memory.
+ * be written, or the disk is full, it stays in memory.
  */
 export function createOctetsWriter(log: Pick<Logger, 'warn'>): OctetsWriter {
   let kept: Buffer[] = [];
   let length = 0;
   let spool: FileHandle | 'no place' | undefined;
+  /** Octets that are in the file; what it took of a part beyond them does not count. */
+  let spooled = 0;
+
+  async function moveToFile(file: FileHandle): Promise<void> {
+    for (let next = kept[0]; next; next = kept[0]) {
+      await file.writeFile(next);
+      spooled += next.length;
+      kept.shift();
+    }
+  }
+
+  async function moveToMemory(file: FileHandle): Promise<void> {
+    const before: Buffer[] = [];
+    for await (const octets of readFile(file, spooled)) before.push(octets);
+    kept = [...before, ...kept];
+    spool = 'no place';
+    await file.close().catch(() => undefined);
+  }
 
   return {
     async push(octets) {
@@ -44,8 +62,13 @@ export function createOctetsWriter(log: Pick<Logger, 'warn'>): OctetsWriter {
       if (length <= IN_MEMORY_BYTES || spool === 'no place') return;
       spool ??= await openSpool(log);
       if (spool === 'no place') return;
-      for (const waiting of kept) await spool.writeFile(waiting);
-      kept = [];
+      try {
+        await moveToFile(spool);
+      } catch (error) {
+        // A full disk must not keep a list from being published, or served.
+        warnOnce(log, error);
+        await moveToMemory(spool);
+      }
     },
     finish: () => (typeof spool === 'object' ? inFile(spool, length) : inMemory(kept, length)),
     abandon() {
@@ -105,9 +128,23 @@ async function openSpool(log: Pick<Logger, 'warn'>): Promise<FileHandle | 'no pl
     await rm(folder, { recursive: true });
     return file;
   } catch (error) {
-    if (!warned) log.warn({ err: error, dir: os.tmpdir() }, 'large lists stay in memory: the folder for temporary files cannot be written');
-    warned = true;
+    warnOnce(log, error);
     return 'no place';
+  }
+}
+
+function warnOnce(log: Pick<Logger, 'warn'>, error: unknown): void {
+  if (!warned) log.warn({ err: error, dir: os.tmpdir() }, 'large lists stay in memory: the folder for temporary files cannot be written');
+  warned = true;
+}
+
+/** The first `length` octets of a file. */
+async function* readFile(file: FileHandle, length: number): AsyncGenerator<Buffer, void, undefined> {
+  for (let at = 0; at < length; ) {
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafeSlow(Math.min(READ_BYTES, length - at)), 0, undefined, at);
+    if (bytesRead === 0) throw new Error('a list is shorter than it was');
+    at += bytesRead;
+    yield buffer.subarray(0, bytesRead);
   }
 }
 
@@ -123,12 +160,7 @@ function inFile(file: FileHandle, length: number): ListOctets {
     async *read() {
       readers++;
       try {
-        for (let at = 0; at < length; ) {
-          const { bytesRead, buffer } = await file.read(Buffer.allocUnsafeSlow(Math.min(READ_BYTES, length - at)), 0, undefined, at);
-          if (bytesRead === 0) throw new Error('a list is shorter than it was');
-          at += bytesRead;
-          yield buffer.subarray(0, bytesRead);
-        }
+        yield* readFile(file, length);
       } finally {
         readers--;
         closeIfUnused();
