@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Logger } from '../../core/log.ts';
 import { COMPLETE, type CrlName } from '../../db/crls.ts';
@@ -24,6 +24,7 @@ export interface CrlCopies {
 export const noCrlCopies: CrlCopies = { put: () => undefined, close: () => Promise.resolve() };
 
 const FILE = /^([0-9A-Z]{26})\.([0-9]{1,20})\.crl$/;
+const DRAFT = /^[0-9A-Z]{26}\.[0-9]{1,20}\.crl\.[0-9]+\.new$/;
 
 /** Issuer and number of a copy by its name; undefined for other files. The number inside the list is what counts. */
 export function parseCopyName(file: string): { issuerId: string; number: bigint } | undefined {
@@ -76,16 +77,34 @@ async function writeCopy(dir: string, issuerId: string, { number, content }: Cop
   await mkdir(dir, { recursive: true });
   const file = path.join(dir, `${issuerId}.${number}.crl`);
   const draft = `${file}.${process.pid}.new`;
-  const handle = await open(draft, 'w', 0o644);
   try {
-    for await (const octets of content.read()) await handle.writeFile(octets);
-    await handle.sync();
-  } finally {
-    await handle.close();
+    const handle = await open(draft, 'w', 0o644);
+    try {
+      for await (const octets of content.read()) await handle.writeFile(octets);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(draft, file);
+  } catch (error) {
+    // On a full disk each one would take what is left.
+    await rm(draft, { force: true });
+    throw error;
   }
-  await rename(draft, file);
+  const { mtimeMs } = await stat(file);
   for (const other of await readdir(dir)) {
     const parsed = parseCopyName(other);
     if (parsed?.issuerId === issuerId && parsed.number < number) await rm(path.join(dir, other), { force: true });
+    if (DRAFT.test(other)) await removeOld(path.join(dir, other), mtimeMs - ABANDONED_MS);
   }
+}
+
+/** A draft that nobody has written to for so long belongs to a process that was killed. Milliseconds. */
+const ABANDONED_MS = 3_600_000;
+
+/** By the clock of the file system. */
+async function removeOld(draft: string, writtenBeforeMs: number): Promise<void> {
+  // Its writer may finish it at this moment.
+  const found = await stat(draft).catch(() => undefined);
+  if (found && found.mtimeMs < writtenBeforeMs) await rm(draft, { force: true });
 }

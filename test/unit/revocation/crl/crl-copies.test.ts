@@ -60,3 +60,26 @@ test('a folder that cannot be written is said once, and its return, too; nothing
   expect(said).toHaveLength(2);
   expect(fs.readdirSync(dir)).toEqual([`${ONE}.3.crl`]);
 });
+
+test('a copy that failed half-way leaves nothing behind, nor does a process that was killed over one', async () => {
+  const abandoned = path.join(folder, `${ONE}.1.crl.4711.new`);
+  const young = path.join(folder, `${ONE}.2.crl.4712.new`);
+  for (const draft of [abandoned, young]) fs.writeFileSync(draft, 'half');
+  const hoursAgo = new Date(Date.now() - 2 * 3_600_000);
+  fs.utimesSync(abandoned, hoursAgo, hoursAgo);
+  const copies = createCrlCopies(folder, log as never);
+  const broken = {
+    async *read() {
+      yield await Promise.resolve(Buffer.from('list '));
+      throw new Error('the disk is full');
+    },
+  };
+  copies.put({ issuerId: ONE, shard: COMPLETE }, { number: 7n, content: broken });
+  await copies.close();
+  expect(said).toEqual([expect.stringContaining('could not be written')]);
+  expect(fs.readdirSync(folder).toSorted()).toEqual([path.basename(abandoned), path.basename(young)]);
+  copies.put({ issuerId: ONE, shard: COMPLETE }, list(8n));
+  await copies.close();
+  // What is young another process may be about to finish.
+  expect(fs.readdirSync(folder).toSorted()).toEqual([path.basename(young), `${ONE}.8.crl`]);
+});
