@@ -52,7 +52,7 @@ export const RULES: readonly Rule[] = [
   { keys: ['issuerPrepareBeforeDays', 'issuerValidityDays'], holds: (c) => c.issuerPrepareBeforeDays < c.issuerValidityDays, says: 'must be shorter than issuerValidityDays' },
   { keys: ['issuerActivateBeforeDays', 'issuerPrepareBeforeDays'], holds: (c) => c.issuerActivateBeforeDays < c.issuerPrepareBeforeDays, says: 'must be shorter than issuerPrepareBeforeDays: relying parties need time to learn the successor' },
   { keys: ['authorityBackdateSeconds', 'leafBackdateSeconds'], holds: (c) => c.authorityBackdateSeconds >= c.leafBackdateSeconds, says: 'must be no less than leafBackdateSeconds: no certificate is valid before its issuer' },
-  { keys: ['crlValiditySeconds', 'crlIntervalSeconds'], holds: (c) => c.crlValiditySeconds >= 2 * c.crlIntervalSeconds, says: 'must be at least twice crlIntervalSeconds: one missed list must not stop relying parties' },
+  { keys: ['crlValiditySeconds', 'crlIntervalSeconds'], holds: (c) => c.crlValiditySeconds >= 3 * c.crlIntervalSeconds, says: 'must be at least three times crlIntervalSeconds: past half the life of a list /readyz is red, and the next list needs time' },
   { keys: ['ocspMaxAgeSeconds', 'ocspValiditySeconds'], holds: (c) => c.ocspMaxAgeSeconds <= c.ocspValiditySeconds, says: 'must not be longer than ocspValiditySeconds' },
   { keys: ['responderValidityDays', 'ocspValiditySeconds'], holds: (c) => c.responderValidityDays * SECONDS_PER_DAY >= 4 * c.ocspValiditySeconds, says: 'must be at least four times ocspValiditySeconds: no answer outlives its responder' },
   {

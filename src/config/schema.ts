@@ -73,7 +73,7 @@ export const CHAPTERS = {
     crlShards: count(1, [1, 4_096], 'CRL shards of an issuer made from now on, fixed for its life: raise it, then rotate the issuer. 1: certificates name the complete list. About one for 8,000 revocations at a time (128 for a million) keeps a shard under 0.5 MB.'),
     crlCopyDir: optionalPath('Where each complete list that is published is copied to, outside the database: after a restore the copies tell what was revoked since (docs/backup.md).', '`crl-copies` in the data directory with the embedded database; unset otherwise'),
     crlIntervalSeconds: seconds(900, [10, 86_400], 'How often a list is published when nothing was revoked.'),
-    crlValiditySeconds: seconds(14_400, [60, 2_592_000], 'nextUpdate of a list. At least twice the interval.'),
+    crlValiditySeconds: seconds(14_400, [60, 2_592_000], 'nextUpdate of a list. At least three times the interval.'),
     ocspValiditySeconds: seconds(600, [10, 86_400], 'nextUpdate of an OCSP answer.'),
     ocspMaxAgeSeconds: seconds(60, [0, 86_400], 'How long an HTTP cache may keep an OCSP answer.'),
     ocspMaxCertIds: count(16, [1, 1_000], 'Certificates asked about in one OCSP request.'),

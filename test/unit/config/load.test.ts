@@ -101,7 +101,7 @@ test.each<[string, Environment, string]>([
   ['prepare before the issuer is made', { SIGNET_ISSUER_PREPARE_BEFORE_DAYS: '365' }, 'SIGNET_ISSUER_PREPARE_BEFORE_DAYS: '],
   ['activate before prepare', { SIGNET_ISSUER_ACTIVATE_BEFORE_DAYS: '90' }, 'SIGNET_ISSUER_ACTIVATE_BEFORE_DAYS: '],
   ['leaf valid before its issuer', { SIGNET_AUTHORITY_BACKDATE_SECONDS: '59' }, 'SIGNET_AUTHORITY_BACKDATE_SECONDS: '],
-  ['list too short for its interval', { SIGNET_CRL_VALIDITY_SECONDS: '1799' }, 'SIGNET_CRL_VALIDITY_SECONDS: '],
+  ['list too short for its interval', { SIGNET_CRL_VALIDITY_SECONDS: '2699' }, 'SIGNET_CRL_VALIDITY_SECONDS: '],
   ['cache longer than the answer', { SIGNET_OCSP_MAX_AGE_SECONDS: '601' }, 'SIGNET_OCSP_MAX_AGE_SECONDS: '],
   ['answer longer than its responder', { SIGNET_RESPONDER_VALIDITY_DAYS: '1', SIGNET_OCSP_VALIDITY_SECONDS: '21601' }, 'SIGNET_RESPONDER_VALIDITY_DAYS: '],
   ['partition dropped before the last list', { SIGNET_CERTIFICATE_RETENTION_DAYS: '1', SIGNET_CRL_VALIDITY_SECONDS: '86400' }, 'SIGNET_CERTIFICATE_RETENTION_DAYS: '],
