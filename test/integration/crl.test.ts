@@ -167,6 +167,18 @@ test('publishCrl: after a long outage an expired entry is still on the first lis
   expect((await publish()).entries).toBe(0);
 });
 
+test('publishCrl: a clock that is ten minutes ahead, or steps there and back, takes nothing away that has not ended, however short the interval', async () => {
+  const short = { ...needs(), config: { ...authority.config, crlIntervalSeconds: 10 } };
+  const notAfter = later(300_000);
+  const serial = leafSerial(notAfter, 1);
+  await storeLeaves(database.db, issuerId, [{ serial, notAfter }]);
+  await changeStatus(database.db, { kind: 'revoked', serial, at: FIXED_NOW });
+  for (const seconds of [0, 600, 611, 20]) {
+    authority.clock.set(later(seconds * 1_000));
+    expect((await publishCrl(short, TEST_ORIGIN, { issuerId, shard: COMPLETE, onlyIfStale: false }))?.entries).toBe(1);
+  }
+});
+
 test('publishCrl: thisUpdate never goes back when the clock does, and nextUpdate follows it', async () => {
   authority.clock.set(later(600_000));
   await publish();

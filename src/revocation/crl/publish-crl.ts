@@ -148,13 +148,16 @@ async function pushAll(writer: OctetsWriter, parts: readonly Buffer[]): Promise<
   for (const part of parts) await writer.push(part);
 }
 
+/** A clock may be ahead by so much without taking away what has not ended: ten minutes, and what lists are late by. Seconds. */
+const CLOCK_AHEAD_SECONDS = 900;
+
 /**
  * An entry stays until it was on a regularly scheduled list issued after its certificate expired (RFC 5280 §3.3): it goes only when the
  * last list was later than that, and a whole interval has passed, in which a scheduled one was due.
  */
 function expiredBefore(locked: LockedCrl, now: Date, intervalSeconds: number): Date {
   if (!locked.thisUpdate) return new Date(0);
-  return new Date(Math.min(locked.thisUpdate.getTime(), now.getTime() - intervalSeconds * 1000));
+  return new Date(Math.min(locked.thisUpdate.getTime(), now.getTime() - Math.max(intervalSeconds, CLOCK_AHEAD_SECONDS) * 1000));
 }
 
 /** §5.2. A shard says critically that it is one; the complete list must do without (GnuTLS, strongSwan, NSS, mbedTLS: DESIGN §6). */
