@@ -236,11 +236,3 @@ const STALE: HotStatement = {
 
 /** Lists that miss a committed change of the feed, or are not there: what a publisher killed in between, or a recovery, left behind. */
 export const staleCrls = (db: Db): Promise<CrlName[]> => runHot<{ issuerId: string; shard: number }>(db, STALE, []);
-
-const LAST_BUILD: HotStatement = { name: 'last-crl-build', text: 'SELECT entries, build_ms AS "buildMs" FROM crls WHERE issuer_id = $1 AND shard = $2' };
-
-/** How large the last list of this name was, and the milliseconds it took to build and store. */
-export async function readLastBuild(db: Db, { issuerId, shard }: CrlName): Promise<ListBuild | undefined> {
-  const [row] = await runHot<{ entries: number; buildMs: number }>(db, LAST_BUILD, [issuerId, shard]);
-  return row;
-}

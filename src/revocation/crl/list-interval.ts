@@ -11,16 +11,9 @@ const BUILD_SHARE = 10;
 
 /**
  * Least milliseconds between two lists of one name that differ, over all publishers: what a revocation may wait for its list when another has just been
- * published. The scheduled lists in between are not held up by it.
+ * published. The scheduled lists in between are not held up by it. How long others may believe the list before, GET /v1/revocations/{n} says (live/propagation.ts).
  */
 export function listIntervalMs({ shard, shardCount }: { shard: number; shardCount: number }, last: ListBuild): number {
   const least = shard === COMPLETE && shardCount > 1 ? COALESCED_INTERVAL_MS : LIST_INTERVAL_MS;
   return last.entries > LARGE_ENTRIES ? Math.max(COALESCED_INTERVAL_MS, BUILD_SHARE * last.buildMs) : least;
 }
-
-/**
- * When the last relying party knows of a revocation that asks nothing but lists: the last list without it was published no later than `listIntervalMs` and a
- * build after it, and ends `validitySeconds` later. A list that was published since bounds it by its own nextUpdate.
- */
-export const offlineBy = (revokedAt: Date, intervalMs: number, last: ListBuild, validitySeconds: number): Date =>
-  new Date(revokedAt.getTime() + intervalMs + last.buildMs + validitySeconds * 1000);

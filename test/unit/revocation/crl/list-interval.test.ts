@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { COMPLETE } from '../../../../src/db/crls.ts';
-import { listIntervalMs, offlineBy } from '../../../../src/revocation/crl/list-interval.ts';
+import { listIntervalMs } from '../../../../src/revocation/crl/list-interval.ts';
 
 test.each([
   ['a shard', 7, 128, { entries: 7_800, buildMs: 20 }, 1_000],
@@ -10,8 +10,4 @@ test.each([
   ['a large list: ten times what it took', COMPLETE, 128, { entries: 1_000_000, buildMs: 2_100 }, 21_000],
 ])('listIntervalMs: %s', (_, shard, shardCount, last, expected) => {
   expect(listIntervalMs({ shard, shardCount }, last)).toBe(expected);
-});
-
-test('offlineBy: interval, build and validity after the revocation', () => {
-  expect(offlineBy(new Date(0), 21_000, { entries: 1_000_000, buildMs: 2_000 }, 14_400)).toEqual(new Date(14_423_000));
 });
