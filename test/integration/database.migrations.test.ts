@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { migrate } from '../../src/db/migrate.ts';
-import { Prisma } from '../../src/db/client.ts';
+import { connect, Prisma } from '../../src/db/client.ts';
+import { readCrl } from '../../src/db/crls.ts';
 import { databaseUrl, runSql, temporaryFolder } from '../support/postgres.ts';
 import { testDatabase, type TestDatabase } from '../support/db.ts';
 
@@ -131,6 +133,35 @@ describe('on a database of its own', () => {
     await once(child, 'exit');
     expect(await migrate(url, { prismaFolder: folder })).toEqual([]);
     expect(await rows('SELECT * FROM b')).toEqual([{ n: 1 }]);
+  });
+
+  test('lists that were stored before lists had parts are there right after the migration, octet for octet', async () => {
+    expect(await migrate(url, { only: migrations.filter((one) => one < '0010') })).toContain('0009_feed');
+    const lengths = [1, 1_048_576, 1_048_577, 2_500_000];
+    // Issuers are of no interest here.
+    await runSql(url, `
+      ALTER TABLE crls DROP CONSTRAINT crls_issuer_id_fkey;
+      CREATE TABLE before AS SELECT i AS shard, (SELECT decode(left(string_agg(md5(i || ' ' || k), ''), 2 * length), 'hex') FROM generate_series(1, 1 + length / 16) k) AS der
+        FROM unnest('{${lengths.join()}}'::int[]) WITH ORDINALITY AS l (length, i);
+      INSERT INTO crls (issuer_id, shard, number, this_update, next_update, entries, feed_n, der) SELECT 'I', shard, 7, now(), now() + interval '4 hours', 3, 5, der FROM before;
+      INSERT INTO crls (issuer_id, shard) VALUES ('I', 99)`);
+    await migrate(url);
+    const db = connect(url, { maxConnections: 1, statementTimeoutMs: 5_000, applicationName: 'migrated' });
+    try {
+      for (const [index, length] of lengths.entries()) {
+        const name = { issuerId: 'I', shard: index + 1 };
+        const list = await readCrl(db, name, 0n);
+        if (typeof list !== 'object') throw new Error('there is no list');
+        expect([list.number, list.entries, list.octets]).toEqual([7n, 3, length]);
+        const parts: Buffer[] = [];
+        for await (const part of list.parts) parts.push(part);
+        expect(parts.every((part) => part.length <= 1_048_576)).toBe(true);
+        expect(await rows(`SELECT md5(der) AS sum FROM before WHERE shard = ${name.shard}`)).toEqual([{ sum: createHash('md5').update(Buffer.concat(parts)).digest('hex') }]);
+      }
+      expect(await readCrl(db, { issuerId: 'I', shard: 99 }, 0n)).toBeUndefined();
+    } finally {
+      await db.$disconnect();
+    }
   });
 
   test('killed before its script began: the next run applies it', async () => {
