@@ -3,7 +3,7 @@ import path from 'node:path';
 import { endingAdmins, endlessCredentials } from '../admins/ending.ts';
 import type { Context } from '../context.ts';
 import { idleKills, stopsInForce } from '../db/views/kills.ts';
-import { clusterSince, databaseClock, jobHealth, overdueLists, partitionDaysAhead, pingDatabase, wornLists, type ListState } from '../db/views/readiness.ts';
+import { clusterSince, databaseClock, jobHealth, partitionDaysAhead, pingDatabase, untimelyLists, wornLists, type ListState } from '../db/views/readiness.ts';
 import { dailyTimes, longestGapMs } from '../jobs/cron.ts';
 import { daysAhead } from '../jobs/partitions.ts';
 import { JOBS } from '../jobs/schedule.ts';
@@ -102,10 +102,13 @@ const LIST_MARGIN = 1.5;
 const LISTS_NAMED = 3;
 
 async function lists({ db, config }: Context, now: Date): Promise<readonly string[]> {
-  const late = await overdueLists(db, new Date(now.getTime() - LIST_MARGIN * config.crlIntervalSeconds * 1000), LISTS_NAMED);
-  return late.map(({ issuerId, shard, isComplete, thisUpdate, nextUpdate }) => {
+  const limits = { publishedBefore: new Date(now.getTime() - LIST_MARGIN * config.crlIntervalSeconds * 1000), beginsAfter: new Date(now.getTime() + config.clockSkewSeconds * 1000) };
+  const found = await untimelyLists(db, limits, LISTS_NAMED);
+  return found.map(({ issuerId, shard, isComplete, thisUpdate, nextUpdate }) => {
     const name = nameOf({ issuerId, shard, isComplete });
     if (thisUpdate === null || nextUpdate === null) return `${name} was never published: relying parties that ask for it refuse every certificate`;
+    // The next one begins no earlier: a list is never older than the one before.
+    if (thisUpdate > now) return `${name} begins at ${thisUpdate.toISOString()}: relying parties refuse it until then; a clock was ahead when it was published`;
     if (nextUpdate <= now) return `${name} ended at ${nextUpdate.toISOString()}: relying parties that check it refuse every certificate`;
     return `${name} is late: published at ${thisUpdate.toISOString()}, valid until ${nextUpdate.toISOString()}`;
   });

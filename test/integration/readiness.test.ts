@@ -94,6 +94,16 @@ test('lists that are late warn; past half of their life they make it unready, an
   expect(await look()).toMatchObject({ isReady: true, checks: { lists: 'ok', listLife: 'ok' } });
 });
 
+test('lists that a clock ahead has published are refused until their time comes, and are named', async () => {
+  await minutes(10);
+  await publishDueLists({ ...ctx, config: { ...ctx.config, crlIntervalSeconds: 60 } }, TEST_ORIGIN);
+  expect(await look()).toMatchObject({ isReady: true, checks: { lists: 'ok', listLife: 'ok' }, warnings: [] });
+  await minutes(0);
+  const early = await look();
+  expect(early).toMatchObject({ isReady: true, checks: { lists: 'warning', listLife: 'ok' } });
+  expect(early.warnings.filter((warning) => warning.includes('begins at 2026-11-21T00:10:00.000Z: relying parties refuse it until then'))).toHaveLength(2);
+});
+
 test('a job whose last three runs failed is named; with one success among them it is not', async () => {
   const run = async (minute: number, outcome: 'failed' | 'succeeded') => {
     const bucket = { job: 'rotate-tls', bucket: new Date(FIXED_NOW.getTime() + minute * 600_000) };

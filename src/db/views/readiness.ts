@@ -15,13 +15,12 @@ export interface ListState {
   nextUpdate: Date | null;
 }
 
-/** Lists that were published before `publishedBefore`, or never, the oldest first; at most `limit`. */
-export const overdueLists = (db: Db, publishedBefore: Date, limit: number): Promise<ListState[]> =>
+/** Lists that were published before `publishedBefore`, or never, or that begin after `beginsAfter`, the oldest first; at most `limit`. */
+export const untimelyLists = (db: Db, { publishedBefore, beginsAfter }: { publishedBefore: Date; beginsAfter: Date }, limit: number): Promise<ListState[]> =>
   db.$queryRaw`
     SELECT l.issuer_id AS "issuerId", l.shard, l.shard = ${COMPLETE} AS "isComplete", l.this_update AS "thisUpdate", l.next_update AS "nextUpdate"
     FROM crls l JOIN authority_certificates a ON a.id = l.issuer_id
-    WHERE a.state <> 'retired' AND (l.this_update IS NULL OR l.this_update < ${publishedBefore})
-      AND coalesce(l.this_update, a.created_at) < ${publishedBefore} ORDER BY l.this_update NULLS FIRST LIMIT ${limit}`;
+    WHERE a.state <> 'retired' AND (coalesce(l.this_update, a.created_at) < ${publishedBefore} OR l.this_update > ${beginsAfter}) ORDER BY l.this_update NULLS FIRST LIMIT ${limit}`;
 
 /** Lists past half of their life, and those that were never published in half of what a life would be; at most `limit`. */
 export const wornLists = (db: Db, now: Date, validitySeconds: number, limit: number): Promise<ListState[]> =>
