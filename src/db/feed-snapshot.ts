@@ -1,4 +1,5 @@
 import { Prisma, type Tx } from './client.ts';
+import { REMOVED } from './carried-revocations.ts';
 import { CERTIFICATE_HOLD } from './crls.ts';
 import { bucketOf } from '../x509/serial.ts';
 
@@ -45,7 +46,7 @@ export async function* readNotGood(tx: Tx, { now, identity, endedSince, reasons 
     UNION ALL
     SELECT json_build_object('type', 'certificate', 'serial', encode(r.serial, 'hex'), 'status', CASE WHEN r.reason = ${CERTIFICATE_HOLD}::int THEN 'held' ELSE 'revoked' END,
       'reason', ${name(Prisma.sql`r.reason`)}, 'at', ${time(Prisma.sql`r.revoked_at`)}, 'notAfter', ${time(Prisma.sql`r.not_after`)})::text
-    FROM carried_revocations r WHERE r.not_after > ${now}::timestamptz
+    FROM carried_revocations r WHERE r.not_after > ${now}::timestamptz AND r.reason <> ${REMOVED}::int
     UNION ALL
     SELECT json_build_object('type', 'stop', 'stop', CASE WHEN s.kind = 'everything' THEN s.kind ELSE s.kind || ':' || s.target END)::text FROM issuance_stops s`;
   const subjects = Prisma.sql`

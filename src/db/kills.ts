@@ -260,6 +260,7 @@ export async function stepKill(tx: Tx, kill: KillRecord, { now, since }: { now: 
   const isNothingLeft = kill.state === 'resuming' && (kill.effect === 'retire' || (kill.effect === 'revoke' && !agentsOf(kill)));
   if (isNothingLeft) return { changed: [], lately: [], agents: [], instances: [], position: null, isLast: true };
   const reach = await reachOf(tx, kill, since);
+  if (kill.state === 'resuming') await lockHolders(tx, kill, reach.agentIds);
   const changed = await changeReach(tx, kill, reach.where, now);
   const none = { lately: [], agents: [], instances: [] };
   // The same again: what is done is not found a second time.
@@ -271,6 +272,12 @@ export async function stepKill(tx: Tx, kill: KillRecord, { now, since }: { now: 
     agents: reach.agentIds.length === 0 ? [] : await resumeAgents(tx, kill.id, reach.agentIds, now),
     instances: kill.selector === 'instance' ? await resumeInstance(tx, kill.id, kill.target, now) : [],
   };
+}
+
+/** Agents and instances that come back are locked before their certificates, as everybody does who suspends or retires them. */
+async function lockHolders(tx: Tx, { selector, target }: KillRecord, agentIds: readonly string[]): Promise<void> {
+  if (agentIds.length > 0) await tx.$executeRaw`SELECT 1 FROM agents WHERE id = ANY (${agentIds}) ORDER BY id FOR UPDATE`;
+  if (selector === 'instance') await tx.$executeRaw`SELECT 1 FROM instances WHERE id = ${target} FOR UPDATE`;
 }
 
 async function reachOf(tx: Tx, kill: KillRecord, since: Date): Promise<Reach> {
@@ -369,10 +376,13 @@ export async function findKill(db: Db | Tx, id: string): Promise<KillRecord | un
   return row ? killRecord(row) : undefined;
 }
 
-/** Kills that have work left and that nobody has touched for a while: whoever was at it is gone. The oldest first. */
+/**
+ * Kills that have work left and that nobody has touched for a while: whoever was at it is gone. The oldest first. Touched in the future is by a clock that was wrong:
+ * who waited for that time to pass might wait for long, and two who finish a kill take turns.
+ */
 export async function abandonedKills(db: Db, idleSeconds: number): Promise<{ id: string }[]> {
   return db.$queryRaw`
-    SELECT id FROM kills WHERE state IN ('running', 'resuming') AND touched_at < clock_timestamp() - make_interval(secs => ${idleSeconds}) ORDER BY touched_at`;
+    SELECT id FROM kills WHERE state IN ('running', 'resuming') AND touched_at NOT BETWEEN clock_timestamp() - make_interval(secs => ${idleSeconds}) AND clock_timestamp() + make_interval(secs => ${idleSeconds}) ORDER BY touched_at`;
 }
 
 /** Kills that have work left. */

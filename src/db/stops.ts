@@ -21,12 +21,20 @@ export async function causesOfGlobalStop(db: Db | Tx): Promise<string[]> {
   return rows.map(({ cause }) => cause);
 }
 
-/** In the caller's transaction, under the exclusive gate. */
+/**
+ * Nobody else sets or lifts a stop until the caller's transaction has ended; reading goes on. Two that lift the same would each think that the other's is still in
+ * force, and one that lifts it while another sets it would tell after that one that it is over.
+ */
+export async function lockStops(tx: Tx): Promise<void> {
+  await tx.$executeRaw`LOCK TABLE issuance_stops IN SHARE ROW EXCLUSIVE MODE`;
+}
+
+/** In the caller's transaction, under the exclusive gate and `lockStops`. */
 export async function insertStop(tx: Tx, stop: IssuanceStop): Promise<void> {
   await tx.issuanceStop.create({ data: stop });
 }
 
-/** Takes away what this cause set. */
+/** Takes away what this cause set. Under `lockStops`. */
 export async function deleteStops(tx: Tx, cause: string): Promise<void> {
   await tx.issuanceStop.deleteMany({ where: { cause } });
 }

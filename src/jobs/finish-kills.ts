@@ -10,6 +10,16 @@ const IDLE_SECONDS = 5;
 export const finishKills: Pick<Job, 'run' | 'isDue'> = {
   isDue: async (ctx: Context) => (await abandonedKills(ctx.db, IDLE_SECONDS)).length > 0,
   async run(ctx, origin, signal) {
-    for (const { id } of await abandonedKills(ctx.db, IDLE_SECONDS)) await finishKill(ctx, origin, id, signal);
+    const failures: unknown[] = [];
+    for (const { id } of await abandonedKills(ctx.db, IDLE_SECONDS)) {
+      try {
+        await finishKill(ctx, origin, id, signal);
+      } catch (error) {
+        // One that cannot be finished stays the oldest, and must not keep the others from it.
+        signal.throwIfAborted();
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
   },
 };

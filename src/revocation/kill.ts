@@ -14,7 +14,7 @@ import {
   type InstanceFlip, type KillEffect, type KillRecord, type SelectorKind, type StateFlip,
 } from '../db/kills.ts';
 import { insertSteer } from '../db/renewal-steers.ts';
-import { deleteStops, insertStop, listStops, type IssuanceStop } from '../db/stops.ts';
+import { deleteStops, insertStop, listStops, lockStops, type IssuanceStop } from '../db/stops.ts';
 import { appendFeed, type FeedEvent } from './feed.ts';
 import { assertConfirmed } from './kill-preview.ts';
 import { finishKill } from './kill-steps.ts';
@@ -107,7 +107,10 @@ async function changeStates(tx: Tx, started: Started): Promise<Hit> {
   const agents = await killAgents(tx, started, createdAt);
   const instances = selector === 'instance' ? await killInstance(tx, started, createdAt) : [];
   const stop = selector === 'issuer' || selector === 'profile' || selector === 'everything' ? { kind: selector, target, cause: killCause(id), createdAt } : undefined;
-  if (stop) await insertStop(tx, stop);
+  if (stop) {
+    await lockStops(tx);
+    await insertStop(tx, stop);
+  }
   return { owners, agents, instances, stop };
 }
 
@@ -141,10 +144,12 @@ function auditOfStates({ id: target, effect, reason }: Started, { owners, agents
 
 /**
  * Takes a kill back: exactly the causes that it set go. What was suspended or held before, or by another kill, stays so; what was revoked or retired stays. A kill that
- * is still running can be taken back as well. One that was taken back stays as it is.
+ * is still running can be taken back as well: one that suspends at once, of the others the revocations are finished first. One that was taken back stays as it is.
  * @throws SignetError `kill-not-found`, `kill-state-conflict`
  */
 export async function resumeKill(ctx: KillContext, origin: Origin, killId: string, { reason, now }: { reason: string | undefined; now: Date }): Promise<KillRecord> {
+  // Once it is resuming nobody would revoke the rest: certificates of agents that are retired, or whose keys are out.
+  if ((await stored(ctx, killId)).effect !== 'suspend') await finishKill(ctx, origin, killId);
   await inTransaction(ctx.db, async (tx) => {
     const was = await lockKill(tx, killId);
     if (!was) throw killNotFound(killId);
@@ -172,6 +177,7 @@ export async function resumeKill(ctx: KillContext, origin: Origin, killId: strin
 
 /** The stops that a cause set, with whether each is over now: another kill may stop the same. */
 async function liftStops(tx: Tx, cause: string): Promise<(IssuanceStop & { isOver: boolean })[]> {
+  await lockStops(tx);
   const all = await listStops(tx);
   await deleteStops(tx, cause);
   const left = new Set(all.filter((stop) => stop.cause !== cause).map(stopName));

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { enroll, ok, outcome, renew, startFleet, type Fleet, type Identity, type Replica } from '../support/fault/fleet.ts';
 import { expectVerdicts, expectWhole, HELD, storedOf, type Verdict } from '../support/fault/judge.ts';
 import { makeKeyAndCsr } from '../support/fault/keys.ts';
-import { obstructKey, stuckOrDone } from '../support/fault/sessions.ts';
+import { obstructAudit, obstructKey, rowsOf, stuckOrDone } from '../support/fault/sessions.ts';
 import { jsonOf } from '../support/https-client.ts';
 
 const LONG = 60_000;
@@ -23,6 +23,7 @@ afterAll(() => fleet.close(), LONG);
 interface Kill {
   id: string;
   state: string;
+  certificates: number;
 }
 
 /** POST /v1/kill, looked at first. */
@@ -146,8 +147,75 @@ test('a renewal of the certificate or the instance that a kill is about', async 
   }
 });
 
+/** A kill that is stopped right after its first commit: nothing is issued any more, and no certificate has followed yet. */
+async function begunOnly(selector: object, effect: string): Promise<{ id: string; goOn: () => Promise<Kill> }> {
+  killing.barriers.arm('kill:stopped');
+  const answer = kill(killing, selector, { effect });
+  await killing.barriers.reached('kill:stopped');
+  const [begunKill] = await rowsOf<{ id: string }>(fleet.database, `SELECT id FROM kills WHERE state = 'running'`);
+  return {
+    id: begunKill?.id ?? '',
+    goOn: () => {
+      killing.barriers.release('kill:stopped');
+      return answer;
+    },
+  };
+}
+
+test.each([['retire', 'retired'], ['revoke', 'active']])('%s of an owner, taken back while it runs: what is for ever is done all the same', async (effect, state) => {
+  const it = await newEnrollment();
+  await it.begin();
+  const { id, goOn } = await begunOnly({ owner: it.ownerEmail }, effect);
+  expect(await resume(issuing, { id })).toMatchObject({ state: 'resumed', certificates: 1 });
+  expect((await storedOf(fleet, it.agentId)).map((one) => one.state)).toEqual(['revoked']);
+  expect(await goOn()).toMatchObject({ state: 'resumed', certificates: 1 });
+  expect(jsonOf<{ state: string }>(ok(await killing.api.send('GET', `/v1/agents/${it.agentId}`))).state).toBe(state);
+});
+
+const stopEvents = async (kills: readonly Kill[]) =>
+  (await rowsOf<{ kind: string }>(fleet.database, `SELECT kind FROM feed_events WHERE stop IS NOT NULL AND kill_id = ANY ($1) ORDER BY n`, [kills.map(({ id }) => id)])).map(({ kind }) => kind);
+
+test('two kills of the same, taken back at the same time: that it is over is told once', async () => {
+  const kills = [await kill(killing, { profile: 'ephemeral' }), await kill(killing, { profile: 'ephemeral' })] as const;
+  const obstacle = await obstructAudit(fleet.database);
+  const resumed = Promise.all([resume(issuing, kills[0]), resume(killing, kills[1])]);
+  await stuckOrDone(fleet.database, 2, resumed);
+  await obstacle.remove();
+  await resumed;
+  expect(await stopEvents(kills)).toEqual(['issuance-stopped', 'issuance-stopped', 'issuance-resumed']);
+});
+
+test('a kill taken back while another of the same begins: that it is over is not the last that is told', async () => {
+  const first = await kill(killing, { profile: 'ephemeral' });
+  const { confirm } = jsonOf<{ confirm: string }>(ok(await killing.api.send('POST', '/v1/kill', { json: { selector: { profile: 'ephemeral' }, reason: 'tested', dryRun: true } })));
+  const obstacle = await obstructAudit(fleet.database);
+  const answer = killing.api.send('POST', '/v1/kill', { json: { selector: { profile: 'ephemeral' }, reason: 'tested', confirm } });
+  await stuckOrDone(fleet.database, 1, answer);
+  const resumed = resume(issuing, first);
+  await stuckOrDone(fleet.database, 2, resumed);
+  await obstacle.remove();
+  await resumed;
+  const second = jsonOf<Kill>(ok(await answer));
+  begun.push(second);
+  expect((await stopEvents([first, second])).at(-1)).toBe('issuance-stopped');
+});
+
+test('the resume of a kill beside a suspension of its agent: both are done, and the agent stays suspended', async () => {
+  const identity = await fleet.enrolled(issuing);
+  const done = await kill(killing, { agentId: identity.agentId });
+  issuing.barriers.arm('suspend:state-changed');
+  const suspended = issuing.api.send('POST', `/v1/agents/${identity.agentId}/suspend`, { json: {} });
+  await issuing.barriers.reached('suspend:state-changed');
+  const resumed = killing.api.send('POST', `/v1/kills/${done.id}/resume`, { json: {} });
+  await stuckOrDone(fleet.database, 1, resumed);
+  issuing.barriers.release('suspend:state-changed');
+  expect([(await suspended).status, (await resumed).status]).toEqual([200, 200]);
+  expect((await storedOf(fleet, identity.agentId)).map((one) => one.state)).toEqual(['held']);
+  fates[identity.serial] = HELD;
+});
+
 test('in the end OCSP, status and list of both replicas say so of every certificate, and nothing is half there', async () => {
-  expect(Object.keys(fates).length).toBe(2);
+  expect(Object.keys(fates).length).toBe(3);
   await expectVerdicts(fleet, fates);
   await expectWhole(fleet);
 }, LONG);

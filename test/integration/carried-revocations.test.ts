@@ -2,8 +2,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { Context } from '../../src/context.ts';
 import { createSystemRandom } from '../../src/core/random.ts';
-import { bytes, inHotTransaction, inTransaction } from '../../src/db/client.ts';
+import { bytes, inHotTransaction, inSnapshot, inTransaction } from '../../src/db/client.ts';
 import { CERTIFICATE_HOLD, COMPLETE, readListed, type TakeListed } from '../../src/db/crls.ts';
+import { readNotGood } from '../../src/db/feed-snapshot.ts';
 import { readStatusRows } from '../../src/db/status.ts';
 import { carryUnknown, layEvidence } from '../../src/db/worlds.ts';
 import type { ApiRequest } from '../../src/http/handler.ts';
@@ -64,13 +65,20 @@ const listed = () =>
     await readListed(tx, { issuerId: ISSUER, shard: COMPLETE, expiredBefore: FIXED_NOW }, take, () => Promise.resolve());
     return entries.filter((entry) => entry.startsWith(hex)).map((entry) => entry.slice(hex.length + 1));
   });
+/** What the snapshot of the live feed says of it. */
+const snapshotOf = () =>
+  inSnapshot(database.db, async (tx) => {
+    const lines: string[] = [];
+    for await (const page of readNotGood(tx, { now: FIXED_NOW, identity: true, endedSince: FIXED_NOW, reasons: [] })) lines.push(...page);
+    return lines.map((line) => JSON.parse(line) as { serial?: string; status?: string }).filter((line) => line.serial === hex).map((line) => line.status);
+  }, 10_000);
 const newsOf = async () => (await feedOf(database)).slice(feedBefore).map((line) => line.replace(hex, 'it'));
 const audited = async () => (await database.db.auditEvent.findMany({ where: { serial: bytes(serial) }, orderBy: { n: 'asc' } })).map(({ kind, actorId }) => `${kind} ${actorId === OPERATOR.actor.id ? 'by the operator' : actorId}`);
 
 test('released: on no list, never good, told once; again is no news', async () => {
-  expect([await status(), await listed()]).toEqual(['held', ['6']]);
+  expect([await status(), await listed(), await snapshotOf()]).toEqual(['held', ['6'], ['held']]);
   for (let once = 0; once < 2; once++) expect(await releaseIt()).toEqual({ serial: hex, status: 'unknown' });
-  expect([await status(), await listed()]).toEqual(['unknown', []]);
+  expect([await status(), await listed(), await snapshotOf()]).toEqual(['unknown', [], []]);
   expect(await newsOf()).toEqual(['released it']);
   expect(await audited()).toEqual(['certificate.released by the operator']);
   expect(fixture.announced.map((changed) => changed.serial.toString('hex'))).toEqual([hex, hex]);
@@ -79,7 +87,7 @@ test('released: on no list, never good, told once; again is no news', async () =
 test('revoked: for good, with the first reason and time', async () => {
   expect(await revokeIt()).toEqual({ serial: hex, status: 'revoked', reason: 'keyCompromise', at: now.toISOString() });
   expect(await revokeIt('superseded')).toEqual({ serial: hex, status: 'revoked', reason: 'keyCompromise', at: now.toISOString() });
-  expect([await status(), await listed()]).toEqual(['revoked 1', ['1']]);
+  expect([await status(), await listed(), await snapshotOf()]).toEqual(['revoked 1', ['1'], ['revoked']]);
   for (const work of [releaseIt, holdIt]) expect(await codeOf(work())).toBe('hold-conflict');
   expect(await codeOf(revokeIt('removeFromCRL'))).toBe('reason-not-allowed');
   expect([await newsOf(), await audited()]).toEqual([['revoked it'], ['certificate.revoked by the operator']]);

@@ -41,6 +41,9 @@ export const obstructKey = (database: TestDatabase, keyHash: Buffer): Promise<Ob
 /** A change of status stops after its changes and before its commit: the feed's number is held by somebody else. */
 export const obstructFeed = (database: TestDatabase): Promise<Obstacle> => obstacle(database, `SELECT FROM counters WHERE name = 'feed' FOR UPDATE`, []);
 
+/** A change of state stops right before its commit: the audit log's number is held by somebody else. */
+export const obstructAudit = (database: TestDatabase): Promise<Obstacle> => obstacle(database, `SELECT FROM counters WHERE name = 'audit' FOR UPDATE`, []);
+
 /** A first start stops where it asks whether there is an admin token. */
 export const obstructAdminTokens = (database: TestDatabase): Promise<Obstacle> => obstacle(database, 'LOCK TABLE admin_tokens IN ACCESS EXCLUSIVE MODE', []);
 
