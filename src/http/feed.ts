@@ -18,7 +18,7 @@ export const follow: HandlerOf<typeof api.followRevocations> = async (ctx, { cal
   // A browser, or any other client that reconnects by itself, repeats its first address and says by the header how far it came.
   const said = lastEventId ?? query.since;
   const after = await ctx.liveFeed.admit(reader, said === undefined ? undefined : readFeedCursor(said, query.epoch));
-  return { status: 200, contentType: 'text/event-stream', stream: (res) => ctx.liveFeed.serve(reader, after, sinkOf(res)) };
+  return { status: 200, contentType: 'text/event-stream', endless: true, stream: (res) => ctx.liveFeed.serve(reader, after, sinkOf(res)) };
 };
 
 function readerOf(caller: Caller, peerCertificate: Buffer | undefined): FeedReader {

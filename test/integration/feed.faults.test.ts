@@ -1,0 +1,131 @@
+/** Bad days of those who follow the feed: the database is away, answers are bounded in time, the change comes from another replica; and `signet feed`. */
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { followFeed, type Feed, type FeedState, type FollowOptions } from '../../src/client/feed/follow-feed.ts';
+import { testDatabase, type TestDatabase } from '../support/db.ts';
+import { readFeedStream } from '../support/feed-reader.ts';
+import { jsonOf } from '../support/https-client.ts';
+import { startService, type Service } from '../support/service.ts';
+import { startSignet, type SignetProcess } from '../support/signet-process.ts';
+import { startTcpProxy, through, type TcpProxy } from '../support/tcp-proxy.ts';
+
+const RESPONSE_TIMEOUT_MS = 1_200;
+
+let database: TestDatabase;
+let proxy: TcpProxy;
+let service: Service;
+/** Reaches the database through the proxy. */
+let second: SignetProcess;
+let token: string;
+const feeds: Feed[] = [];
+
+beforeAll(async () => {
+  database = await testDatabase();
+  const { hostname: host, port } = new URL(database.serviceUrl);
+  proxy = await startTcpProxy({ host, port: Number(port) });
+  service = await startService({ database });
+  second = await startSignet({
+    database,
+    env: {
+      DATABASE_URL: through(proxy, database.serviceUrl), SIGNET_OWNER_DATABASE_URL: through(proxy, database.ownerUrl), SIGNET_LOG_LEVEL: 'error',
+      SIGNET_STATEMENT_TIMEOUT_MS: '1500', SIGNET_RESPONSE_TIMEOUT_MS: String(RESPONSE_TIMEOUT_MS),
+    },
+  });
+  const { id } = jsonOf<{ id: string }>(await service.order('/v1/relying-parties', { name: 'gateway', ownerEmail: 'bob@example.com', mayAsk: ['feed', 'identity'] }));
+  ({ token } = jsonOf<{ token: string }>(await service.order(`/v1/relying-parties/${id}/tokens`, { name: 'gateway' })));
+}, 120_000);
+afterAll(async () => {
+  await Promise.all(feeds.map((feed) => feed.close()));
+  await second.stop();
+  await service.close();
+  await proxy.close();
+  await database.drop();
+});
+
+/** Follows through the second replica. */
+async function follow(more: Partial<FollowOptions> = {}): Promise<{ feed: Feed; until(wanted: (state: FeedState) => boolean): Promise<FeedState> }> {
+  const feed = await followFeed({ urls: [second.urls.api], trustBundle: service.signet.rootPem, token, ...more });
+  feeds.push(feed);
+  const until = async (wanted: (state: FeedState) => boolean): Promise<FeedState> => {
+    for (let left = 1_000; left > 0; left--) {
+      const state = feed.state();
+      if (wanted(state)) return state;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    throw new Error(`not so in 20 s: ${String(wanted)}; ${JSON.stringify(feed.state())}`);
+  };
+  return { feed, until };
+}
+const last = async () => Number((await database.db.counter.findUniqueOrThrow({ where: { name: 'feed' } })).value);
+
+test('a stream has no end of its own: the limit for taking an answer is not for it', async () => {
+  const reader = await readFeedStream({ url: second.urls.api, ca: service.signet.rootPem, token });
+  await reader.until((one) => one.of('heartbeat').length >= 2 + RESPONSE_TIMEOUT_MS / 1_000);
+  reader.close();
+});
+
+test('an agent that is killed through one replica is denied by those who follow the other', async () => {
+  const { agentId, serial } = await service.enrolled();
+  const { feed, until } = await follow({ enforcementPoint: 'gw-1' });
+  expect([feed.judge(serial), feed.judge({ agentId })]).toMatchObject([{ allowed: true }, { allowed: true }]);
+  const kill = jsonOf<{ id: string }>(await service.order('/v1/kill', { selector: { agentId }, effect: 'suspend', reason: 'suspicious' }));
+  const end = await last();
+  await until(({ n, acknowledged }) => n === end && acknowledged === end);
+  expect([feed.judge(serial), feed.judge({ agentId })]).toMatchObject([{ allowed: false, why: 'held' }, { allowed: false, why: 'agent-suspended' }]);
+  await service.order(`/v1/kills/${kill.id}/resume`, { reason: 'a false alarm' });
+  const resumed = await last();
+  await until(({ n }) => n === resumed);
+  expect([feed.judge(serial), feed.judge({ agentId })]).toMatchObject([{ allowed: true }, { allowed: true }]);
+  await feed.close();
+}, 60_000);
+
+test('while the database is away nobody vouches: who follows denies everybody, says why, and comes back to what it missed', async () => {
+  const [before, meanwhile] = [await service.enrolled(), await service.enrolled()];
+  const reader = await readFeedStream({ url: second.urls.api, ca: service.signet.rootPem, token });
+  await reader.until((one) => one.of('heartbeat').length > 0);
+  const { feed, until } = await follow({ stalenessMs: 1_500 });
+  expect(feed.judge(before.serial).allowed).toBe(true);
+  proxy.silence();
+  const closed = await until(({ open }) => !open);
+  expect(closed).toMatchObject({ why: 'stale' });
+  expect(feed.judge(before.serial)).toMatchObject({ allowed: false, why: 'stale' });
+  const beats = reader.of('heartbeat').length;
+  await service.order(`/v1/certificates/${meanwhile.serial}/revoke`, { reason: 'superseded' });
+  const end = await last();
+  expect(feed.judge(before.serial).allowed).toBe(false);
+  expect(reader.of('heartbeat').length).toBe(beats);
+  await proxy.restore();
+  await until(({ open, n }) => open && n === end);
+  expect([feed.judge(before.serial), feed.judge(meanwhile.serial)]).toMatchObject([{ allowed: true }, { allowed: false, why: 'revoked' }]);
+  await feed.close();
+  reader.close();
+}, 60_000);
+
+test('signet feed prints what it missed and what comes, and ends where it is told to', async () => {
+  const from = await last();
+  const [one, two] = [await service.enrolled(), await service.enrolled()];
+  await service.order(`/v1/certificates/${one.serial}/revoke`, { reason: 'keyCompromise' });
+  const { dataDir, rootPem, urls } = service.signet;
+  const [tokenFile, bundle] = [path.join(dataDir, 'feed-token'), path.join(dataDir, 'bundle.pem')];
+  fs.writeFileSync(tokenFile, token, { mode: 0o600 });
+  fs.writeFileSync(bundle, rootPem);
+  const program = path.resolve(import.meta.dirname, '../../dist/signet.js');
+  const env = { PATH: process.env.PATH, HOME: dataDir, SIGNET_API_URL: urls.api, SIGNET_TOKEN_FILE: tokenFile, SIGNET_TRUST_BUNDLE: bundle };
+  const child = spawn(process.execPath, [program, 'feed', '--since', String(from), '--until', String(from + 2), '--json'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const said = { out: '', err: '' };
+  let onLine: () => void = () => undefined;
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (said.err += text));
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said.out += text;
+    onLine();
+  });
+  await new Promise<void>((resolve) => (onLine = resolve));
+  await service.order(`/v1/certificates/${two.serial}/hold`);
+  expect(await new Promise((resolve) => child.once('close', resolve))).toBe(0);
+  expect(said.out.trimEnd().split('\n').map((line) => JSON.parse(line) as object)).toMatchObject([
+    { n: from + 1, kind: 'revoked', serial: one.serial, reason: 'keyCompromise' }, { n: from + 2, kind: 'held', serial: two.serial },
+  ]);
+  expect(said.err).toMatch(/^live: cluster \w+, epoch 1, from \d+ on$/m);
+}, 60_000);
