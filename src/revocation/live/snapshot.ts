@@ -49,8 +49,9 @@ export async function writeSnapshot(ctx: SnapshotContext, view: FeedView, now: D
     },
     SNAPSHOT_MS,
   );
-  const signer = ctx.authorities.snapshot().feed;
-  const x5c = feedChain(ctx.authorities);
+  const authority = ctx.authorities.snapshot();
+  const signer = authority.feed;
+  const x5c = feedChain(authority);
   if (!signer || !x5c) throw new Error('the feed key is gone');
   const sha256 = sum.digest('hex');
   const { cluster, epoch, n } = standing;
