@@ -83,7 +83,7 @@ export const CHAPTERS = {
     feedStreamsPerCallerMax: count(2_000, [1, 1_000_000], 'The same of one relying party or API token.'),
     feedBufferBytes: octets(65_536, [4_096, 16_777_216], 'Octets that wait for one reader of the feed; more is sent when it has taken them.'),
     feedSlowReaderMs: milliseconds(5_000, [100, 600_000], 'A reader that has not taken what waits for it after this time is sent away, to come back and catch up.'),
-    snapshotsMax: count(4, [1, 1_000], 'Snapshots of the feed that one worker makes at once; each takes a connection to the database. Others wait their turn.'),
+    snapshotsMax: count(4, [1, 1_000], 'Snapshots of the feed that one worker makes at once; each takes a connection to the database. Others are told to come back; one caller gets all but one of them.'),
     enforcementLeaseSeconds: seconds(30, [2, 86_400], 'How long an enforcement point counts as live after its last acknowledgement.'),
     enforcementPointsMax: count(1_000, [1, 1_000_000], 'Enforcement points of one relying party.'),
     statusBatchMax: count(1_000, [1, 10_000], 'Serials in one request for their status.'),

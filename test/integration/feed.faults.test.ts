@@ -1,6 +1,8 @@
 /** Bad days of those who follow the feed: the database is away, answers are bounded in time, the change comes from another replica; and `signet feed`. */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
+import type http from 'node:http';
+import https from 'node:https';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { followFeed, type Feed, type FeedState, type FollowOptions } from '../../src/client/feed/follow-feed.ts';
@@ -129,3 +131,26 @@ test('signet feed prints what it missed and what comes, and ends where it is tol
   ]);
   expect(said.err).toMatch(/^live: cluster \w+, epoch 1, from \d+ on$/m);
 }, 60_000);
+
+test('a certificate that ended a moment ago is in the snapshot still: a clock elsewhere may not be there yet', async () => {
+  const { serial } = await service.enrolled();
+  await service.order(`/v1/certificates/${serial}/revoke`, { reason: 'superseded' });
+  await database.ownerDb.$executeRaw`UPDATE certificates SET not_after = now() - interval '30 seconds' WHERE serial = ${Buffer.from(serial, 'hex')}`;
+  expect((await service.admin.send('GET', '/v1/revocations/snapshot')).body.toString()).toContain(serial);
+});
+
+test('snapshots that one caller takes slowly, or not at all, leave room for others', async () => {
+  // More than the system's own buffers take.
+  await database.ownerDb.$executeRaw`INSERT INTO issuance_stops (kind, target, cause, created_at) SELECT 'profile', lpad(i::text, 1000, 'x'), 'test', now() FROM generate_series(1, 20000) AS i`;
+  const { urls, rootPem: ca } = service.signet;
+  const slow: { statusCode: number | undefined; close(): void }[] = [];
+  for (let i = 0; i < 4; i++) {
+    const request = https.get(new URL('/v1/revocations/snapshot', urls.api), { agent: false, ca, headers: { authorization: `Bearer ${token}` } }).on('error', () => undefined);
+    const response = await new Promise<http.IncomingMessage>((resolve) => request.once('response', resolve));
+    slow.push({ statusCode: response.statusCode, close: () => request.destroy() });
+  }
+  expect(slow.map(({ statusCode }) => statusCode)).toEqual([200, 200, 200, 503]);
+  expect((await service.admin.send('GET', '/v1/revocations/snapshot')).status).toBe(200);
+  for (const one of slow) one.close();
+  await database.ownerDb.$executeRaw`DELETE FROM issuance_stops WHERE cause = 'test'`;
+});
