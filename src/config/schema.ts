@@ -85,7 +85,7 @@ export const CHAPTERS = {
     feedSlowReaderMs: milliseconds(5_000, [100, 600_000], 'A reader that has not taken what waits for it after this time is sent away, to come back and catch up.'),
     snapshotsMax: count(4, [1, 1_000], 'Snapshots of the feed that one worker makes at once; each takes a connection to the database. Others are told to come back; one caller gets all but one of them.'),
     enforcementLeaseSeconds: seconds(30, [2, 86_400], 'How long an enforcement point counts as live after its last acknowledgement.'),
-    enforcementPointsMax: count(1_000, [1, 1_000_000], 'Enforcement points of one relying party.'),
+    enforcementPointsMax: count(1_000, [1, 1_000_000], 'Enforcement points of one relying party; for one more, the one that ended the longest ago is forgotten.'),
     statusBatchMax: count(1_000, [1, 10_000], 'Serials in one request for their status.'),
     killConfirmAbove: count(100, [0, 1_000_000], 'Agents and certificates that one kill may hit without a second confirmation. A kill of everything always needs one.'),
   },

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { followFeed, type Feed, type FeedState, type FollowOptions } from '../../src/client/feed/follow-feed.ts';
 import { testDatabase, type TestDatabase } from '../support/db.ts';
 import { readFeedStream } from '../support/feed-reader.ts';
-import { jsonOf } from '../support/https-client.ts';
+import { createClient, jsonOf } from '../support/https-client.ts';
 import { startService, type Service } from '../support/service.ts';
 import { startSignet, type SignetProcess } from '../support/signet-process.ts';
 import { startTcpProxy, through, type TcpProxy } from '../support/tcp-proxy.ts';
@@ -27,7 +27,7 @@ beforeAll(async () => {
   database = await testDatabase();
   const { hostname: host, port } = new URL(database.serviceUrl);
   proxy = await startTcpProxy({ host, port: Number(port) });
-  service = await startService({ database });
+  service = await startService({ database, env: { SIGNET_ENFORCEMENT_POINTS_MAX: '2' } });
   second = await startSignet({
     database,
     env: {
@@ -131,6 +131,20 @@ test('signet feed prints what it missed and what comes, and ends where it is tol
   ]);
   expect(said.err).toMatch(/^live: cluster \w+, epoch 1, from \d+ on$/m);
 }, 60_000);
+
+test('programs that come and go under new names do not fill the places of their relying party', async () => {
+  const { id } = jsonOf<{ id: string }>(await service.order('/v1/relying-parties', { name: 'pods', ownerEmail: 'bob@example.com', mayAsk: ['feed'] }));
+  const { token: own } = jsonOf<{ token: string }>(await service.order(`/v1/relying-parties/${id}/tokens`, { name: 'pods' }));
+  const client = createClient({ url: service.signet.urls.api, ca: service.signet.rootPem, token: own });
+  const register = async (name: string) => jsonOf<{ id: string; code?: string }>(await client.send('POST', '/v1/enforcement-points', { json: { name } }));
+  const [first, second] = [await register('pod-1'), await register('pod-2')];
+  expect((await register('pod-3')).code).toBe('enforcement-point-full');
+  await client.send('POST', `/v1/enforcement-points/${first.id}/leave`);
+  const third = await register('pod-3');
+  expect(third.code).toBeUndefined();
+  expect((await database.db.enforcementPoint.findMany({ where: { relyingPartyId: id } })).map((point) => point.id).toSorted()).toEqual([second.id, third.id].toSorted());
+  expect((await register('pod-4')).code).toBe('enforcement-point-full');
+});
 
 test('a certificate that ended a moment ago is in the snapshot still: a clock elsewhere may not be there yet', async () => {
   const { serial } = await service.enrolled();
