@@ -28,7 +28,10 @@ export function createAcknowledger(name: string, client: () => ApiClient, random
 
   const later = (ms: number): void => {
     clearTimeout(timer);
-    if (!stopped) timer = setTimeout(() => (underWay = work()), ms);
+    if (stopped) return;
+    timer = setTimeout(() => {
+      underWay = work();
+    }, ms);
   };
 
   async function work(): Promise<void> {
