@@ -102,8 +102,8 @@ test('a process that was stopped for a while denies at its first question, whate
   const program = `
     const { followFeed } = await import(${JSON.stringify(module)});
     const feed = await followFeed(JSON.parse(process.env.OPTIONS));
-    console.log(JSON.stringify(feed.judge('00')));
     let last = performance.now();
+    console.log(JSON.stringify(feed.judge('00')));
     setInterval(() => {
       const stopped = performance.now() - last > 1500;
       last = performance.now();
