@@ -30,6 +30,8 @@ const follow: Command = {
       },
       onState: (state) => cli.io.err.write(stateLine(state)),
     });
+    // A feed that never opened has not changed its state.
+    if (!following.state().open) cli.io.err.write(stateLine(following.state()));
     if (following.state().n < until) await ended;
     await following.close();
   },

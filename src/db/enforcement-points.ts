@@ -44,6 +44,16 @@ export async function countOtherPoints(tx: Tx, relyingPartyId: string, name: str
   return tx.enforcementPoint.count({ where: { relyingPartyId, name: { not: name } } });
 }
 
+/** Deletes the enforcement point of a relying party that ended the longest ago, with what it acknowledged; never the one of this name. False when all are live. */
+export async function forgetEndedPoint(tx: Tx, relyingPartyId: string, name: string, now: Date): Promise<boolean> {
+  const isEnded = Prisma.sql`(left_at IS NOT NULL OR lease_until < ${now}::timestamptz)`;
+  // The condition again: one that came back meanwhile stays.
+  const deleted = await tx.$executeRaw`
+    DELETE FROM enforcement_points WHERE ${isEnded} AND id = (
+      SELECT id FROM enforcement_points WHERE relying_party_id = ${relyingPartyId} AND name <> ${name} AND ${isEnded} ORDER BY coalesce(left_at, lease_until), id LIMIT 1)`;
+  return deleted === 1;
+}
+
 /** One acknowledgement. */
 export interface Acknowledgement {
   id: string;

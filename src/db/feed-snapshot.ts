@@ -4,7 +4,8 @@ import { CERTIFICATE_HOLD } from './crls.ts';
 import { bucketOf } from '../x509/serial.ts';
 
 export interface SnapshotSelector {
-  now: Date;
+  /** Certificates that ended before are left out. */
+  notAfter: Date;
   /** Whether agents, instances and owners are named. */
   identity: boolean;
   /** Agents and instances whose end lies before are left out: no certificate of theirs can live. */
@@ -18,10 +19,12 @@ export interface SnapshotStanding {
   cluster: string;
   epoch: number;
   n: bigint;
+  /** The database's clock, which all replicas share. */
+  now: Date;
 }
 
 export async function readSnapshotStanding(tx: Tx): Promise<SnapshotStanding> {
-  const [row] = await tx.$queryRaw<SnapshotStanding[]>`SELECT c.id AS cluster, c.epoch, f.value AS n FROM cluster c JOIN counters f ON f.name = 'feed'`;
+  const [row] = await tx.$queryRaw<SnapshotStanding[]>`SELECT c.id AS cluster, c.epoch, f.value AS n, now() AS now FROM cluster c JOIN counters f ON f.name = 'feed'`;
   if (!row) throw new Error('there is no cluster');
   return row;
 }
@@ -35,18 +38,18 @@ const time = (column: Prisma.Sql) => Prisma.sql`to_char(${column} AT TIME ZONE '
  * Lines of JSON of everything that is not good and has not ended, in pages and in no particular order, of the one moment of the transaction (which must be
  * repeatable read). The database writes the lines: a million of them made here would take the event loop for seconds.
  */
-export async function* readNotGood(tx: Tx, { now, identity, endedSince, reasons }: SnapshotSelector): AsyncGenerator<string[]> {
+export async function* readNotGood(tx: Tx, { notAfter, identity, endedSince, reasons }: SnapshotSelector): AsyncGenerator<string[]> {
   const whose = identity ? Prisma.sql`, 'agentId', c.agent_id, 'instanceId', c.instance_id` : Prisma.empty;
   const name = (code: Prisma.Sql) => Prisma.sql`(${[...reasons]}::text[])[coalesce(${code}, 0) + 1]`;
   const certificates = Prisma.sql`
     SELECT json_build_object('type', 'certificate', 'serial', encode(c.serial, 'hex'), 'status', CASE WHEN c.revoked_at IS NULL THEN 'held' ELSE 'revoked' END,
       'reason', ${name(Prisma.sql`CASE WHEN c.revoked_at IS NULL THEN ${CERTIFICATE_HOLD}::int ELSE c.revocation_reason END`)},
       'at', ${time(Prisma.sql`coalesce(c.revoked_at, c.held_at)`)}, 'notAfter', ${time(Prisma.sql`c.not_after`)}${whose})::text AS line
-    FROM certificates c WHERE c.bucket >= ${bucketOf(now)}::int AND c.not_after > ${now}::timestamptz AND (c.revoked_at IS NOT NULL OR c.held_at IS NOT NULL)
+    FROM certificates c WHERE c.bucket >= ${bucketOf(notAfter)}::int AND c.not_after > ${notAfter}::timestamptz AND (c.revoked_at IS NOT NULL OR c.held_at IS NOT NULL)
     UNION ALL
     SELECT json_build_object('type', 'certificate', 'serial', encode(r.serial, 'hex'), 'status', CASE WHEN r.reason = ${CERTIFICATE_HOLD}::int THEN 'held' ELSE 'revoked' END,
       'reason', ${name(Prisma.sql`r.reason`)}, 'at', ${time(Prisma.sql`r.revoked_at`)}, 'notAfter', ${time(Prisma.sql`r.not_after`)})::text
-    FROM carried_revocations r WHERE r.not_after > ${now}::timestamptz AND r.reason <> ${REMOVED}::int
+    FROM carried_revocations r WHERE r.not_after > ${notAfter}::timestamptz AND r.reason <> ${REMOVED}::int
     UNION ALL
     SELECT json_build_object('type', 'stop', 'stop', CASE WHEN s.kind = 'everything' THEN s.kind ELSE s.kind || ':' || s.target END)::text FROM issuance_stops s`;
   const subjects = Prisma.sql`

@@ -18,7 +18,7 @@ export const follow: HandlerOf<typeof api.followRevocations> = async (ctx, { cal
   // A browser, or any other client that reconnects by itself, repeats its first address and says by the header how far it came.
   const said = lastEventId ?? query.since;
   const after = await ctx.liveFeed.admit(reader, said === undefined ? undefined : readFeedCursor(said, query.epoch));
-  return { status: 200, contentType: 'text/event-stream', stream: (res) => ctx.liveFeed.serve(reader, after, sinkOf(res)) };
+  return { status: 200, contentType: 'text/event-stream', endless: true, stream: (res) => ctx.liveFeed.serve(reader, after, sinkOf(res)) };
 };
 
 function readerOf(caller: Caller, peerCertificate: Buffer | undefined): FeedReader {
@@ -58,22 +58,27 @@ function sinkOf(res: ServerResponse): FeedSink {
   };
 }
 
-/** Snapshots under way in this process. */
-const underWay = new WeakMap<Context, number>();
+/** Callers whose snapshots are under way in this process, each as often as it has one. */
+const underWay = new WeakMap<Context, string[]>();
 /** A reader that takes nothing for so long loses its snapshot: it holds a transaction. Milliseconds. */
 const TAKE_MS = 10_000;
 
 /** GET /v1/revocations/snapshot */
-export const snapshot: HandlerOf<typeof api.getRevocationSnapshot> = (ctx, { caller, peerCertificate, now }) => {
-  const { view } = readerOf(caller, peerCertificate);
+export const snapshot: HandlerOf<typeof api.getRevocationSnapshot> = (ctx, { caller, peerCertificate }) => {
+  const { callerId, view } = readerOf(caller, peerCertificate);
   assertVouched(ctx);
-  if ((underWay.get(ctx) ?? 0) >= ctx.config.snapshotsMax) throw new SignetError('overloaded', `${ctx.config.snapshotsMax} snapshots are being made (snapshotsMax)`, { retryAfterSeconds: 1 });
+  const { snapshotsMax } = ctx.config;
+  const callers = underWay.get(ctx) ?? [];
+  underWay.set(ctx, callers);
+  // One that takes its snapshots slowly must not keep the others from theirs.
+  const isGreedy = snapshotsMax > 1 && callers.filter((id) => id === callerId).length >= snapshotsMax - 1;
+  if (isGreedy || callers.length >= snapshotsMax) throw new SignetError('overloaded', `${callers.length} snapshots are being made, and one caller gets all but one of ${snapshotsMax} (snapshotsMax)`, { retryAfterSeconds: 1 });
   return {
     status: 200,
     contentType: 'application/x-ndjson',
     stream(res) {
-      underWay.set(ctx, (underWay.get(ctx) ?? 0) + 1);
-      writeSnapshot(ctx, view, now, (octets) => taken(res, octets))
+      callers.push(callerId);
+      writeSnapshot(ctx, view, (octets) => taken(res, octets))
         .then(
           () => res.end(),
           (error: unknown) => {
@@ -81,7 +86,7 @@ export const snapshot: HandlerOf<typeof api.getRevocationSnapshot> = (ctx, { cal
             res.destroy();
           },
         )
-        .finally(() => underWay.set(ctx, (underWay.get(ctx) ?? 1) - 1));
+        .finally(() => callers.splice(callers.indexOf(callerId), 1));
     },
   };
 };

@@ -75,6 +75,8 @@ export interface Answer {
   bytes?: Uint8Array;
   /** Writes the body, for as long as that takes, and ends it. Not called for HEAD. */
   stream?: (res: ServerResponse) => void;
+  /** Such a body has no end of its own, and whoever writes it looks after readers that take nothing: config `responseTimeoutMs` is not for it. */
+  endless?: boolean;
   /** A long body that is read as the client takes it. */
   content?: { length: number; read(): AsyncIterable<Uint8Array> };
   contentType?: string;

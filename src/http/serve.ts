@@ -61,13 +61,16 @@ export function createServe(ctx: Context, parts: ServeParts): Serve {
     const startedMs = ctx.clock.monotonicMs();
     const now = ctx.clock.now();
     const x: Exchange = { door, route, params, req, res, requestId: ulid(now, ctx.random), now, hsts: door === 'api' ? hsts : undefined, caller: ANONYMOUS, standings: [], ...peerOf(door, req) };
+    let isEndless = false;
     try {
-      send(x, await answer(ctx, parts, x), parts.process.draining);
+      const given = await answer(ctx, parts, x);
+      isEndless = given.endless === true;
+      send(x, given, parts.process.draining);
     } catch (error) {
       if (error instanceof ClientGone) return;
       refuse(ctx, parts, x, error);
     }
-    boundDelivery(res, ctx.config.responseTimeoutMs);
+    if (!isEndless) boundDelivery(res, ctx.config.responseTimeoutMs);
     const durationMs = ctx.clock.monotonicMs() - startedMs;
     parts.access?.({ door, operation: route.operation.id, method: methodLabel(req.method), status: res.statusCode, durationMs, requestId: x.requestId, caller: x.caller, source: x.source });
     const path = route.operation.path;

@@ -69,7 +69,7 @@ const listed = () =>
 const snapshotOf = () =>
   inSnapshot(database.db, async (tx) => {
     const lines: string[] = [];
-    for await (const page of readNotGood(tx, { now: FIXED_NOW, identity: true, endedSince: FIXED_NOW, reasons: [] })) lines.push(...page);
+    for await (const page of readNotGood(tx, { notAfter: FIXED_NOW, identity: true, endedSince: FIXED_NOW, reasons: [] })) lines.push(...page);
     return lines.map((line) => JSON.parse(line) as { serial?: string; status?: string }).filter((line) => line.serial === hex).map((line) => line.status);
   }, 10_000);
 const newsOf = async () => (await feedOf(database)).slice(feedBefore).map((line) => line.replace(hex, 'it'));

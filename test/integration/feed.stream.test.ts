@@ -19,7 +19,7 @@ let partyId: string;
 const readers: FeedReader[] = [];
 
 beforeAll(async () => {
-  service = await startService({ env: { SIGNET_WORKERS: '2', SIGNET_FEED_BUFFER_BYTES: '8192', SIGNET_FEED_SLOW_READER_MS: '700', SIGNET_FEED_STREAMS_PER_CALLER_MAX: '20' } });
+  service = await startService({ env: { SIGNET_WORKERS: '2', SIGNET_FEED_BUFFER_BYTES: '8192', SIGNET_FEED_SLOW_READER_MS: '700', SIGNET_FEED_STREAMS_PER_CALLER_MAX: '20', SIGNET_RESPONSE_TIMEOUT_MS: '700' } });
   ({ id: partyId, token } = await party('gateway', ['feed', 'identity']));
   ({ token: bareToken } = await party('bare', ['feed']));
 }, 90_000);
@@ -80,6 +80,13 @@ describe('following', () => {
     // By a feed key, not by any certificate of ours: the door's own is refused.
     expect(() => trustFeedKey(x5c.slice(1), roots(), new Date())).toThrow('another purpose');
     for (const reader of [...following, bare]) reader.close();
+  });
+
+  test('a stream has no end of its own: the limit for taking an answer is not for it', async () => {
+    const reader = await open();
+    // A second apart.
+    await reader.until((one) => one.of('heartbeat').length > 2);
+    reader.close();
   });
 
   test('whoever comes back gets what it missed once, by number, by id or by Last-Event-ID, while more is being appended', async () => {

@@ -235,8 +235,8 @@ describe('what is refused', () => {
   });
 
   test('the certificates of issuer and responder, by a kill or by themselves', async () => {
-    const rows = await rowsOf<{ kind: string; serial: string }>(service.database, `SELECT kind, encode(serial, 'hex') AS serial FROM authority_certificates WHERE kind IN ('issuing', 'ocsp', 'root', 'tls')`);
-    expect(rows.length).toBeGreaterThanOrEqual(4);
+    const rows = await rowsOf<{ kind: string; serial: string }>(service.database, `SELECT kind, encode(serial, 'hex') AS serial FROM authority_certificates WHERE kind IN ('issuing', 'ocsp', 'root', 'tls', 'feed')`);
+    expect(rows.length).toBeGreaterThanOrEqual(5);
     for (const { serial } of rows) {
       expect(outcome(await ask({ serial }, { effect: 'revoke' }))).toBe('authority-state-conflict');
       expect(outcome(await service.admin.send('POST', `/v1/certificates/${serial}/revoke`, { json: {} }))).toBe('authority-state-conflict');

@@ -255,6 +255,30 @@ describe('signet', () => {
     expect(await done(`status ${serial} ${'01'.repeat(20)} --dir ./all`)).toMatchObject({ statuses: [{ status: 'good' }, { status: 'unknown' }] });
     expect(await done(`status ${serial}`)).toMatchObject({ status: 'good', agentId: agent });
     expect(await done('ocsp ./all/chain.pem')).toMatchObject({ serial, status: 'good' });
+    for (const of of [`agent ${agent}`, `instance ${instance}`]) expect(await done(`status ${of}`)).toMatchObject({ items: [{ serial, status: 'good' }] });
+    const fingerprint = createHash('sha256').update(new X509Certificate(fs.readFileSync(file('all/certificate.pem'))).raw).digest('hex');
+    expect(await done(`status fingerprint ${fingerprint}`)).toMatchObject({ serial, status: 'good' });
+
+    const steered = await done(`renewals steer --agent ${agent} --within 60 --reason trial`);
+    expect(steered).toHaveProperty('id');
+    expect(await done('renewal-info --dir ./all')).toHaveProperty('suggestedWindow');
+    const killed = of(await done(`kill --agent ${agent} --reason trial --yes`), 'id');
+    expect(await done(`status ${serial}`)).toMatchObject({ status: 'held' });
+    expect(await done('kill list --state done')).toMatchObject({ items: [{ id: killed }] });
+    expect(await done(`kill show ${killed}`)).toMatchObject({ effect: 'suspend', certificates: 1 });
+    expect(await done(`kill resume ${killed}`)).toMatchObject({ state: 'resumed', released: 1 });
+    expect(await done(`status ${serial}`)).toMatchObject({ status: 'good' });
+
+    const party = of(await done('relying-party register --name points --owner bob@example.org --may-ask status --may-ask feed'), 'id');
+    await done(`relying-party create-token ${party} --name points-1 --ttl 600 --out ./points-token`);
+    const asParty = { SIGNET_TOKEN_FILE: file('points-token') };
+    const [start] = (await quick(['feed', 'snapshot'], asParty)).out.split('\n').map((line) => JSON.parse(line || '{}') as { cluster?: string; epoch?: number; n?: number });
+    expect(JSON.parse((await quick(words('feed --since 0 --until 1 --json'), asParty)).out)).toMatchObject({ n: 1 });
+    const point = of(await quickJson(words('enforcement-point register --name one'), asParty), 'id');
+    await quickJson(words(`enforcement-point acknowledge ${point} --n ${start?.n} --cluster ${start?.cluster} --epoch ${start?.epoch}`), asParty);
+    expect(await done('enforcement-point list --state live')).toMatchObject({ items: [{ id: point, appliedN: start?.n }] });
+    expect(await done(`feed event ${start?.n}`)).toMatchObject({ event: { n: start?.n } });
+    await quickJson(words(`enforcement-point leave ${point}`), asParty);
 
     // The answer to a renewal is lost, and another key asks again: a finding.
     const keep = fs.readdirSync(path.join(folder, 'all')).map((name): [string, Buffer] => [name, fs.readFileSync(path.join(folder, 'all', name))]);

@@ -54,7 +54,7 @@ export function createClient({ url, ca, token, identity, from, connections = 0 }
         };
         const request = (secure ? https : http).request(new URL(path, url), options, (response) => {
           // A stream has no end of its own: what comes with its head is the answer.
-          if (response.headers['content-type'] === 'text/event-stream') {
+          if (method !== 'HEAD' && response.headers['content-type'] === 'text/event-stream') {
             response.once('data', (body: Buffer) => {
               resolve({ status: response.statusCode ?? 0, headers: response.headers, body });
               request.destroy();

@@ -22,12 +22,16 @@ export function createAcknowledger(name: string, client: () => ApiClient, random
   let wanted: { n: number; cluster: string; epoch: number } | undefined;
   let told: number | undefined;
   let running = false;
+  let underWay: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
 
   const later = (ms: number): void => {
     clearTimeout(timer);
-    if (!stopped) timer = setTimeout(() => void work(), ms);
+    if (stopped) return;
+    timer = setTimeout(() => {
+      underWay = work();
+    }, ms);
   };
 
   async function work(): Promise<void> {
@@ -49,6 +53,12 @@ export function createAcknowledger(name: string, client: () => ApiClient, random
     }
   }
 
+  async function goodbye(): Promise<void> {
+    // An acknowledgement that arrives after it would bring the lease back.
+    await underWay;
+    if (held) await client().call(leaveEnforcementPoint, { params: { enforcementPointId: held.id } }).catch(() => undefined);
+  }
+
   return {
     applied(n, { cluster, epoch }) {
       wanted = { n, cluster, epoch };
@@ -58,9 +68,7 @@ export function createAcknowledger(name: string, client: () => ApiClient, random
     async leave() {
       stopped = true;
       clearTimeout(timer);
-      if (!held) return;
-      const gone = client().call(leaveEnforcementPoint, { params: { enforcementPointId: held.id } }).catch(() => undefined);
-      await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, LEAVE_MS).unref())]);
+      await Promise.race([goodbye(), new Promise((resolve) => setTimeout(resolve, LEAVE_MS).unref())]);
     },
   };
 }

@@ -123,9 +123,9 @@ const urlOf = ({ options: { urls }, turn }: Following): string => urls[turn % ur
 
 function stateOf({ options, limits, clock, freshness, unusable, lastFault, world, n, acknowledger }: Following): FeedState {
   const { stalenessMs } = limits;
-  const ageMs = freshness.ageMs(clock.monotonicMs());
+  const ageMs = freshness.ageMs(clock.monotonicMs(), clock.now().getTime());
   const stale = ageMs > stalenessMs ? { why: 'stale' as const, detail: `what is known is older than ${stalenessMs} ms: ${lastFault}` } : undefined;
-  const closed = unusable ?? stale;
+  const closed = unusable?.why === 'starting' ? { ...unusable, detail: `${unusable.detail}: ${lastFault}` } : (unusable ?? stale);
   const acknowledged = options.enforcementPoint === undefined ? undefined : acknowledger?.confirmed();
   return { open: closed === undefined, ...closed, cluster: world?.cluster, epoch: world?.epoch, n, ageMs, acknowledged };
 }
@@ -164,7 +164,6 @@ async function takeSnapshot(self: Following): Promise<void> {
   }
   // In one epoch numbers only grow: an older snapshot than what is applied would let the revoked back in.
   if (world && (end.epoch < world.epoch || (end.epoch === world.epoch && end.n < self.n))) throw new StatementError(`the snapshot is of ${end.n} in epoch ${end.epoch}, older than what is applied`);
-  view.forgetEnded(Math.floor(clock.now().getTime() / DAY_MS));
   self.view = view;
   self.world = { cluster: end.cluster, epoch: end.epoch };
   self.freshness.reset();
@@ -202,6 +201,8 @@ function hearing(self: Following, onBeat: () => void): (event: ServerSentEvent) 
     if (cluster !== self.world?.cluster || epoch !== self.world.epoch) throw new StatementError('the heartbeat is of another world');
     if (n > self.n) throw new StatementError(`the heartbeat says ${n}, and ${self.n} was the last to come: something is missing`);
     self.freshness.heard({ cluster, epoch, n, ...rest }, self.clock.monotonicMs(), now.getTime());
+    // Once a day: a stream may go on for months, and what it holds is not to grow for as long.
+    self.view.forgetEnded(Math.floor(now.getTime() / DAY_MS));
     self.unusable = undefined;
     self.faults = 0;
     onBeat();
@@ -251,7 +252,7 @@ function onFault(self: Following, error: unknown): void {
     return;
   }
   // Heartbeats cannot be believed and it stays so: what relates the clocks may be wrong, a snapshot begins anew.
-  const isLost = error instanceof StatementError && self.freshness.ageMs(self.clock.monotonicMs()) > 2 * self.limits.stalenessMs;
+  const isLost = error instanceof StatementError && self.freshness.ageMs(self.clock.monotonicMs(), self.clock.now().getTime()) > 2 * self.limits.stalenessMs;
   if (isLost && self.options.since === undefined) self.cursor = undefined;
 }
 

@@ -24,7 +24,7 @@ export interface StatusView {
   stops(): string[];
   /** Certificates known not to be good. */
   size(): number;
-  /** Forgets certificates that ended before this day (days since 1970), as their serials tell. */
+  /** Forgets certificates that ended before this day (days since 1970), as their serials tell. Costs nothing on a day when it was done. */
   forgetEnded(today: number): void;
 }
 
@@ -40,6 +40,7 @@ export function createStatusView(): StatusView {
   const instances = new Map<string, 'instance-quarantined' | 'instance-revoked'>();
   const owners = new Set<string>();
   const stops = new Set<string>();
+  let doneOn: number | undefined;
 
   /** What ended for good stays ended, whatever is said later. */
   const lift = <T extends string>(of: Map<string, T>, key: string | undefined, final: T): void => {
@@ -103,6 +104,8 @@ export function createStatusView(): StatusView {
     stops: () => [...stops],
     size: () => certificates.size,
     forgetEnded(today) {
+      if (today === doneOn) return;
+      doneOn = today;
       for (const serial of certificates.keys()) if (endDay(serial) < today) certificates.delete(serial);
     },
   };

@@ -5,7 +5,7 @@ import type { Context } from '../../context.ts';
 import { SignetError } from '../../core/errors.ts';
 import { ulid } from '../../core/random.ts';
 import { inTransaction } from '../../db/client.ts';
-import { countOtherPoints, leavePoint, upsertEnforcementPoint } from '../../db/enforcement-points.ts';
+import { countOtherPoints, forgetEndedPoint, leavePoint, upsertEnforcementPoint } from '../../db/enforcement-points.ts';
 import { lockRelyingParty } from '../../db/relying-parties.ts';
 import { assertWorld } from './cursor.ts';
 
@@ -26,8 +26,10 @@ export async function registerEnforcementPoint(ctx: EnforcementContext, origin: 
   const { enforcementPointsMax } = ctx.config;
   const point = await inTransaction(ctx.db, async (tx) => {
     if (!(await lockRelyingParty(tx, relyingPartyId))) throw notFound();
-    if ((await countOtherPoints(tx, relyingPartyId, name)) >= enforcementPointsMax) {
-      throw new SignetError('enforcement-point-full', `a relying party has at most ${enforcementPointsMax} enforcement points (enforcementPointsMax)`);
+    // Programs that get a name for each start (pods) leave places behind.
+    const isFull = (await countOtherPoints(tx, relyingPartyId, name)) >= enforcementPointsMax;
+    if (isFull && !(await forgetEndedPoint(tx, relyingPartyId, name, now))) {
+      throw new SignetError('enforcement-point-full', `a relying party has at most ${enforcementPointsMax} live enforcement points (enforcementPointsMax)`);
     }
     const id = ulid(now, ctx.random);
     const stored = await upsertEnforcementPoint(tx, { id, relyingPartyId, name, epoch: ctx.feed.world.epoch, now, leaseUntil: leaseEnd(ctx, now) });

@@ -1,4 +1,4 @@
-import type { Authorities } from '../../authorities/authorities.ts';
+import type { Authorities, AuthoritySnapshot } from '../../authorities/authorities.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Metrics } from '../../core/metrics.ts';
 import { signStatement, thumbprintOf } from '../../verify/feed-statement.ts';
@@ -31,8 +31,7 @@ export interface Heartbeats {
 }
 
 /** The certificates that lead from the feed key to a root, base64 DER, as JWS has them (RFC 7515 §4.1.6). Undefined without a key. */
-export function feedChain(authorities: Pick<Authorities, 'snapshot'>): string[] | undefined {
-  const snapshot = authorities.snapshot();
+export function feedChain(snapshot: Pick<AuthoritySnapshot, 'feed' | 'chainFor'>): string[] | undefined {
   const { feed } = snapshot;
   return feed && [feed.der, ...snapshot.chainFor(feed.issuerId)].map((der) => der.toString('base64'));
 }
@@ -45,15 +44,17 @@ export function createHeartbeats({ feed, authorities, clock, metrics }: { feed: 
   let key: ToldKey | undefined;
   let lastTime = 0;
 
-  function keyOf(der: Buffer): ToldKey {
+  /** From the snapshot that signs: another may be in place once it has signed. */
+  function keyOf(snapshot: AuthoritySnapshot, der: Buffer): ToldKey {
     const thumbprint = thumbprintOf(der);
-    if (key?.thumbprint !== thumbprint) key = { thumbprint, octets: serverSentEvent('key', { x5c: feedChain(authorities) }) };
+    if (key?.thumbprint !== thumbprint) key = { thumbprint, octets: serverSentEvent('key', { x5c: feedChain(snapshot) }) };
     return key;
   }
 
   return {
     async make() {
-      const signer = authorities.snapshot().feed;
+      const snapshot = authorities.snapshot();
+      const signer = snapshot.feed;
       const { n, at } = feed.confirmed();
       // Strictly later than the one before: what was said once cannot be said again as news. A clock that was put back makes those who follow begin anew.
       const isNews = at.getTime() > lastTime || at.getTime() < lastTime - STEPPED_BACK_MS;
@@ -63,7 +64,7 @@ export function createHeartbeats({ feed, authorities, clock, metrics }: { feed: 
       const jws = await signStatement('heartbeat', { cluster, epoch, n: Number(n), time: at.toISOString() }, { certificate: signer.der, key: signer.key });
       lastTime = at.getTime();
       metrics.feedHeartbeats.inc();
-      newest = { n, octets: serverSentEvent('heartbeat', { jws }), key: keyOf(signer.der), madeMs };
+      newest = { n, octets: serverSentEvent('heartbeat', { jws }), key: keyOf(snapshot, signer.der), madeMs };
       return true;
     },
     newest: () => newest,
