@@ -25,6 +25,8 @@ const follow: Command = {
       token: tokenOf(cli),
       ...(since === undefined ? {} : { since }),
       onEvent(event) {
+        // More may come in one piece with the last one.
+        if (event.n > until) return end();
         cli.io.out.write(cli.json ? `${JSON.stringify(event)}\n` : lineOf(event));
         if (event.n >= until) end();
       },

@@ -91,7 +91,7 @@ export function helpOf(command: Command | CommandHelp): string {
   const { name, usage, summary, example } = command;
   const meanings = helpOn(command);
   const options = Object.entries(optionsOf(command)).filter(([option]) => option !== 'help');
-  const written = options.map(([option, { type }]): [string, string] => [`--${option}${type === 'string' ? ` <${valueOf(option)}>` : ''}`, meanings[option] ?? '']);
+  const written = options.map(([option, { type }]): [string, string] => [`--${option}${type === 'string' ? ` <${valueOf(option, usage)}>` : ''}`, meanings[option] ?? '']);
   const width = Math.max(...written.map(([option]) => option.length));
   const lines = written.map(([option, meaning]) => `  ${option.padEnd(width)}  ${wrap(meaning, width + 4)}`.trimEnd());
   return `${`signet ${name} ${usage}`.trimEnd()}\n\n${summary}.\n\nOptions:\n${lines.join('\n')}\n\nExample:\n  ${example}\n\nExit codes: signet help exit-codes\n`;
@@ -99,8 +99,10 @@ export function helpOf(command: Command | CommandHelp): string {
 
 const FILES: readonly string[] = ['out', 'token-file', 'issuer', 'certificate', 'from', 'crl'];
 
-/** What stands for the value of an option. */
-function valueOf(option: string): string {
+/** What stands for the value of an option: as the usage has it, or as options of that name are. */
+function valueOf(option: string, usage: string): string {
+  const [, shown] = new RegExp(`--${option} <([^>]+)>`).exec(usage) ?? [];
+  if (shown !== undefined) return shown;
   if (FILES.includes(option)) return 'file';
   if (option === 'dir') return 'folder';
   if (/(^|-)(ttl|cap|within)$/.test(option)) return 'seconds';

@@ -8,6 +8,11 @@ type Row = Record<string, unknown>;
 /** A JSON answer as it is with --json, else a table (lists) or lines `name  value` (one thing). */
 export function show(cli: CliContext, json: string, columns?: readonly string[]): void {
   const { out } = cli.io;
+  // An answer without content (RFC 9110 §15.3.5).
+  if (json === '') {
+    out.write(cli.json ? '{}\n' : 'done\n');
+    return;
+  }
   const value = JSON.parse(json) as Row;
   if (cli.json) {
     out.write(`${JSON.stringify(value)}\n`);

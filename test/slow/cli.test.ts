@@ -255,7 +255,7 @@ describe('signet', () => {
     expect(await done(`status ${serial} ${'01'.repeat(20)} --dir ./all`)).toMatchObject({ statuses: [{ status: 'good' }, { status: 'unknown' }] });
     expect(await done(`status ${serial}`)).toMatchObject({ status: 'good', agentId: agent });
     expect(await done('ocsp ./all/chain.pem')).toMatchObject({ serial, status: 'good' });
-    for (const of of [`agent ${agent}`, `instance ${instance}`]) expect(await done(`status ${of}`)).toMatchObject({ items: [{ serial, status: 'good' }] });
+    for (const whose of [`agent ${agent}`, `instance ${instance}`]) expect(await done(`status ${whose}`)).toMatchObject({ items: [{ serial, status: 'good' }] });
     const fingerprint = createHash('sha256').update(new X509Certificate(fs.readFileSync(file('all/certificate.pem'))).raw).digest('hex');
     expect(await done(`status fingerprint ${fingerprint}`)).toMatchObject({ serial, status: 'good' });
 
