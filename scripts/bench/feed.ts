@@ -77,7 +77,7 @@ async function revokeAll(admin: Pool, service: Service, victims: readonly Enroll
 export async function feed({ service, sizes }: Stage, victims: readonly Enrolled[]): Promise<FeedFigures> {
   const admin = await openPool(service.doors.api, 1);
   const { id } = await order<{ id: string }>(admin, service, '/v1/relying-parties', { name: 'bench-readers', ownerEmail: 'bench@example.org', mayAsk: ['status', 'feed'] });
-  const { token } = await order<{ token: string }>(admin, service, `/v1/relying-parties/${id}/tokens`, {});
+  const { token } = await order<{ token: string }>(admin, service, `/v1/relying-parties/${id}/tokens`, { name: 'bench' });
   const alone = await shares(service, () => sleep(SETTLE_MS));
   const before = rssMb(service);
   const readers: Reader[] = [];

@@ -144,7 +144,7 @@ async function registerPoints(admin: Pool, replicas: readonly Service[], count: 
   const points: PointsConfig['points'] = [];
   for (let i = 0; i < count; i++) {
     const { id } = await order<{ id: string }>(admin, first, '/v1/relying-parties', { name: `bench-point-${i}`, ownerEmail: 'bench@example.org', mayAsk: ['status', 'feed'] });
-    const { token } = await order<{ token: string }>(admin, first, `/v1/relying-parties/${id}/tokens`, {});
+    const { token } = await order<{ token: string }>(admin, first, `/v1/relying-parties/${id}/tokens`, { name: 'bench' });
     points.push({ url: `https://127.0.0.1:${replicas[i % replicas.length]?.doors.api.port}`, token, name: `point-${i}` });
   }
   return { kind: 'follow', trustBundle: first.rootPem, points };
