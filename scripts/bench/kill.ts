@@ -16,7 +16,7 @@ import { monotonicMs, type Probe, type Refused, type Watching } from './prober.t
 import { startService, type Service } from './service.ts';
 import type { Stage } from './stage.ts';
 
-const PROBE_EVERY_MS = 10;
+const PROBE_EVERY_MS = 25;
 const GIVE_UP_MS = 15_000;
 const ISSUANCES_A_SECOND = 200;
 const CONNECTIONS = 32;
