@@ -55,7 +55,7 @@ export async function ocsp(stage: Stage, { issuer, serials }: OcspQuestions): Pr
   const known = serials.slice(statusWarmUp + METHODS.length * ocspCold).slice(0, ocspKnown);
   const byPost = Math.floor(known.length * POST_SHARE);
   for (const [method, asked] of [['post', known.slice(0, byPost)], ['get', known.slice(byPost)]] as const) {
-    await remember(pool, asked, (ids) => httpRequest('post', ocspRequest(ids.map(certId))));
+    await remember(pool, asked, (ids) => httpRequest('post', ocspRequest(ids.map(certId), randomBytes(NONCE_BYTES))));
     const questions = asked.map((serial) => ask(method, serial));
     figures[`warm ${method}`] = await phase(stage, 'warm', questions, (requests) => closedLoop(pool, requests));
     figures[`cached ${method}`] = await phase(stage, 'cached', questions, (requests) => closedLoop(pool, requests));
@@ -83,7 +83,7 @@ export async function askAboutNothing(stage: Stage, issuer: X509Certificate, cou
 /** Serials that one round of questions with CERT_IDS each asks about, over all connections. */
 const BLOCK = CONNECTIONS * CERT_IDS;
 
-/** Asks about all of them, many in a question, each over the connection that its own question will take, and so in the same worker: such answers are not kept, statuses are. */
+/** Asks about all of them, many in a question, each over the connection that its own question will take, and so in the same worker. With a nonce, for a question about one alone: such answers are not kept, statuses are. */
 async function remember(pool: Pool, serials: readonly Buffer[], questionOf: (serials: readonly Buffer[]) => Buffer): Promise<void> {
   const questions: Buffer[] = [];
   for (let block = 0; block < serials.length; block += BLOCK) {
