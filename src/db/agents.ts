@@ -72,3 +72,6 @@ export async function updateAgent(tx: Tx, was: Pick<AgentRecord, 'id' | 'state' 
   });
   return count === 1;
 }
+
+/** Whether any agent is registered for the profile, configured or not. */
+export const isProfileUsed = async (db: Db, profile: string): Promise<boolean> => (await db.agent.findFirst({ where: { profile }, select: { id: true } })) !== null;

@@ -114,3 +114,6 @@ export async function listsPublished(tx: Tx | Db, issuerId: string): Promise<boo
 export async function notifyAuthorities(tx: Tx): Promise<void> {
   await tx.$executeRaw`SELECT pg_notify(${AUTHORITIES_CHANNEL}, '')`;
 }
+
+/** Whether there is or was an issuer with this id. */
+export const isIssuer = async (db: Db, id: string): Promise<boolean> => (await db.authorityCertificate.findFirst({ where: { id, kind: 'issuing' }, select: { id: true } })) !== null;

@@ -393,21 +393,3 @@ export const deleteEndedKills = (db: Db, endedBefore: Date, limit: number): Prom
   db.$executeRaw`
     DELETE FROM kills WHERE id IN (SELECT k.id FROM kills k WHERE (k.state = 'resumed' AND k.resumed_at < ${endedBefore})
       OR (k.state = 'done' AND k.finished_at < ${endedBefore} AND (k.selector IN ('serial', 'instance') AND k.effect = 'revoke' OR k.selector IN ('agent', 'labels') AND k.effect = 'retire')) LIMIT ${limit})`;
-
-// ── what selectors name ───────────────────────────────────────────────────────────────────────────────────────────
-
-export async function findOwner(db: Db, name: { id: string } | { email: string }): Promise<{ id: string; email: string } | undefined> {
-  return (await db.owner.findUnique({ where: name, select: { id: true, email: true } })) ?? undefined;
-}
-
-/** Addresses of owners by id. */
-export async function ownerEmails(db: Db | Tx, ids: readonly string[]): Promise<Map<string, string>> {
-  if (ids.length === 0) return new Map();
-  const rows = await db.owner.findMany({ where: { id: { in: [...ids] } }, select: { id: true, email: true } });
-  return new Map(rows.map(({ id, email }) => [id, email]));
-}
-
-export const isIssuer = async (db: Db, id: string): Promise<boolean> => (await db.authorityCertificate.findFirst({ where: { id, kind: 'issuing' }, select: { id: true } })) !== null;
-
-/** Whether any agent is registered for the profile, configured or not. */
-export const isProfileUsed = async (db: Db, profile: string): Promise<boolean> => (await db.agent.findFirst({ where: { profile }, select: { id: true } })) !== null;

@@ -1,4 +1,4 @@
-import type { Tx } from './client.ts';
+import type { Db, Tx } from './client.ts';
 
 /** The person who answers for agents. `email` is lower case and unique. */
 export interface OwnerRecord {
@@ -16,4 +16,15 @@ export async function takeOwner(tx: Tx, owner: { id: string; email: string }, no
   const [row] = await tx.$queryRaw<OwnerRecord[]>`SELECT id, email, state FROM owners WHERE email = ${owner.email} FOR SHARE`;
   if (!row) throw new Error('an owner is missing right after it was stored');
   return row;
+}
+
+export async function findOwner(db: Db, name: { id: string } | { email: string }): Promise<{ id: string; email: string } | undefined> {
+  return (await db.owner.findUnique({ where: name, select: { id: true, email: true } })) ?? undefined;
+}
+
+/** Addresses of owners by id. */
+export async function ownerEmails(db: Db | Tx, ids: readonly string[]): Promise<Map<string, string>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db.owner.findMany({ where: { id: { in: [...ids] } }, select: { id: true, email: true } });
+  return new Map(rows.map(({ id, email }) => [id, email]));
 }

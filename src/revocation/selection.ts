@@ -1,11 +1,12 @@
 import type { SelectorInput } from '../api/kills.ts';
 import type { Context } from '../context.ts';
 import { SignetError } from '../core/errors.ts';
-import { findAgent } from '../db/agents.ts';
-import { authorityKindOf } from '../db/authorities.ts';
+import { findAgent, isProfileUsed } from '../db/agents.ts';
+import { authorityKindOf, isIssuer } from '../db/authorities.ts';
 import { findCertificate } from '../db/commit.ts';
 import { findInstance } from '../db/instances.ts';
-import { findOwner, isIssuer, isProfileUsed, type Selection } from '../db/kills.ts';
+import type { Selection } from '../db/kills.ts';
+import { findOwner } from '../db/owners.ts';
 import { parseSerial, serialHex } from '../x509/serial.ts';
 
 export type { Selection };

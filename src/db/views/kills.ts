@@ -1,5 +1,6 @@
 import type { Db } from '../client.ts';
-import { abandonedKills, countUnfinishedKills, findKill, killRecord, ownerEmails, type KillRecord, type KillState } from '../kills.ts';
+import { abandonedKills, countUnfinishedKills, findKill, killRecord, type KillRecord, type KillState } from '../kills.ts';
+import { ownerEmails } from '../owners.ts';
 import { listStops, type IssuanceStop } from '../stops.ts';
 import { pageOf, readCursor, ULID_KEY, type Page, type PageRequest } from './cursor.ts';
 
