@@ -1,5 +1,5 @@
 import type * as api from '../api/certificates.ts';
-import { holdCarried, releaseCarried, revokeCarried, type CarriedChange } from '../agents/carried-certificates.ts';
+import { holdCarried, releaseCarried, revokeCarried, type CarriedChange } from '../revocation/carried-certificates.ts';
 import { SignetError } from '../core/errors.ts';
 import * as revocation from '../revocation/revoke-certificate.ts';
 import { parseSerial } from '../x509/serial.ts';

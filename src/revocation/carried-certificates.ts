@@ -10,9 +10,9 @@ import { changeCarried, lockCarried, REMOVED, type CarriedCertificate } from '..
 import { inTransaction } from '../db/client.ts';
 import { CERTIFICATE_HOLD } from '../db/crls.ts';
 import type { FeedKind } from '../db/feed.ts';
-import { announce } from '../revocation/announce.ts';
-import { appendFeed } from '../revocation/feed.ts';
-import { leafReason, reasonName } from '../revocation/reasons.ts';
+import { announce } from './announce.ts';
+import { appendFeed } from './feed.ts';
+import { leafReason, reasonName } from './reasons.ts';
 
 /** Status after a change. Unknown: released, and otherwise never recorded here. */
 export interface CarriedChange {
