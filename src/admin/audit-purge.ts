@@ -28,7 +28,7 @@ async function purge(local: LocalContext, ownerDb: Db, before: Date, yes: boolea
   let purged = 0n;
   if (yes && matching > 0n) {
     const operator = userInfo().username;
-    const origin = { actor: { kind: 'command', id: 'audit purge' }, requestId: null, source: null } as const;
+    const origin = { actor: { kind: 'command', id: 'audit purge' }, credential: { kind: 'database-owner' }, requestId: null, source: null } as const;
     purged = await purgeAuditEvents({ ownerDb, random: createSystemRandom() }, origin, { before, until, operator, now: () => systemClock.now() });
   }
   const wouldBe = `about ${matching} audit events are older than ${before.toISOString()}${first ? ` (the oldest is of ${first.at.toISOString()})` : ''}; to delete them: --yes\n`;

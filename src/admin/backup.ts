@@ -13,7 +13,7 @@ import { openBackup, writeBackup, type BackupHeader } from './backup-file.ts';
 import { EXIT, type LocalRun } from './local-command.ts';
 import { withLocalDatabase, withOwner } from './local-database.ts';
 
-const ORIGIN = { actor: { kind: 'command', id: 'backup' }, requestId: null, source: null } as const;
+const ORIGIN = { actor: { kind: 'command', id: 'backup' }, credential: { kind: 'database-owner' }, requestId: null, source: null } as const;
 
 /** Version of this Signet, as package.json two folders up has it. */
 export const signetVersion = (): string => (JSON.parse(readFileSync(path.resolve(import.meta.dirname, '../../package.json'), 'utf8')) as { version: string }).version;

@@ -23,7 +23,7 @@ import { writeSecretFile } from './secret-file.ts';
 import { findSetBacks, type SetBack } from './world-check.ts';
 import { writeWorldFile } from './world-file.ts';
 
-const ORIGIN: Origin = { actor: { kind: 'command', id: 'recover' }, requestId: null, source: null };
+const ORIGIN: Origin = { actor: { kind: 'command', id: 'recover' }, credential: { kind: 'database-owner' }, requestId: null, source: null };
 
 /** `signet admin recover`: the way back in for whoever has the machine, the database and the key-encryption key. */
 export const runRecover: LocalRun = async (local, input) => {

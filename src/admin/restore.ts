@@ -16,7 +16,7 @@ import { fileBarriers } from './fault-barriers.ts';
 import { EXIT, Refused, type LocalRun } from './local-command.ts';
 import { withLocalDatabase, withOwner, type LocalDatabase } from './local-database.ts';
 
-const ORIGIN = { actor: { kind: 'command', id: 'restore' }, requestId: null, source: null } as const;
+const ORIGIN = { actor: { kind: 'command', id: 'restore' }, credential: { kind: 'database-owner' }, requestId: null, source: null } as const;
 
 /** `signet restore`: a backup into an empty database. What is restored is an older world: no Signet starts on it before `admin recover --restored`. */
 export const runRestore: LocalRun = async (local, input) => {

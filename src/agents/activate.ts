@@ -22,7 +22,7 @@ export async function activateAgent(ctx: AgentContext, origin: Origin, agentId: 
       kind: 'agent.activated',
       outcome: 'success',
       agentId,
-      ...(reason === undefined ? {} : { detail: { reason } }),
+      personal: { reason },
     });
     return active;
   });

@@ -40,13 +40,13 @@ export async function changeAgent(ctx: AgentContext, origin: Origin, agentId: st
     assertRegistrable(ctx, { ...agent, ...patch });
 
     const changed = await applyPatch(tx, agent, patch, now);
-    const { ownerId: _, deputyEmail, ...fields } = patch;
+    const { deputyEmail, purpose } = patch;
     await appendAudit(ctx, tx, origin, now, {
       kind: 'agent.changed',
       outcome: 'success',
       agentId,
-      detail: { version: changed.version, ...recordable(fields) },
-      personal: personalOf({ deputyEmail, ...(patch.ownerId === undefined ? {} : { ownerEmail: owner?.email }) }),
+      detail: { version: changed.version, ...recordable(patch) },
+      personal: personalOf({ deputyEmail, purpose, ...(patch.ownerId === undefined ? {} : { ownerEmail: owner?.email }) }),
     });
     return owner ? { ...changed, ownerEmail: owner.email, ownerState: owner.state } : changed;
   });

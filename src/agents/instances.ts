@@ -9,10 +9,10 @@ import { insertFinding, resolveFindings } from '../db/findings.ts';
 import { lockInstance, updateInstanceState, type InstanceRecord } from '../db/instances.ts';
 import { announce } from '../revocation/announce.ts';
 import { holdCertificates, releaseCertificates, revokeCertificates } from '../revocation/apply.ts';
+import { certificateEvents } from '../revocation/certificate-events.ts';
 import { appendFeed, feedOf } from '../revocation/feed.ts';
 import { leafReason } from '../revocation/reasons.ts';
 import { coveredByKill, type AgentContext, type StateChange } from './agent.ts';
-import { certificateEvents } from './certificate-events.ts';
 
 export type { InstanceRecord };
 
@@ -44,8 +44,11 @@ export async function quarantineInstance(ctx: AgentContext, origin: Origin, inst
     await appendFeed(tx, now, [...(was.state === 'active' ? [{ kind: 'instance-quarantined', agentId: was.agentId, instanceId } as const] : []), ...feedOf('held', newlyHeld)]);
     await appendAudit(
       ctx, tx, origin, now,
-      instanceEvent('instance.quarantined', was, { held: newlyHeld.length, ...(reason === undefined ? {} : { reason }) }, quarantineId),
-      ...certificateEvents('certificate.held', newlyHeld, { cause: quarantineCause(quarantineId) }),
+      {
+        ...instanceEvent(was), kind: 'instance.quarantined', target: quarantineId, detail: { held: newlyHeld.length, ...(finding ? { cause: 'copied-key' } : {}) },
+        personal: { reason: finding ? undefined : reason },
+      },
+      ...certificateEvents({ kind: 'certificate.held', detail: { cause: quarantineCause(quarantineId) } }, newlyHeld),
       ...(finding ? [finding] : []),
     );
     if (finding) ctx.metrics.findings.inc({ kind: 'copied-key' });
@@ -77,8 +80,8 @@ export async function releaseInstance(ctx: AgentContext, origin: Origin, instanc
     await appendFeed(tx, now, [...(isFree ? [{ kind: 'instance-released', agentId: was.agentId, instanceId } as const] : []), ...feedOf('released', good)]);
     await appendAudit(
       ctx, tx, origin, now,
-      instanceEvent('instance.released', was, { released: good.length, ...(reason === undefined ? {} : { reason }) }, was.quarantineId),
-      ...certificateEvents('certificate.released', good, { cause }),
+      { ...instanceEvent(was), kind: 'instance.released', target: was.quarantineId, detail: { released: good.length }, personal: { reason } },
+      ...certificateEvents({ kind: 'certificate.released', detail: { cause } }, good),
     );
     return { instance: released, released: good };
   });
@@ -105,8 +108,8 @@ export async function revokeInstance(ctx: AgentContext, origin: Origin, instance
     await appendFeed(tx, now, [{ kind: 'instance-revoked', agentId: was.agentId, instanceId, reason: code }, ...feedOf('revoked', newlyRevoked)]);
     await appendAudit(
       ctx, tx, origin, now,
-      instanceEvent('instance.revoked', was, { reason, revoked: newlyRevoked.length }),
-      ...certificateEvents('certificate.revoked', newlyRevoked, { reason }),
+      { ...instanceEvent(was), kind: 'instance.revoked', detail: { reason, revoked: newlyRevoked.length } },
+      ...certificateEvents({ kind: 'certificate.revoked', detail: { reason } }, newlyRevoked),
     );
     return { instance: ended, revoked: newlyRevoked, off: notGood };
   });
@@ -133,9 +136,7 @@ async function move(
   return { ...was, ...to, updatedAt: now };
 }
 
-function instanceEvent(kind: AuditEvent['kind'], { agentId, id }: InstanceRecord, detail: NonNullable<AuditEvent['detail']>, target?: string): AuditEvent {
-  return { kind, outcome: 'success', agentId, instanceId: id, detail, ...(target === undefined ? {} : { target }) };
-}
+const instanceEvent = ({ agentId, id }: InstanceRecord) => ({ outcome: 'success', agentId, instanceId: id }) as const;
 
 async function raiseCopiedKey(ctx: AgentContext, tx: Tx, instance: InstanceRecord, serial: Uint8Array, now: Date): Promise<AuditEvent> {
   const id = ulid(now, ctx.random);

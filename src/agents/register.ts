@@ -41,8 +41,8 @@ export async function registerAgent(ctx: AgentContext, tx: Tx, origin: Origin, r
     kind: 'agent.registered',
     outcome: 'success',
     agentId: agent.id,
-    detail: { ...recordable({ name, purpose, riskClass, environment, profile, labels, dnsNames, ttlCapSeconds }), state: agent.state },
-    personal: personalOf({ ownerEmail, deputyEmail }),
+    detail: { ...recordable({ name, riskClass, environment, profile, labels, dnsNames, ttlCapSeconds }), state: agent.state },
+    personal: personalOf({ ownerEmail, deputyEmail, purpose }),
   });
   return stored;
 }

@@ -23,7 +23,8 @@ export function resolveFinding(ctx: Pick<AgentContext, 'db' | 'random'>, origin:
         ...(finding.agentId !== null && { agentId: finding.agentId }),
         ...(finding.instanceId !== null && { instanceId: finding.instanceId }),
         ...(finding.serial && { serial: finding.serial }),
-        detail: { finding: finding.kind, ...(reason === undefined ? {} : { reason }) },
+        detail: { finding: finding.kind },
+        personal: { reason },
       });
     }
     return finding;

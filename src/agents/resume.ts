@@ -4,9 +4,9 @@ import { SignetError } from '../core/errors.ts';
 import { inTransaction } from '../db/client.ts';
 import { announce } from '../revocation/announce.ts';
 import { releaseCertificates } from '../revocation/apply.ts';
+import { certificateEvents } from '../revocation/certificate-events.ts';
 import { appendFeed, feedOf } from '../revocation/feed.ts';
 import { agentRetired, agentToChange, assertOwner, changeLocked, coveredByKill, suspensionCause, type AgentContext, type AgentRecord, type StateChange } from './agent.ts';
-import { certificateEvents } from './certificate-events.ts';
 
 /**
  * Resumes a suspended agent: takes away exactly the cause that the operator's suspension set. What something else holds too (a quarantine, an operator) stays on
@@ -29,8 +29,8 @@ export async function resumeAgent(ctx: AgentContext, origin: Origin, agentId: st
     await appendFeed(tx, now, [...(isFree ? [{ kind: 'agent-resumed', agentId } as const] : []), ...feedOf('released', good)]);
     await appendAudit(
       ctx, tx, origin, now,
-      { kind: 'agent.resumed', outcome: 'success', agentId, target: was.suspensionId, detail: { released: good.length, ...(reason === undefined ? {} : { reason }), ...(isFree ? {} : { status: 'suspended by other causes' }) } },
-      ...certificateEvents('certificate.released', good, { cause }),
+      { kind: 'agent.resumed', outcome: 'success', agentId, target: was.suspensionId, detail: { released: good.length, ...(isFree ? {} : { status: 'suspended by other causes' }) }, personal: { reason } },
+      ...certificateEvents({ kind: 'certificate.released', detail: { cause } }, good),
     );
     return { agent: resumed, released: good };
   });

@@ -4,10 +4,10 @@ import { readNotGood } from '../db/certificate-status.ts';
 import { inTransaction } from '../db/client.ts';
 import { announce } from '../revocation/announce.ts';
 import { revokeCertificates } from '../revocation/apply.ts';
+import { certificateEvents } from '../revocation/certificate-events.ts';
 import { appendFeed, feedOf } from '../revocation/feed.ts';
 import { leafReason } from '../revocation/reasons.ts';
 import { agentToChange, changeLocked, type AgentContext, type AgentRecord } from './agent.ts';
-import { certificateEvents } from './certificate-events.ts';
 
 export interface Retirement {
   /** Reason of the revocations (RFC 5280 §5.3.1) by name; by default cessationOfOperation. */
@@ -34,8 +34,8 @@ export async function retireAgent(ctx: AgentContext, origin: Origin, agentId: st
     await appendFeed(tx, now, [{ kind: 'agent-retired', agentId, reason: code }, ...feedOf('revoked', newlyRevoked)]);
     await appendAudit(
       ctx, tx, origin, now,
-      { kind: 'agent.retired', outcome: 'success', agentId, detail: { reason, revoked: newlyRevoked.length, ...(note === undefined ? {} : { note }) } },
-      ...certificateEvents('certificate.revoked', newlyRevoked, { reason }),
+      { kind: 'agent.retired', outcome: 'success', agentId, detail: { reason, revoked: newlyRevoked.length }, personal: { note } },
+      ...certificateEvents({ kind: 'certificate.revoked', detail: { reason } }, newlyRevoked),
     );
     return { agent: retired, revoked: newlyRevoked, off: notGood };
   });

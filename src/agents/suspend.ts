@@ -6,9 +6,9 @@ import { readNotGood } from '../db/certificate-status.ts';
 import { inTransaction } from '../db/client.ts';
 import { announce } from '../revocation/announce.ts';
 import { holdCertificates } from '../revocation/apply.ts';
+import { certificateEvents } from '../revocation/certificate-events.ts';
 import { appendFeed, feedOf } from '../revocation/feed.ts';
 import { agentRetired, agentToChange, changeLocked, suspensionCause, type AgentContext, type AgentRecord, type StateChange } from './agent.ts';
-import { certificateEvents } from './certificate-events.ts';
 
 /**
  * Suspends an active agent: nothing more is issued to it, and all its live certificates go on hold. The state changes first and the certificates in a
@@ -32,8 +32,8 @@ export async function suspendAgent(ctx: AgentContext, origin: Origin, agentId: s
     await appendFeed(tx, now, [...(was.state === 'active' ? [{ kind: 'agent-suspended', agentId } as const] : []), ...feedOf('held', newlyHeld)]);
     await appendAudit(
       ctx, tx, origin, now,
-      { kind: 'agent.suspended', outcome: 'success', agentId, target: suspensionId, detail: { held: newlyHeld.length, ...(reason === undefined ? {} : { reason }) } },
-      ...certificateEvents('certificate.held', newlyHeld, { cause: suspensionCause(suspensionId) }),
+      { kind: 'agent.suspended', outcome: 'success', agentId, target: suspensionId, detail: { held: newlyHeld.length }, personal: { reason } },
+      ...certificateEvents({ kind: 'certificate.held', detail: { cause: suspensionCause(suspensionId) } }, newlyHeld),
     );
     return { agent: suspended, held: newlyHeld, off: notGood };
   });

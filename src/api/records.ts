@@ -17,8 +17,16 @@ export const auditEvent = z
     instanceId: z.string().nullable(),
     serial: z.string().nullable(),
     target: z.string().nullable(),
-    authority: z.string().nullable(),
+    fingerprint: z.string().nullable().describe('SHA-256 of the certificate, hexadecimal: of the one that was issued, pinned or shown.'),
+    authority: z.string().nullable().describe('Id of the issuer whose key was used.'),
+    onBehalfOf: z.object({ kind: z.string(), id: z.string() }).nullable().describe('For whom the actor acted: the relying party whose token it is, or whoever began what a job finished.'),
+    credential: z
+      .object({ kind: z.string(), id: z.string().optional(), role: z.string().optional(), serial: z.string().optional(), fingerprint: z.string().optional() })
+      .nullable()
+      .describe('What the actor showed, and acted by: an API token with its role, a join token, a certificate, or the database itself.'),
+    traceId: z.string().nullable().describe('Trace id of the request (W3C Trace Context), 32 hexadecimal digits.'),
     detail: z.record(z.string(), z.unknown()).describe('What else there is to say, by kind.'),
+    personal: z.record(z.string(), z.string().nullable()).describe('Only with `personal=true`: fields that rest beside the event, which has a salted hash of each. Null: the person was erased.').optional(),
   })
   .meta({ id: 'AuditEvent' });
 export type AuditAnswer = z.output<typeof auditEvent>;
@@ -38,6 +46,7 @@ export const listAuditQuery = z.strictObject({
   requestId: optional(plain(64).describe('Only events of this request.')),
   since: optional(timeIn.describe('Only events from this time on.')),
   until: optional(timeIn.describe('Only events before this time.')),
+  personal: optional(z.enum(['true', 'false']).transform((flag) => flag === 'true').describe('With `true` also the personal fields: addresses, and what people gave as a reason. A copy made without them needs no erasure.')),
 });
 export type ListAuditQuery = z.output<typeof listAuditQuery>;
 

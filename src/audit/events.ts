@@ -1,7 +1,9 @@
 /**
- * The closed union of audit events. Every state change writes one in its own transaction (DESIGN invariant 10).
- * `detail` holds nothing personal: personal fields go to `personal` and rest beside the event (audit/append.ts).
+ * The closed union of audit events. Every state change writes one in its own transaction (DESIGN invariant 10). Each kind states what it carries (audit/kinds.ts):
+ * a member that is missing, or is not of its kind, does not compile.
  */
+import type { AuditKinds } from './kinds.ts';
+export type { JsonValue } from './canonical-json.ts';
 
 /** Who acted. `id`: API token id, agent id, join token id, relying party id (with its certificate), job name, or the name of a local command. */
 export interface Actor {
@@ -9,45 +11,62 @@ export interface Actor {
   id: string;
 }
 
+/** For whom somebody acts: a relying party whose token it is; whoever began what a job or another replica finishes. */
+export type Principal = Actor;
+
+/** What an actor showed, and acts by: with it, what it was allowed to do can be looked up. */
+export type Credential =
+  | { kind: 'api-token'; id: string; role: string }
+  | { kind: 'join-token'; id: string }
+  /** Of an agent: `serial`, hexadecimal. Of a relying party: `fingerprint`, the hexadecimal SHA-256 of the pinned certificate. */
+  | { kind: 'certificate'; serial: string }
+  | { kind: 'pinned-certificate'; fingerprint: string }
+  /** A local command: the database as its owner, and where private keys are needed the key-encryption key. */
+  | { kind: 'database-owner' };
+
 /** Where a request came from: what every event of it carries. */
 export interface Origin {
   actor: Actor;
+  /** Absent when the actor acts for itself. */
+  onBehalfOf?: Principal | undefined;
+  /** Absent when Signet does of itself what its configuration says (jobs, the first start), and for a credential that was refused. */
+  credential?: Credential | undefined;
   requestId: string | null;
+  /** Trace id of the request (W3C Trace Context §3.2.2.3), 32 hexadecimal digits. */
+  traceId?: string | undefined;
   /** Source address of the connection, or null for jobs and local commands. */
   source: string | null;
 }
 
-export type AuditKind =
-  | 'authority.created' | 'authority.prepared' | 'authority.activated' | 'authority.retired' | 'authority.cross-signed' | 'authority.responder-renewed' | 'authority.tls-renewed' | 'authority.feed-key-renewed'
-  | 'admin-token.created' | 'admin-token.rotated' | 'admin-token.revoked'
-  | 'relying-party.registered' | 'relying-party.changed' | 'relying-party.disabled' | 'relying-party.enabled' | 'relying-party.certificate-added' | 'relying-party.certificate-removed'
-  | 'enforcement-point.registered' | 'enforcement-point.left'
-  | 'agent.registered' | 'agent.changed' | 'agent.activated' | 'agent.suspended' | 'agent.resumed' | 'agent.retired'
-  | 'instance.quarantined' | 'instance.released' | 'instance.revoked'
-  | 'join-token.created' | 'join-token.cleared' | 'join-token.voided'
-  | 'certificate.issued' | 'certificate.renewed' | 'certificate.revoked' | 'certificate.held' | 'certificate.released' | 'certificate.displaced'
-  | 'finding.raised' | 'finding.resolved'
-  | 'kill.started' | 'kill.finished' | 'kill.resumed' | 'owner.suspended' | 'owner.resumed' | 'issuance.stopped' | 'issuance.resumed' | 'renewals.steered'
-  | 'crl.published'
-  | 'request.denied'
-  | 'audit.purged'
-  | 'partition.created' | 'partition.dropped' | 'records.cleared'
-  | 'backup.made' | 'world.restored' | 'world.set-back' | 'world.recovered' | 'world.moved';
-
-export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
-
-export interface AuditEvent {
-  kind: AuditKind;
-  outcome: 'success' | 'failure';
-  agentId?: string;
-  instanceId?: string;
+/** Everything that an event may carry besides its kind and outcome. */
+export interface Carried {
+  agentId: string;
+  instanceId: string;
   /** Serial of the certificate, 20 octets. */
-  serial?: Uint8Array;
+  serial: Uint8Array;
+  /** SHA-256 of the certificate's DER. */
+  fingerprint: Uint8Array;
   /** Id of whatever else was acted on: token id, authority id, job name, CRL "<issuer>/<shard>". */
-  target?: string;
+  target: string;
   /** Id of the issuer (authority) whose key was used. */
-  authority?: string;
-  detail?: Record<string, JsonValue>;
-  /** Personal fields (e-mail addresses, names of people), stored beside the event with only a salted hash in it. */
-  personal?: Record<string, string>;
+  authority: string;
+  /** Nothing personal: what people type, and how they are called, is `personal`. */
+  detail: object;
+  /** Personal fields (e-mail addresses, names of people, what people gave as a reason), stored beside the event with only a salted hash in it. */
+  personal: { readonly [Field in PersonalField]?: string | undefined };
 }
+
+/** Personal fields: a closed list, so that one is found when a person is to be erased. */
+export type PersonalField = 'ownerEmail' | 'deputyEmail' | 'purpose' | 'reason' | 'note' | 'operator';
+
+/** Members of `Members`, and no other that an event may carry. */
+type Exactly<Members> = Members & { readonly [Other in Exclude<keyof Carried, keyof Members>]?: never };
+
+/** An event of one of the kinds `K`. */
+export type AuditEventOf<K extends AuditKind> = { [Kind in K]: { kind: Kind } & Exactly<AuditKinds[Kind]> }[K];
+
+/** What became of a certificate: kind and detail, to be put to each certificate that it became of. */
+export type StatusChange = { [K in 'certificate.revoked' | 'certificate.held' | 'certificate.released']: Pick<AuditEventOf<K>, 'kind' | 'detail'> }[`certificate.${'revoked' | 'held' | 'released'}`];
+
+export type AuditKind = keyof AuditKinds;
+export type AuditEvent = AuditEventOf<AuditKind>;

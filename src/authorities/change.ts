@@ -48,14 +48,17 @@ export function select(records: readonly AuthorityRecord[], kind: AuthorityKind,
   return records.filter((record) => record.kind === kind && (state === undefined || record.state === state));
 }
 
+type MadeKind = 'authority.created' | 'authority.prepared' | 'authority.cross-signed' | 'authority.responder-renewed' | 'authority.tls-renewed' | 'authority.feed-key-renewed';
+
 /** The event of a certificate that was made. */
-export function madeEvent(kind: AuditEvent['kind'], record: AuthorityRecord): AuditEvent {
+export function madeEvent(kind: MadeKind, record: AuthorityRecord): AuditEvent {
   return {
     kind,
     outcome: 'success',
     serial: record.serial,
+    fingerprint: record.fingerprint,
     target: record.id,
     authority: record.issuerId ?? record.id,
-    detail: { certificateSha256: record.fingerprint.toString('hex'), kind: record.kind, subject: record.subject, notAfter: record.notAfter.toISOString() },
+    detail: { kind: record.kind, subject: record.subject, notAfter: record.notAfter.toISOString() },
   };
 }

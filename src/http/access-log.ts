@@ -12,6 +12,8 @@ export interface Access {
   durationMs: number;
   /** As in the answer's Request-Id, the problem document and the audit event. */
   requestId: string;
+  /** As in the request's `traceparent`. */
+  traceId?: string | undefined;
   caller: Pick<Caller, 'kind' | 'id' | 'role' | 'relyingParty'>;
   source: string;
 }
@@ -25,9 +27,9 @@ const nameOf = ({ kind, id, role, relyingParty }: Access['caller']): Pick<Caller
 export function createAccessLog(config: Pick<Config, 'accessLog' | 'logLevel'>, log: Logger = createPlainLogger(config.logLevel)): AccessLog | undefined {
   if (config.accessLog === 'off' || !log.isLevelEnabled('info')) return undefined;
   const isAll = config.accessLog === 'all';
-  return ({ caller, durationMs, ...access }) => {
+  return ({ caller, durationMs, traceId, ...access }) => {
     const who = nameOf(caller);
     if (!isAll && who.kind !== 'admin' && access.status < 500) return;
-    log.info({ ...access, ms: Math.round(durationMs * 10) / 10, caller: `${who.kind}:${who.id}` }, 'request');
+    log.info({ ...access, ...(traceId !== undefined && { traceId }), ms: Math.round(durationMs * 10) / 10, caller: `${who.kind}:${who.id}` }, 'request');
   };
 }

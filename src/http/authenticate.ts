@@ -1,8 +1,9 @@
+import { createHash } from 'node:crypto';
 import { narrowing, narrowingOfGrants } from '../api/permissions.ts';
 import { SignetError } from '../core/errors.ts';
 import type { Context } from '../context.ts';
 import { adminTokenState, touchAdminToken, type PresentedToken } from '../db/admin-tokens.ts';
-import type { Origin } from '../audit/events.ts';
+import type { Credential, Origin } from '../audit/events.ts';
 import { authenticateClient } from '../issuance/client-certificate.ts';
 import { assertEnabled, authenticatePinned } from '../relying-parties/authenticate.ts';
 import type { Caller } from './handler.ts';
@@ -117,7 +118,7 @@ export async function judgedClient(ctx: Context, origin: Omit<Origin, 'actor'>, 
   const holder = await authenticatePinned(ctx, peerCertificate, now);
   if (holder) {
     const { relyingPartyId: id, mayAsk } = holder;
-    return { kind: 'relying-party', id, role: 'relying-party', relyingParty: { id, mayAsk }, narrowedTo: narrowingOfGrants(mayAsk) };
+    return { kind: 'relying-party', id, role: 'relying-party', relyingParty: { id, mayAsk }, pinned: peerCertificate, narrowedTo: narrowingOfGrants(mayAsk) };
   }
   const client = await authenticateClient(ctx, { ...origin, actor: actorOf(UNJUDGED_AGENT) }, peerCertificate, now, 'request');
   return { kind: 'agent', id: client.agentId, role: 'agent', client };
@@ -125,8 +126,20 @@ export async function judgedClient(ctx: Context, origin: Omit<Origin, 'actor'>, 
 
 const certificateRequired = () => new SignetError('client-certificate-required', 'this door needs the certificate of an enrolled instance, or of a relying party');
 
-/** The actor that audit events of this caller name. */
-export function actorOf(caller: Caller): Origin['actor'] {
+/** Who acts, for whom and by what credential, as audit events of this caller say it. */
+export function originOfCaller(caller: Caller): Pick<Origin, 'actor' | 'onBehalfOf' | 'credential'> {
+  const onBehalfOf = caller.kind === 'admin' && caller.relyingParty ? { kind: 'relying-party', id: caller.relyingParty.id } as const : undefined;
+  return { actor: actorOf(caller), onBehalfOf, credential: credentialOf(caller) };
+}
+
+/** Nothing is said of a credential that the use case has yet to judge: it says so itself. */
+function credentialOf({ kind, id, role, client, pinned }: Caller): Credential | undefined {
+  if (kind === 'admin') return { kind: 'api-token', id, role };
+  if (client) return { kind: 'certificate', serial: client.serial.toString('hex') };
+  return pinned && { kind: 'pinned-certificate', fingerprint: createHash('sha256').update(pinned).digest('hex') };
+}
+
+function actorOf(caller: Caller): Origin['actor'] {
   switch (caller.kind) {
     case 'admin':
     case 'agent':

@@ -59,18 +59,18 @@ export function createDenials(ctx: Pick<Context, 'clock' | 'log'>, to: DenialsLo
   }
 
   async function record(error: SignetError, origin: Origin, operation: string, now: Date, shown?: Buffer): Promise<void> {
-    const certificate = shown === undefined ? {} : { certificateSha256: createHash('sha256').update(shown).digest('hex') };
-    const detail = { code: error.code, operation, ...certificate, ...(suppressed > 0 ? { suppressed } : {}) };
+    const certificate = shown === undefined ? {} : { fingerprint: createHash('sha256').update(shown).digest() };
+    const detail = { code: error.code, ...(suppressed > 0 ? { suppressed } : {}) };
     suppressed = 0;
     try {
       // The handshake proved the key, and whose certificate it is, byte for byte, our records say: good or not, that is who asked.
       const holder = shown && (await to.whoHolds(shown));
-      const event = { kind: 'request.denied', outcome: 'failure', target: operation, detail } as const;
+      const event = { kind: 'request.denied', outcome: 'failure', target: operation, ...certificate, detail } as const;
       if (!holder) await to.write(origin, now, event);
       else if ('relyingPartyId' in holder) await to.write({ ...origin, actor: { kind: 'relying-party', id: holder.relyingPartyId } }, now, event);
       else await to.write({ ...origin, actor: { kind: 'agent', id: holder.agentId } }, now, { ...event, ...holder });
     } catch (fault) {
-      ctx.log.error({ err: fault, ...detail, requestId: origin.requestId }, 'could not record a refused request');
+      ctx.log.error({ err: fault, ...detail, operation, requestId: origin.requestId }, 'could not record a refused request');
     }
   }
 

@@ -19,6 +19,8 @@ export interface Caller {
   relyingParty?: { id: string; mayAsk: readonly RelyingPartyGrant[] };
   /** The certificate of a mutual TLS caller, already judged. */
   client?: ClientIdentity;
+  /** DER of the pinned certificate of a relying party, already judged. */
+  pinned?: Buffer;
   /** The join token of an enrollment, not yet judged: that is the use case's. */
   joinToken?: string;
 }

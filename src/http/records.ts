@@ -10,9 +10,9 @@ import type { HandlerOf } from './handler.ts';
 
 /** GET /v1/audit */
 export const audit: HandlerOf<typeof api.listAudit> = async (ctx, { query }) => {
-  const { cursor, limit, serial, ...filters } = query;
+  const { cursor, limit, serial, personal, ...filters } = query;
   const where = { ...filters, ...(serial === undefined ? {} : { serial: parseSerial(serial) }) };
-  const { items, nextCursor } = await listAuditViews(ctx.db, where, { cursor, limit: pageSize(ctx, limit), scanMax: ctx.config.auditScanMax });
+  const { items, nextCursor } = await listAuditViews(ctx.db, where, { cursor, limit: pageSize(ctx, limit), scanMax: ctx.config.auditScanMax, personal: personal === true });
   return ok({ items: items.map(renderEvent), nextCursor });
 };
 

@@ -7,7 +7,7 @@ import type { Context } from '../context.ts';
 import type { AccessLog } from './access-log.ts';
 import type { TriedCredential } from '../limits/configured.ts';
 import { RateLimited, type LimitStanding } from '../limits/rate-limited.ts';
-import { actorOf, ANONYMOUS, enrollmentCaller, judgedClient, STATUS_READER, unjudgedClient, type Authenticator } from './authenticate.ts';
+import { ANONYMOUS, enrollmentCaller, judgedClient, originOfCaller, STATUS_READER, unjudgedClient, type Authenticator } from './authenticate.ts';
 import { authorize } from './authorize.ts';
 import { ClientGone, parseJson, readBody } from './body.ts';
 import type { Denials } from './denials.ts';
@@ -19,6 +19,7 @@ import { asSignetError, problemAnswer } from './problem.ts';
 import { BODY_LIMITS, type Door, type Route } from './route.ts';
 import { boundDelivery, send } from './send.ts';
 import { strictTransportSecurity } from './tls.ts';
+import { traceIdOf } from './trace-context.ts';
 
 /** What serving needs besides the context; made once for all doors. */
 export interface ServeParts {
@@ -41,6 +42,7 @@ interface Exchange extends Peer {
   /** Strict-Transport-Security of the answer. */
   hsts: string | undefined;
   requestId: string;
+  traceId: string | undefined;
   now: Date;
   /** ANONYMOUS until the credential was looked at: what a refusal is recorded under. */
   caller: Caller;
@@ -60,7 +62,7 @@ export function createServe(ctx: Context, parts: ServeParts): Serve {
   return async (door, route, params, req, res) => {
     const startedMs = ctx.clock.monotonicMs();
     const now = ctx.clock.now();
-    const x: Exchange = { door, route, params, req, res, requestId: ulid(now, ctx.random), now, hsts: door === 'api' ? hsts : undefined, caller: ANONYMOUS, standings: [], ...peerOf(door, req) };
+    const x: Exchange = { door, route, params, req, res, requestId: ulid(now, ctx.random), traceId: traceIdOf(req.headers.traceparent), now, hsts: door === 'api' ? hsts : undefined, caller: ANONYMOUS, standings: [], ...peerOf(door, req) };
     let isEndless = false;
     try {
       const given = await answer(ctx, parts, x);
@@ -72,7 +74,7 @@ export function createServe(ctx: Context, parts: ServeParts): Serve {
     }
     if (!isEndless) boundDelivery(res, ctx.config.responseTimeoutMs);
     const durationMs = ctx.clock.monotonicMs() - startedMs;
-    parts.access?.({ door, operation: route.operation.id, method: methodLabel(req.method), status: res.statusCode, durationMs, requestId: x.requestId, caller: x.caller, source: x.source });
+    parts.access?.({ door, operation: route.operation.id, method: methodLabel(req.method), status: res.statusCode, durationMs, requestId: x.requestId, traceId: x.traceId, caller: x.caller, source: x.source });
     const path = route.operation.path;
     ctx.metrics.httpRequests.inc({ door, route: path, method: methodLabel(req.method), status: String(res.statusCode) });
     ctx.metrics.httpDuration.observe({ door, route: path }, durationMs / 1000);
@@ -186,7 +188,7 @@ function authenticate(ctx: Context, parts: ServeParts, x: Exchange): Caller | Pr
       return unjudgedClient(x.peerCertificate);
     case 'relying-party-or-admin':
       if (ctx.config.statusAccess === 'open' && authorization === undefined && x.peerCertificate === undefined) return STATUS_READER;
-      return x.door === 'mtls' ? judgedClient(ctx, { requestId: x.requestId, source: x.source }, x.peerCertificate, x.now) : parts.authenticator.byToken(authorization, x.now);
+      return x.door === 'mtls' ? judgedClient(ctx, { requestId: x.requestId, traceId: x.traceId, source: x.source }, x.peerCertificate, x.now) : parts.authenticator.byToken(authorization, x.now);
   }
 }
 
@@ -223,7 +225,7 @@ function refuse(ctx: Context, parts: ServeParts, x: Exchange, error: unknown): v
   else send(x, problemAnswer(fault, x.requestId, ctx.config.apiUrl), parts.process.draining);
 }
 
-const originOf = (x: Exchange): Origin => ({ actor: actorOf(x.caller), requestId: x.requestId, source: x.source });
+const originOf = (x: Exchange): Origin => ({ ...originOfCaller(x.caller), requestId: x.requestId, traceId: x.traceId, source: x.source });
 
 const hashRequest = (req: IncomingMessage, contentType: string | undefined, body: Buffer): Buffer =>
   createHash('sha256').update(`${req.method} ${req.url}\n${contentType ?? ''}\n`).update(body).digest();

@@ -80,7 +80,8 @@ function assertUnexpired(ctx: Context, client: PresentedCertificate, now: Date, 
 export async function refuseCopiedKey(ctx: Context, origin: Origin, client: PresentedCertificate, now: Date): Promise<never> {
   if (client.instanceState === 'active') {
     const actor = { kind: 'agent', id: client.agentId } as const;
-    await quarantineInstance(ctx, { ...origin, actor }, client.instanceId, { reason: 'copied-key', serial: client.serial, now });
+    const credential = { kind: 'certificate', serial: client.serial.toString('hex') } as const;
+    await quarantineInstance(ctx, { ...origin, actor, credential }, client.instanceId, { reason: 'copied-key', serial: client.serial, now });
   }
   throw refusal('instance-quarantined');
 }

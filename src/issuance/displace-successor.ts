@@ -23,7 +23,7 @@ export async function displaceSuccessor(ctx: Context, origin: Origin, client: Cl
     await insertFinding(tx, { id: findingId, kind: 'successor-displaced', agentId: client.agentId, instanceId: client.instanceId, serial: successor.serial, createdAt: now });
     await appendFeed(tx, now, feedOf('revoked', [displaced]));
     const common = { outcome: 'success', agentId: client.agentId, instanceId: client.instanceId, serial: successor.serial } as const;
-    await appendAudit(ctx, tx, origin, now, { kind: 'certificate.displaced', ...common }, { kind: 'finding.raised', ...common, target: findingId });
+    await appendAudit(ctx, tx, origin, now, { kind: 'certificate.displaced', ...common }, { kind: 'finding.raised', ...common, target: findingId, detail: { finding: 'successor-displaced' } });
     return [displaced];
   });
   if (!affected) return false;

@@ -64,7 +64,7 @@ async function enrollOnce(ctx: Context, origin: Origin, request: EnrollRequest, 
   const { agent, tokenId } = evidence;
   if (isFirst) ctx.limits.agent(agent.id);
   try {
-    const issued = await issueCertificate(ctx, { ...origin, actor: { kind: 'join-token', id: tokenId } }, {
+    const issued = await issueCertificate(ctx, { ...origin, actor: { kind: 'join-token', id: tokenId }, credential: { kind: 'join-token', id: tokenId } }, {
       kind: 'enroll',
       registration: { agentId: agent.id, version: agent.version, agentName: agent.name, dnsNames: agent.dnsNames, ttlCapSeconds: agent.ttlCapSeconds ?? undefined },
       profile: profileOf(ctx, agent, request.profile),

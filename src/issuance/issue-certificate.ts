@@ -170,8 +170,8 @@ function commitOf(ctx: Context, origin: Origin, request: IssueRequest, signed: {
     serial: certificate.serial,
     ...(tokenId === null ? {} : { target: tokenId }),
     authority: issuerId,
+    fingerprint: createHash('sha256').update(der).digest(),
     detail: {
-      certificateSha256: createHash('sha256').update(der).digest('hex'),
       profile: profile.name,
       generation,
       notAfter: certificate.notAfter.toISOString(),

@@ -40,7 +40,7 @@ export async function renewCertificate(ctx: Context, origin: Origin, request: Re
     const csr = parseCsr(request.csr, { maxBytes: ctx.config.csrMaxBytes, maxNames: ctx.config.maxNames });
     // Whoever gets a stored answer, or displaces another, must have proved the key first. The ordinary way proves it in step 1 of the cycle.
     if (client.supersededBy !== null || request.idempotency !== null) verifyCsr(csr);
-    const caller: Origin = { ...origin, actor: { kind: 'agent', id: client.agentId } };
+    const caller: Origin = { ...origin, actor: { kind: 'agent', id: client.agentId }, credential: { kind: 'certificate', serial: client.serial.toString('hex') } };
     const idempotency = request.idempotency && { ...request.idempotency, caller: `instance:${client.instanceId}` };
 
     const wanted = () => renewalOf(ctx, { ...request, idempotency }, client, csr);

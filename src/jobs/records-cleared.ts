@@ -1,12 +1,12 @@
 import { appendAudit } from '../audit/append.ts';
-import type { AuditEvent, Origin } from '../audit/events.ts';
+import type { Origin } from '../audit/events.ts';
 import type { Context } from '../context.ts';
 import { inTransaction } from '../db/client.ts';
 
 /** A deletion of old rows. */
 export interface Cleared {
   table: string;
-  kind?: AuditEvent['kind'];
+  kind?: 'records.cleared' | 'join-token.cleared';
   /** Deletes in small batches until nothing is left or the signal aborts; resolves to the rows deleted. */
   clear(signal: AbortSignal): Promise<number>;
 }

@@ -26,9 +26,8 @@ export async function addCertificate(
   const certificate = { ...pin, id: ulid(now, ctx.random), relyingPartyId };
   if (!(await insertPinnedCertificate(tx, certificate, now))) throw new SignetError('relying-party-certificate-taken', 'this certificate is pinned already, to this relying party or another');
   await changeLocked(tx, party, {}, now);
-  const sha256 = pin.fingerprint.toString('hex');
   await appendAudit(ctx, tx, origin, now, {
-    kind: 'relying-party.certificate-added', outcome: 'success', target: relyingPartyId, detail: { certificate: certificate.id, certificateSha256: sha256, notAfter: pin.notAfter.toISOString() },
+    kind: 'relying-party.certificate-added', outcome: 'success', target: relyingPartyId, fingerprint: pin.fingerprint, detail: { certificate: certificate.id, notAfter: pin.notAfter.toISOString() },
   });
   return { ...certificate, createdAt: now };
 }
@@ -43,7 +42,7 @@ export async function removeCertificate(ctx: RelyingPartyContext, origin: Origin
       if (!fingerprint) throw new SignetError('relying-party-not-found', `the relying party has no certificate ${certificateId}`);
       await changeLocked(tx, party, {}, now);
       await appendAudit(ctx, tx, origin, now, {
-        kind: 'relying-party.certificate-removed', outcome: 'success', target: relyingPartyId, detail: { certificate: certificateId, certificateSha256: fingerprint.toString('hex') },
+        kind: 'relying-party.certificate-removed', outcome: 'success', target: relyingPartyId, fingerprint, detail: { certificate: certificateId },
       });
     });
   } finally {

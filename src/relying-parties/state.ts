@@ -29,7 +29,7 @@ async function moveTo(state: RelyingPartyRecord['state'], ctx: RelyingPartyConte
       const changed = await changeLocked(tx, party, { state, stateReason: reason ?? null }, now);
       await appendAudit(ctx, tx, origin, now, {
         kind: state === 'active' ? 'relying-party.enabled' : 'relying-party.disabled', outcome: 'success', target: id,
-        ...(reason !== undefined && { detail: { reason } }),
+        personal: { reason },
       });
       return changed;
     });

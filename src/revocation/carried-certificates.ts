@@ -3,7 +3,7 @@
  * instances and keys are not known to this database, their serials and issuers are.
  */
 import { appendAudit } from '../audit/append.ts';
-import type { AuditKind, Origin } from '../audit/events.ts';
+import type { AuditEvent, Origin, StatusChange } from '../audit/events.ts';
 import type { Context } from '../context.ts';
 import { SignetError } from '../core/errors.ts';
 import { changeCarried, lockCarried, REMOVED, type CarriedCertificate } from '../db/carried-revocations.ts';
@@ -31,14 +31,14 @@ interface Request {
 /** For good; also after a hold, or its release. Idempotent: the first reason and time stay. Undefined when no such certificate is carried. @throws SignetError reason-not-allowed */
 export async function revokeCarried(ctx: Needs, origin: Origin, request: Request & { reason: string }): Promise<CarriedChange | undefined> {
   const reason = leafReason(request.reason);
-  const done = await change(ctx, origin, request, { to: reason, feed: 'revoked', audit: 'certificate.revoked' });
+  const done = await change(ctx, origin, request, { to: reason, feed: 'revoked', audit: { kind: 'certificate.revoked', detail: { reason: reasonName(reason) } } });
   if (done?.changed) ctx.metrics.revoked.inc({ reason: reasonName(reason) });
   return done && statusOf(done.row);
 }
 
 /** Idempotent. Undefined when no such certificate is carried. @throws SignetError hold-conflict when it is revoked */
 export async function holdCarried(ctx: Needs, origin: Origin, request: Request): Promise<CarriedChange | undefined> {
-  const done = await change(ctx, origin, request, { to: CERTIFICATE_HOLD, feed: 'held', audit: 'certificate.held' });
+  const done = await change(ctx, origin, request, { to: CERTIFICATE_HOLD, feed: 'held', audit: { kind: 'certificate.held', detail: { reason: reasonName(CERTIFICATE_HOLD) } } });
   if (done?.changed) ctx.metrics.held.inc();
   if (done && isRevoked(done.row)) throw new SignetError('hold-conflict', 'the certificate is revoked; a revocation cannot become a hold');
   return done && statusOf(done.row);
@@ -49,7 +49,7 @@ export async function holdCarried(ctx: Needs, origin: Origin, request: Request):
  * Idempotent. Undefined when no such certificate is carried. @throws SignetError hold-conflict when it is revoked
  */
 export async function releaseCarried(ctx: Needs, origin: Origin, request: Request): Promise<CarriedChange | undefined> {
-  const done = await change(ctx, origin, request, { to: REMOVED, feed: 'released', audit: 'certificate.released' });
+  const done = await change(ctx, origin, request, { to: REMOVED, feed: 'released', audit: { kind: 'certificate.released', detail: {} } });
   if (done?.changed) ctx.metrics.released.inc();
   if (done && isRevoked(done.row)) throw new SignetError('hold-conflict', 'the certificate is revoked; that is for ever');
   return done && statusOf(done.row);
@@ -63,8 +63,11 @@ function statusOf(row: CarriedCertificate): CarriedChange {
   return { serial, status: isRevoked(row) ? 'revoked' : 'held', reason: reasonName(reason), at: revokedAt };
 }
 
+const ofUnknown = (change: StatusChange, { serial, issuerId }: CarriedCertificate): AuditEvent =>
+  ({ ...change, detail: { ...change.detail, certificate: 'unknown to this database' }, outcome: 'success', serial, authority: issuerId }) as AuditEvent;
+
 /** One transaction {change, feed, audit}; a revocation stays as it is (invariant 6). Then this replica answers with it before the caller is told (invariant 13). */
-async function change(ctx: Needs, origin: Origin, { serial, now }: Request, what: { to: number; feed: FeedKind; audit: AuditKind }): Promise<{ row: CarriedCertificate; changed: boolean } | undefined> {
+async function change(ctx: Needs, origin: Origin, { serial, now }: Request, what: { to: number; feed: FeedKind; audit: StatusChange }): Promise<{ row: CarriedCertificate; changed: boolean } | undefined> {
   const { to, feed, audit } = what;
   const done = await inTransaction(ctx.db, async (tx) => {
     const row = await lockCarried(tx, serial);
@@ -72,9 +75,7 @@ async function change(ctx: Needs, origin: Origin, { serial, now }: Request, what
     await changeCarried(tx, serial, to, now);
     await ctx.barrier('revoke:before-commit');
     await appendFeed(tx, now, [{ kind: feed, serial: row.serial, issuerId: row.issuerId, shard: row.shard, ...(to === REMOVED ? {} : { reason: to }) }]);
-    await appendAudit(ctx, tx, origin, now, {
-      kind: audit, outcome: 'success', serial: row.serial, authority: row.issuerId, detail: { ...(to === REMOVED ? {} : { reason: reasonName(to) }), certificate: 'unknown to this database' },
-    });
+    await appendAudit(ctx, tx, origin, now, ofUnknown(audit, row));
     return { row: { ...row, reason: to, revokedAt: now }, changed: true };
   });
   // Also what was so before: whoever changed it may have died before this replica knew.

@@ -1,9 +1,10 @@
 import type { Context } from '../context.ts';
 import { appendAudit } from '../audit/append.ts';
-import type { AuditEvent, Origin } from '../audit/events.ts';
+import type { AuditEvent, Origin, StatusChange } from '../audit/events.ts';
 import { inTransaction } from '../db/client.ts';
 import { killCause, lockUnfinishedKill, stepKill, updateKill, type KillRecord, type KillStep } from '../db/kills.ts';
 import { announce } from './announce.ts';
+import { besides } from './certificate-events.ts';
 import { appendFeed, feedOf, type FeedEvent } from './feed.ts';
 import { reasonName } from './reasons.ts';
 
@@ -42,10 +43,14 @@ function nextStep(ctx: StepContext, origin: Origin, killId: string): Promise<(Ki
     await updateKill(tx, killId, { ...counts, position: step.position, touchedAt: now, ...(step.isLast ? end : {}) });
     await appendFeed(tx, now, feedOfStep(kill, step));
     await ctx.barrier('kill:step-before-commit');
-    await appendAudit(ctx, tx, origin, now, ...auditOfStep(kill, step), ...(step.isLast ? [finished(kill, counts)] : []));
+    await appendAudit(ctx, tx, onBehalfOf(origin, kill), now, ...auditOfStep(kill, step), ...(step.isLast ? [finished(kill, counts)] : []));
     return { ...step, kill };
   });
 }
+
+/** A job, or another operator, that finishes a kill does it for whoever began it. */
+const onBehalfOf = (origin: Origin, { actorKind, actorId, state }: KillRecord): Origin =>
+  state === 'resuming' || (origin.actor.kind === actorKind && origin.actor.id === actorId) ? origin : { ...origin, onBehalfOf: { kind: actorKind as Origin['actor']['kind'], id: actorId } };
 
 /** What was revoked must not open the way to another certificate after its end either. What is suspended cannot, as long as it is. */
 function coveredSince({ profiles }: Pick<Context, 'profiles'>, { effect, createdAt }: KillRecord): Date {
@@ -67,12 +72,12 @@ const certificateKind = ({ state, effect }: Pick<KillRecord, 'state' | 'effect'>
 function auditOfStep(kill: KillRecord, { changed, agents, instances }: KillStep): AuditEvent[] {
   const common = { outcome: 'success', target: kill.id } as const;
   const kind = certificateKind(kill);
-  const what = kind === 'revoked' ? { reason: reasonName(kill.revocationReason ?? 0) } : { cause: killCause(kill.id) };
-  const others = { status: 'suspended by other causes' };
+  const what: StatusChange = kind === 'revoked' ? { kind: 'certificate.revoked', detail: { reason: reasonName(kill.revocationReason ?? 0) } } : { kind: `certificate.${kind}`, detail: { cause: killCause(kill.id) } };
+  const others = { status: 'suspended by other causes' } as const;
   return [
     ...agents.map(({ id, flipped }): AuditEvent => ({ ...common, kind: 'agent.resumed', agentId: id, ...(flipped ? {} : { detail: others }) })),
     ...instances.map(({ id, agentId, flipped }): AuditEvent => ({ ...common, kind: 'instance.released', agentId, instanceId: id, ...(flipped ? {} : { detail: others }) })),
-    ...changed.map(({ serial, agentId, instanceId, flipped }): AuditEvent => ({ ...common, kind: `certificate.${kind}`, agentId, instanceId, serial, detail: flipped ? what : { ...what, status: 'held by other causes' } })),
+    ...changed.map(({ serial, agentId, instanceId, flipped }): AuditEvent => ({ ...common, ...(flipped ? what : besides(what)), agentId, instanceId, serial })),
   ];
 }
 

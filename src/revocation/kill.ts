@@ -3,7 +3,7 @@ import type { Context } from '../context.ts';
 import { SignetError } from '../core/errors.ts';
 import { ulid } from '../core/random.ts';
 import { appendAudit } from '../audit/append.ts';
-import type { AuditEvent, Origin } from '../audit/events.ts';
+import type { AuditEvent, AuditEventOf, Origin } from '../audit/events.ts';
 import { findAgent } from '../db/agents.ts';
 import { inTransaction, type Tx } from '../db/client.ts';
 import { findCertificate } from '../db/commit.ts';
@@ -84,7 +84,7 @@ export async function kill(ctx: KillContext, origin: Origin, request: KillBody &
     if (request.renewWithinSeconds !== undefined) await insertSteer(tx, steerOf(ctx, origin, { selection, withinSeconds: request.renewWithinSeconds, reason, explanationUrl: undefined, now }));
     await ctx.barrier('kill:state-changed');
     await appendFeed(tx, now, feedOfStates(started, hit));
-    await appendAudit(ctx, tx, origin, now, { kind: 'kill.started', outcome: 'success', target: started.id, detail: { selector: started.selector, selected: started.target, effect, reason, ...numbers } }, ...auditOfStates(started, hit));
+    await appendAudit(ctx, tx, origin, now, { kind: 'kill.started', outcome: 'success', target: started.id, detail: { selector: started.selector, selected: started.target, effect, ...numbers }, personal: { reason } }, ...auditOfStates(started, hit));
   });
   await ctx.barrier('kill:stopped');
   await finishKill(ctx, origin, started.id);
@@ -130,10 +130,10 @@ function feedOfStates({ id: killId, effect, revocationReason }: Started, { owner
   ];
 }
 
-/** Every cause that came, also where it changed no state. */
-function auditOfStates({ id: target, effect, reason }: Started, { owners, agents, instances, stop }: Hit): AuditEvent[] {
+/** Every cause that came, also where it changed no state. Why is told once, by `kill.started`. */
+function auditOfStates({ id: target, effect }: Started, { owners, agents, instances, stop }: Hit): AuditEvent[] {
   const common = { outcome: 'success', target } as const;
-  const detail = (flipped: boolean) => ({ reason, ...(flipped ? {} : { status: 'as before, with one cause more' }) });
+  const detail = (flipped: boolean) => (flipped ? {} : { status: 'as before, with one cause more' } as const);
   return [
     ...(stop ? [{ ...common, kind: 'issuance.stopped', detail: { stop: stopName(stop) } } as const] : []),
     ...owners.map(({ id, flipped }): AuditEvent => ({ ...common, kind: 'owner.suspended', detail: { owner: id, ...detail(flipped) } })),
@@ -165,7 +165,7 @@ export async function resumeKill(ctx: KillContext, origin: Origin, killId: strin
     const common = { outcome: 'success', target: killId } as const;
     await appendAudit(
       ctx, tx, origin, now,
-      { ...common, kind: 'kill.resumed', detail: { selector: was.selector, selected: was.target, effect: was.effect, ...(reason === undefined ? {} : { reason }) } },
+      { ...common, kind: 'kill.resumed', detail: { selector: was.selector, selected: was.target, effect: was.effect }, personal: { reason } },
       ...lifted.map((stop): AuditEvent => ({ ...common, kind: 'issuance.resumed', detail: { stop: stopName(stop), ...(stop.isOver ? {} : { status: 'stopped by other causes' }) } })),
       ...owners.map(({ id, flipped }): AuditEvent => ({ ...common, kind: 'owner.resumed', detail: { owner: id, ...(flipped ? {} : { status: 'suspended by other causes' }) } })),
     );

@@ -1,13 +1,14 @@
 import { SignetError } from '../core/errors.ts';
 import type { Context } from '../context.ts';
 import { appendAudit } from '../audit/append.ts';
-import type { AuditKind, Origin } from '../audit/events.ts';
+import type { Origin, StatusChange } from '../audit/events.ts';
 import { inTransaction, type Tx } from '../db/client.ts';
 import { countRevoked, holdRows, readNotGood, releaseRows, revokeRows, type CauseChange } from '../db/certificate-status.ts';
 import { findCertificate, type StoredCertificate } from '../db/commit.ts';
 import type { FeedKind } from '../db/feed.ts';
 import { announce } from './announce.ts';
-import { revokeCertificates, type AffectedCertificate } from './apply.ts';
+import { revokeCertificates } from './apply.ts';
+import { besides, certificateEvents } from './certificate-events.ts';
 import { appendFeed, feedOf } from './feed.ts';
 import { leafReason, reasonName } from './reasons.ts';
 import { noLeaf } from './selection.ts';
@@ -31,7 +32,7 @@ const OPERATOR_HOLD = 'operator';
 export async function revokeCertificate(ctx: Context, origin: Origin, request: { serial: Uint8Array; reason: string; now: Date }): Promise<CertificateChange> {
   const { serial, now } = request;
   const reason = leafReason(request.reason);
-  const changed = await change(ctx, origin, { serial, now, feed: 'revoked', audit: 'certificate.revoked', detail: { reason: reasonName(reason) } }, async (tx) =>
+  const changed = await change(ctx, origin, { serial, now, feed: 'revoked', audit: { kind: 'certificate.revoked', detail: { reason: reasonName(reason) } } }, async (tx) =>
     (await revokeCertificates(tx, { serial }, reason, now)).map((row) => ({ ...row, flipped: true })),
   );
   if (changed) ctx.metrics.revoked.inc({ reason: reasonName(reason) });
@@ -45,7 +46,7 @@ export async function revokeCertificate(ctx: Context, origin: Origin, request: {
 export async function holdCertificate(ctx: Context, origin: Origin, request: { serial: Uint8Array; now: Date }): Promise<CertificateChange> {
   const { serial, now } = request;
   await known(ctx, serial);
-  const changed = await change(ctx, origin, { serial, now, feed: 'held', audit: 'certificate.held', detail: { cause: OPERATOR_HOLD } }, (tx) =>
+  const changed = await change(ctx, origin, { serial, now, feed: 'held', audit: { kind: 'certificate.held', detail: { cause: OPERATOR_HOLD } } }, (tx) =>
     holdRows(tx, { serial }, OPERATOR_HOLD, now),
   );
   if (changed) ctx.metrics.held.inc();
@@ -61,7 +62,7 @@ export async function holdCertificate(ctx: Context, origin: Origin, request: { s
 export async function releaseCertificate(ctx: Context, origin: Origin, request: { serial: Uint8Array; now: Date }): Promise<CertificateChange> {
   const { serial, now } = request;
   await known(ctx, serial);
-  const changed = await change(ctx, origin, { serial, now, feed: 'released', audit: 'certificate.released', detail: { cause: OPERATOR_HOLD } }, (tx) =>
+  const changed = await change(ctx, origin, { serial, now, feed: 'released', audit: { kind: 'certificate.released', detail: { cause: OPERATOR_HOLD } } }, (tx) =>
     releaseRows(tx, { serial }, OPERATOR_HOLD),
   );
   if (changed) ctx.metrics.released.inc();
@@ -87,7 +88,7 @@ export async function revokeAgentCertificates(ctx: Context, origin: Origin, requ
     const notGood = await readNotGood(tx, { agentId }, since);
     await ctx.barrier('revoke:before-commit');
     await appendFeed(tx, now, feedOf('revoked', revoked));
-    await appendAudit(ctx, tx, origin, now, ...revoked.map((c) => auditOf('certificate.revoked', c, { reason: reasonName(reason) })));
+    await appendAudit(ctx, tx, origin, now, ...certificateEvents({ kind: 'certificate.revoked', detail: { reason: reasonName(reason) } }, revoked));
     return { affected: revoked, total: all, off: notGood };
   });
   ctx.metrics.revoked.inc({ reason: reasonName(reason) }, affected.length);
@@ -101,8 +102,7 @@ interface Change {
   serial: Uint8Array;
   now: Date;
   feed: FeedKind;
-  audit: AuditKind;
-  detail: Record<string, string>;
+  audit: StatusChange;
 }
 
 /**
@@ -116,7 +116,7 @@ async function change(ctx: Context, origin: Origin, what: Change, apply: (tx: Tx
     const flipped = rows.filter((row) => row.flipped);
     await ctx.barrier('revoke:before-commit');
     await appendFeed(tx, what.now, feedOf(what.feed, flipped));
-    await appendAudit(ctx, tx, origin, what.now, ...rows.map((row) => auditOf(what.audit, row, row.flipped ? what.detail : { ...what.detail, status: 'held by other causes' })));
+    await appendAudit(ctx, tx, origin, what.now, ...rows.flatMap((row) => certificateEvents(row.flipped ? what.audit : besides(what.audit), [row])));
     return flipped;
   });
   await announce(ctx, affected);
@@ -124,9 +124,6 @@ async function change(ctx: Context, origin: Origin, what: Change, apply: (tx: Tx
   return affected.length > 0;
 }
 
-function auditOf(kind: AuditKind, row: AffectedCertificate, detail: Record<string, string>) {
-  return { kind, outcome: 'success', agentId: row.agentId, instanceId: row.instanceId, serial: row.serial, detail } as const;
-}
 
 async function known(ctx: Context, serial: Uint8Array): Promise<StoredCertificate> {
   const stored = await findCertificate(ctx.db, serial);

@@ -24,7 +24,8 @@ export async function steerRenewals(ctx: SteerContext, origin: Origin, request: 
     await insertSteer(tx, steer);
     await appendAudit(ctx, tx, origin, now, {
       kind: 'renewals.steered', outcome: 'success', target: steer.id,
-      detail: { selector: selection.selector, selected: selection.target, withinSeconds, reason, certificates: counts.certificates },
+      detail: { selector: selection.selector, selected: selection.target, withinSeconds, certificates: counts.certificates },
+      personal: { reason },
     });
   });
   return { ...steer, certificates: counts.certificates };

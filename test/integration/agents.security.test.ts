@@ -45,7 +45,9 @@ async function commitOf(agentId: string): Promise<CertificateCommit> {
   return {
     kind: 'enroll', agentId, agentVersion: 1, instanceId, tokenId, source: null, oldSerial: null, keyReuse: false, serial, issuerId: ISSUER, profile: 'agent', shard: 0, generation: 1,
     keyHash: hash, der: serial, notBefore: FIXED_NOW, notAfter, issuedAt: FIXED_NOW, idempotency: null,
-    audit: encodeAuditEvent({ random }, OPERATOR, FIXED_NOW, { kind: 'certificate.issued', outcome: 'success', agentId, instanceId, serial }),
+    audit: encodeAuditEvent({ random }, OPERATOR, FIXED_NOW, {
+      kind: 'certificate.issued', outcome: 'success', agentId, instanceId, serial, fingerprint: hash, authority: ISSUER, detail: { profile: 'agent', generation: 1, notAfter: notAfter.toISOString() },
+    }),
   };
 }
 

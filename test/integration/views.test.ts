@@ -12,6 +12,11 @@ import { after, agentFixture, codeOf, OPERATOR, seconds, type AgentFixture, type
 import { FIXED_NOW, testDatabase, type TestDatabase } from '../support/db.ts';
 
 const DAY = 86_400;
+/** An event of a list, but for its target. */
+const CRL = {
+  kind: 'crl.published', outcome: 'success', authority: 'x', detail: { number: '1', entries: 0, thisUpdate: FIXED_NOW.toISOString(), nextUpdate: FIXED_NOW.toISOString(), feedN: '0' },
+} as const;
+
 let database: TestDatabase;
 let fixture: AgentFixture;
 let agents: [AgentRecord, AgentRecord, AgentRecord];
@@ -144,9 +149,9 @@ test('the audit log is filtered by every column, and its cursor moves past what 
 
   const none = await listAuditViews(database.db, { kind: 'crl.published' }, { cursor: undefined, limit: 5, scanMax: 1000 });
   expect(none.items).toEqual([]);
-  await inTransaction(database.db, (tx) => appendAudit(fixture.ctx, tx, OPERATOR, FIXED_NOW, { kind: 'crl.published', outcome: 'success', target: 'x/0', authority: 'x', detail: { number: 1 } }));
+  await inTransaction(database.db, (tx) => appendAudit(fixture.ctx, tx, OPERATOR, FIXED_NOW, { ...CRL, target: 'x/0' }));
   const next = await listAuditViews(database.db, { kind: 'crl.published' }, { cursor: none.nextCursor, limit: 5, scanMax: 1000 });
-  expect(next.items).toMatchObject([{ target: 'x/0', authority: 'x', detail: { number: 1 } }]);
+  expect(next.items).toMatchObject([{ target: 'x/0', authority: 'x', detail: { number: '1' } }]);
   expect(await listAuditViews(database.db, { kind: 'crl.published' }, { cursor: next.nextCursor, limit: 5, scanMax: 1000 })).toMatchObject({ items: [] });
 });
 
@@ -161,7 +166,7 @@ test('a filter without an index looks at no more events a page than it may, and 
     }
   };
   const other = { ...OPERATOR, requestId: 'rare' };
-  const event = (target: string) => ({ kind: 'crl.published' as const, outcome: 'success' as const, target, authority: 'x', detail: { number: 1 } });
+  const event = (target: string) => ({ ...CRL, target });
   const append = (origin: typeof OPERATOR, ...targets: string[]) => inTransaction(database.db, (tx) => appendAudit(fixture.ctx, tx, origin, FIXED_NOW, ...targets.map(event)));
   await append(OPERATOR, ...Array.from({ length: 30 }, () => 'common'));
   await append(other, 'rare', 'rare', 'rare');
@@ -189,7 +194,7 @@ test('a reader that follows the cursor under 16 writers sees every event once, i
     for (let i = 0; i < PER_WRITER; i++) {
       await inTransaction(database.db, async (tx) => {
         await tx.$queryRaw`SELECT 1 FROM pg_sleep(${(writer % 4) / 1000})`;
-        await appendAudit(fixture.ctx, tx, OPERATOR, FIXED_NOW, { kind: 'agent.changed', outcome: 'success', target: `${writer}/${i}` });
+        await appendAudit(fixture.ctx, tx, OPERATOR, FIXED_NOW, { ...CRL, target: `${writer}/${i}` });
         await tx.$queryRaw`SELECT 1 FROM pg_sleep(${(writer % 3) / 1000})`;
       });
     }

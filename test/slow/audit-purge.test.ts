@@ -27,7 +27,7 @@ afterEach(() => database.drop());
 /** One event an hour from the fixed now on, each with a person in it, all counted. */
 async function writeEvents(count: number): Promise<void> {
   await inTransaction(database.db, async (tx) => {
-    for (let i = 0; i < count; i++) await appendAudit({ random }, tx, OPERATOR, hoursLater(i), { kind: 'agent.registered', outcome: 'success', target: `t${i}`, personal: { ownerEmail: `p${i}@example.org` } });
+    for (let i = 0; i < count; i++) await appendAudit({ random }, tx, OPERATOR, hoursLater(i), { kind: 'relying-party.registered', outcome: 'success', target: `t${i}`, detail: { name: `t${i}`, mayAsk: [] }, personal: { ownerEmail: `p${i}@example.org` } });
   });
   await updateCertificateNumbers(database.db, FIXED_NOW);
 }
@@ -165,7 +165,7 @@ describe('the database', () => {
 
   test('an old event behind a younger one stays with it: only the beginning of the log is purged, and nothing that was not counted', async () => {
     await writeEvents(5);
-    await inTransaction(database.db, (tx) => appendAudit({ random }, tx, OPERATOR, FIXED_NOW, { kind: 'agent.changed', outcome: 'success' }));
+    await inTransaction(database.db, (tx) => appendAudit({ random }, tx, OPERATOR, FIXED_NOW, { kind: 'partition.created', outcome: 'success', target: 'p' }));
     // The sixth is old by its time, but was never counted.
     expect(await purgeScope(database.db, hoursLater(9))).toMatchObject({ until: 6n });
     await updateCertificateNumbers(database.db, FIXED_NOW);

@@ -74,7 +74,8 @@ export const ADMINISTRATION_EXAMPLES = {
           items: [
             {
               n: '13', id: '01M7YV5B7BK5RH3JEEEJSZY3DJ', kind: 'certificate.revoked', outcome: 'success', at: '2026-11-21T10:41:47.755Z', actor: { kind: 'admin', id: ADMIN_TOKEN_ID },
-              requestId: '01M7YV5B7BCKSXXC181A3HNBSS', source: '10.1.2.3', agentId: AGENT_ID, instanceId: INSTANCE_ID, serial: SERIAL, target: null, authority: null, detail: { reason: 'keyCompromise' },
+              requestId: '01M7YV5B7BCKSXXC181A3HNBSS', source: '10.1.2.3', agentId: AGENT_ID, instanceId: INSTANCE_ID, serial: SERIAL, target: null, fingerprint: null, authority: null,
+              onBehalfOf: null, credential: { kind: 'api-token', id: ADMIN_TOKEN_ID, role: 'operator' }, traceId: '4bf92f3577b34da6a3ce929d0e0e4736', detail: { reason: 'keyCompromise' },
             },
           ],
           nextCursor: 'WyJ3VmkwaGFIMmhPQk15V2VhIiwiMTQiXQ',

@@ -17,9 +17,18 @@ export interface AuditView {
   instanceId: string | null;
   serial: Buffer | null;
   target: string | null;
+  /** SHA-256 of the certificate's DER, hexadecimal. */
+  fingerprint: string | null;
   /** Id of the issuer whose key was used. */
   authority: string | null;
+  onBehalfOf: { kind: string; id: string } | null;
+  /** What the actor showed and acted by. */
+  credential: { kind: string; id?: string; role?: string; serial?: string; fingerprint?: string } | null;
+  /** Trace id of the request, 32 hexadecimal digits. */
+  traceId: string | null;
   detail: Record<string, unknown>;
+  /** Personal fields that rest beside the event, where they were asked for. Null: erased, only its salted hash is left in the event. */
+  personal?: Record<string, string | null>;
 }
 
 export interface AuditFilters {
@@ -43,6 +52,8 @@ export interface AuditFilters {
 export interface AuditPageRequest extends PageRequest {
   /** Events looked at where a filter has no index. */
   scanMax: number;
+  /** Whether personal fields are wanted, too. */
+  personal?: boolean;
 }
 
 /** Filters with an index of their own, in the order of numbers; the first of these that is given leads, the others are looked at one by one. */
@@ -70,7 +81,8 @@ export async function listAuditViews(db: Db, filters: AuditFilters, page: AuditP
   const rows = await db.auditEvent.findMany({ where: { ...all, ...times, n: { gt: from, lte: end } }, orderBy: { n: 'asc' }, take: page.limit });
   const last = rows.length === page.limit ? rows.at(-1)?.n : undefined;
   const next = last ?? (end > from ? end : from);
-  return { items: rows.map(auditView), nextCursor: writeCursor(query, [String(next)]) };
+  const items = rows.map(auditView);
+  return { items: page.personal === true ? await withPersonal(db, rows, items) : items, nextCursor: writeCursor(query, [String(next)]) };
 }
 
 /** The number up to which `scanMax` events of `led` lie behind `from`, or `end` when they are fewer. */
@@ -95,9 +107,28 @@ interface Row {
   event: Uint8Array;
 }
 
-/** The columns to find an event by, and from its canonical bytes what only they hold (audit/append.ts). */
+/**
+ * Canonical bytes of every version (audit/append.ts). Version 1 had no `onBehalfOf`, `credential` and `traceId`, and its SHA-256 of a certificate stood in `detail`; what people gave as
+ * a reason did, too.
+ */
+interface EventBody {
+  v: number;
+  source?: string;
+  authority?: string;
+  onBehalfOf?: { kind: string; id: string };
+  credential?: NonNullable<AuditView['credential']>;
+  traceId?: string;
+  fingerprint?: string;
+  detail?: { certificateSha256?: string; [member: string]: unknown };
+  /** Salted hashes. */
+  personal?: Record<string, string>;
+}
+
+const bodyOf = (row: Pick<Row, 'event'>) => JSON.parse(buffer(row.event).toString('utf8')) as EventBody;
+
+/** The columns to find an event by, and from its canonical bytes what only they hold. */
 function auditView(row: Row): AuditView {
-  const event = JSON.parse(buffer(row.event).toString('utf8')) as { source?: string; authority?: string; detail?: Record<string, unknown> };
+  const event = bodyOf(row);
   return {
     n: row.n,
     id: row.id,
@@ -111,7 +142,19 @@ function auditView(row: Row): AuditView {
     instanceId: row.instanceId,
     serial: row.serial && buffer(row.serial),
     target: row.target,
+    fingerprint: event.fingerprint ?? event.detail?.certificateSha256 ?? null,
     authority: event.authority ?? null,
+    onBehalfOf: event.onBehalfOf ?? null,
+    credential: event.credential ?? null,
+    traceId: event.traceId ?? null,
     detail: event.detail ?? {},
   };
+}
+
+async function withPersonal(db: Db, rows: readonly Row[], items: readonly AuditView[]): Promise<AuditView[]> {
+  const hashed = rows.map((row) => Object.keys(bodyOf(row).personal ?? {}));
+  const ids = rows.filter((_, i) => (hashed[i] ?? []).length > 0).map(({ id }) => id);
+  const kept = ids.length === 0 ? [] : await db.auditPersonal.findMany({ where: { eventId: { in: ids } } });
+  const values = new Map(kept.map(({ eventId, field, value }) => [`${eventId} ${field}`, value]));
+  return items.map((item, i) => ({ ...item, personal: Object.fromEntries((hashed[i] ?? []).map((field) => [field, values.get(`${item.id} ${field}`) ?? null])) }));
 }

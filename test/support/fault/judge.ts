@@ -103,7 +103,7 @@ export const storedOf = ({ database }: Fleet, agentId: string): Promise<StoredSt
 const HALF_ISSUED: Record<string, string> = {
   'certificates without exactly one audit event that carries their fingerprint': `
     SELECT encode(c.serial, 'hex') AS it FROM certificates c WHERE 1 <> (SELECT count(*) FROM audit_events e WHERE e.serial = c.serial
-      AND e.kind IN ('certificate.issued', 'certificate.renewed') AND convert_from(e.event, 'UTF8')::jsonb #>> '{detail,certificateSha256}' = encode(c.fingerprint, 'hex'))`,
+      AND e.kind IN ('certificate.issued', 'certificate.renewed') AND convert_from(e.event, 'UTF8')::jsonb ->> 'fingerprint' = encode(c.fingerprint, 'hex'))`,
   'issuance events without a certificate': `
     SELECT encode(e.serial, 'hex') AS it FROM audit_events e WHERE e.kind IN ('certificate.issued', 'certificate.renewed') AND NOT EXISTS (SELECT FROM certificates c WHERE c.serial = e.serial)`,
   'certificates without their key or instance': `

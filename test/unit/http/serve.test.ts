@@ -191,7 +191,7 @@ describe('security', () => {
   test('a refusal is noted under whoever was known by then', async () => {
     service.denied.length = 0;
     const reply = await get('/managed', { authorization: 'Bearer reader' });
-    expect(service.denied).toEqual([{ code: 'permission-denied', origin: { actor: { kind: 'admin', id: 'READER' }, requestId: reply.headers['request-id'], source: '127.0.0.1' } }]);
+    expect(service.denied).toEqual([{ code: 'permission-denied', origin: { actor: { kind: 'admin', id: 'READER' }, credential: { kind: 'api-token', id: 'READER', role: 'relying-party' }, requestId: reply.headers['request-id'], source: '127.0.0.1' } }]);
   });
   test('a join token comes as bearer token or in the body, not as two different ones', async () => {
     const [id, other] = ['01KAMV3W5QZ3C1D6X2G7R8S9TB', '01KAMV3W5QZ3C1D6X2G7R8S9TC'];
