@@ -2,8 +2,8 @@
  * The closed union of audit events. Every state change writes one in its own transaction (DESIGN invariant 10). Each kind states what it carries (audit/kinds.ts):
  * a member that is missing, or is not of its kind, does not compile.
  */
-import type { AuditKinds } from './kinds.ts';
-export type { JsonValue } from './canonical-json.ts';
+import type { AuditKinds, Carried } from './kinds.ts';
+export type { PersonalField } from './kinds.ts';
 
 /** Who acted. `id`: API token id, agent id, join token id, relying party id (with its certificate), job name, or the name of a local command. */
 export interface Actor {
@@ -37,27 +37,6 @@ export interface Origin {
   /** Source address of the connection, or null for jobs and local commands. */
   source: string | null;
 }
-
-/** Everything that an event may carry besides its kind and outcome. */
-export interface Carried {
-  agentId: string;
-  instanceId: string;
-  /** Serial of the certificate, 20 octets. */
-  serial: Uint8Array;
-  /** SHA-256 of the certificate's DER. */
-  fingerprint: Uint8Array;
-  /** Id of whatever else was acted on: token id, authority id, job name, CRL "<issuer>/<shard>". */
-  target: string;
-  /** Id of the issuer (authority) whose key was used. */
-  authority: string;
-  /** Nothing personal: what people type, and how they are called, is `personal`. */
-  detail: object;
-  /** Personal fields (e-mail addresses, names of people, what people gave as a reason), stored beside the event with only a salted hash in it. */
-  personal: { readonly [Field in PersonalField]?: string | undefined };
-}
-
-/** Personal fields: a closed list, so that one is found when a person is to be erased. */
-export type PersonalField = 'ownerEmail' | 'deputyEmail' | 'purpose' | 'reason' | 'note' | 'operator';
 
 /** Members of `Members`, and no other that an event may carry. */
 type Exactly<Members> = Members & { readonly [Other in Exclude<keyof Carried, keyof Members>]?: never };

@@ -1,5 +1,25 @@
 /** What an event of each kind carries. Kinds are closed: add one at the end of its group, to AUDIT_KINDS (api/audit-kinds.ts) and to the table in docs/auditor.md. */
-import type { Carried, PersonalField } from './events.ts';
+
+/** Everything that an event may carry besides its kind and outcome. */
+export interface Carried {
+  agentId: string;
+  instanceId: string;
+  /** Serial of the certificate, 20 octets. */
+  serial: Uint8Array;
+  /** SHA-256 of the certificate's DER. */
+  fingerprint: Uint8Array;
+  /** Id of whatever else was acted on: token id, authority id, job name, CRL "<issuer>/<shard>". */
+  target: string;
+  /** Id of the issuer (authority) whose key was used. */
+  authority: string;
+  /** Nothing personal: what people type, and how they are called, is `personal`. */
+  detail: object;
+  /** Personal fields (e-mail addresses, names of people, what people gave as a reason), stored beside the event with only a salted hash in it. */
+  personal: { readonly [Field in PersonalField]?: string | undefined };
+}
+
+/** Personal fields: a closed list, so that one is found when a person is to be erased. */
+export type PersonalField = 'ownerEmail' | 'deputyEmail' | 'purpose' | 'reason' | 'note' | 'operator';
 
 interface Success { outcome: 'success' }
 interface Failure { outcome: 'failure' }

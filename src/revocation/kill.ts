@@ -3,7 +3,7 @@ import type { Context } from '../context.ts';
 import { SignetError } from '../core/errors.ts';
 import { ulid } from '../core/random.ts';
 import { appendAudit } from '../audit/append.ts';
-import type { AuditEvent, AuditEventOf, Origin } from '../audit/events.ts';
+import type { AuditEvent, Origin } from '../audit/events.ts';
 import { findAgent } from '../db/agents.ts';
 import { inTransaction, type Tx } from '../db/client.ts';
 import { findCertificate } from '../db/commit.ts';
