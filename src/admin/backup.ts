@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { StartupError } from '../core/errors.ts';
 import { systemClock } from '../core/clock.ts';
-import { createSystemRandom } from '../core/random.ts';
+import { createSystemRandom, ulid } from '../core/random.ts';
 import { appendAudit } from '../audit/append.ts';
+import type { AuditEvent } from '../audit/events.ts';
 import type { Config } from '../config/schema.ts';
-import { inTransaction } from '../db/client.ts';
+import { inTransaction, type Db } from '../db/client.ts';
 import { withSnapshot } from '../db/dump.ts';
 import { resolveKek } from '../keystore/index.ts';
 import { required } from '../cli/command.ts';
@@ -18,20 +19,24 @@ const ORIGIN = { actor: { kind: 'command', id: 'backup' }, credential: { kind: '
 /** Version of this Signet, as package.json two folders up has it. */
 export const signetVersion = (): string => (JSON.parse(readFileSync(path.resolve(import.meta.dirname, '../../package.json'), 'utf8')) as { version: string }).version;
 
+const record = (ownerDb: Db, event: AuditEvent) => inTransaction(ownerDb, (tx) => appendAudit({ random: createSystemRandom() }, tx, ORIGIN, systemClock.now(), event));
+
 /** `signet backup`: the whole database as of one moment, while it is used. */
 export const runBackup: LocalRun = (local, input) => {
   const file = path.resolve(required(input, 'out'));
   const config = local.config();
   return withLocalDatabase(config, local.log, async (database) => {
+    const target = ulid(systemClock.now(), createSystemRandom());
+    await withOwner(database, (ownerDb) => record(ownerDb, { kind: 'backup.begun', outcome: 'success', target }));
     const { header, written } = await withSnapshot(database.ownerUrl, async ({ facts, rows }) => {
       const made: BackupHeader = { signet: signetVersion(), createdAt: systemClock.now().toISOString(), ...facts };
       return { header: made, written: await writeBackup(file, made, rows) };
+    }).catch(async (error: unknown) => {
+      // What made the backup fail may make this fail as well, and is what is to be told.
+      await withOwner(database, (ownerDb) => record(ownerDb, { kind: 'backup.failed', outcome: 'failure', target })).catch(() => undefined);
+      throw error;
     });
-    await withOwner(database, (ownerDb) =>
-      inTransaction(ownerDb, (tx) =>
-        appendAudit({ random: createSystemRandom() }, tx, ORIGIN, systemClock.now(), { kind: 'backup.made', outcome: 'success', detail: { sha256: written.sha256, feedN: header.feedN, auditN: header.auditN } }),
-      ),
-    );
+    await withOwner(database, (ownerDb) => record(ownerDb, { kind: 'backup.made', outcome: 'success', target, detail: { sha256: written.sha256, feedN: header.feedN, auditN: header.auditN } }));
     const kek = kekPlace(config);
     local.show(
       { file, ...written, ...summaryOf(header), keyEncryptionKey: kek },

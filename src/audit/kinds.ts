@@ -22,6 +22,7 @@ export interface Carried {
 export type PersonalField = 'ownerEmail' | 'deputyEmail' | 'purpose' | 'reason' | 'note' | 'operator';
 
 interface Success { outcome: 'success' }
+type Ended = { outcome: 'success' | 'failure' };
 interface Failure { outcome: 'failure' }
 
 type OfAgent = Pick<Carried, 'agentId'>;
@@ -81,6 +82,9 @@ export interface AuditKinds {
   'authority.responder-renewed': OfAuthority;
   'authority.tls-renewed': OfAuthority;
   'authority.feed-key-renewed': OfAuthority;
+  /** Keys and certificates are going to be made: some of it is in a key store, outside of any transaction. `target` ties the end to it. */
+  'authority.change-begun': Success & OfTarget & Detail<{ change: string }>;
+  'authority.change-ended': Ended & OfTarget & Detail<{ change: string; changed?: boolean; code?: string }>;
 
   'admin-token.created': Success & OfTarget & Detail<TokenNames & { expiresAt: Time; scopes?: readonly string[] }>;
   'admin-token.rotated': Success & OfTarget & Detail<TokenNames & { successor: string; endsAt: Time; expiresAt: Time }>;
@@ -138,9 +142,14 @@ export interface AuditKinds {
 
   'partition.created': Success & OfTarget;
   'partition.dropped': Success & OfTarget;
+  /** It is going to be detached; `partition.dropped` follows, from this run or, when that dies, the next. */
+  'partition.drop-begun': Success & OfTarget;
   'records.cleared': Success & OfTarget & Detail<{ rows: number }>;
 
-  'backup.made': Success & Detail<{ sha256: string; feedN: Decimal; auditN: Decimal }>;
+  /** `target` ties the end to the beginning. */
+  'backup.begun': Success & OfTarget;
+  'backup.made': Success & OfTarget & Detail<{ sha256: string; feedN: Decimal; auditN: Decimal }>;
+  'backup.failed': Failure & OfTarget;
   'world.restored': Success & Detail<{ backup: string; madeAt: Time; auditN: Decimal; feedN: Decimal }>;
   'world.set-back': Failure & Detail<{ says: string }>;
   'world.recovered': Success & OfTarget & Detail<{ epoch: number; lostFrom: Time; lostTo: Time; lastEvidence: Time | null; joinTokensVoided: number; revoked: number; held: number; carried: number }>;

@@ -2,7 +2,7 @@ import type { Origin } from '../audit/events.ts';
 import { SignetError } from '../core/errors.ts';
 import { insertAuthorities, liveAuthorities, retireAll, type AuthorityRecord } from '../db/authorities.ts';
 import { issuerOf } from './authority-of.ts';
-import { changeAuthority, madeEvent, select, type AuthorityContext } from './change.ts';
+import { begun, changeAuthority, madeEvent, select, type AuthorityContext } from './change.ts';
 import { makeFeedKey } from './make-certificate.ts';
 import { isHalfSpent, wouldOutlast } from './renewal.ts';
 
@@ -15,13 +15,15 @@ export async function renewFeedKeyIfDue(ctx: AuthorityContext, origin: Origin): 
   const now = ctx.clock.now();
   const issuer = issuerOfDue(ctx.config, await liveAuthorities(ctx.db), now);
   if (!issuer) return false;
-  const feedKey = await makeFeedKey(ctx, issuerOf(issuer, ctx.keyStore), now);
-  return changeAuthority(ctx, origin, now, async ({ tx, records }) => {
-    // Another replica may have been first, or the issuer may have been switched meanwhile: the next run decides anew.
-    if (issuerOfDue(ctx.config, records, now)?.id !== issuer.id) return [];
-    await retireAll(tx, select(records, 'feed').map((old) => old.id), now);
-    await insertAuthorities(tx, [feedKey]);
-    return [madeEvent('authority.feed-key-renewed', feedKey)];
+  return begun(ctx, origin, 'renew-feed-key', async () => {
+    const feedKey = await makeFeedKey(ctx, issuerOf(issuer, ctx.keyStore), now);
+    return changeAuthority(ctx, origin, now, async ({ tx, records }) => {
+      // Another replica may have been first, or the issuer may have been switched meanwhile: the next run decides anew.
+      if (issuerOfDue(ctx.config, records, now)?.id !== issuer.id) return [];
+      await retireAll(tx, select(records, 'feed').map((old) => old.id), now);
+      await insertAuthorities(tx, [feedKey]);
+      return [madeEvent('authority.feed-key-renewed', feedKey)];
+    });
   });
 }
 

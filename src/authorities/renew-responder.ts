@@ -2,7 +2,7 @@ import type { Origin } from '../audit/events.ts';
 import { insertAuthorities, liveAuthorities, retireAll, type AuthorityRecord } from '../db/authorities.ts';
 import type { AuthorityConfig } from './templates.ts';
 import { issuerOf } from './authority-of.ts';
-import { changeAuthority, madeEvent, select, type AuthorityContext } from './change.ts';
+import { begun, changeAuthority, madeEvent, select, type AuthorityContext } from './change.ts';
 import { makeResponder } from './make-certificate.ts';
 import { isHalfSpent, wouldOutlast } from './renewal.ts';
 
@@ -33,12 +33,14 @@ export function dueResponders(config: ResponderContext['config'], records: reado
 }
 
 async function renewResponder(ctx: ResponderContext, origin: Origin, issuer: AuthorityRecord, now: Date): Promise<boolean> {
-  const responder = await makeResponder(ctx, issuerOf(issuer, ctx.keyStore), now);
-  return changeAuthority(ctx, origin, now, async ({ tx, records }) => {
-    // Another replica may have been first, or the issuer may have been retired meanwhile.
-    if (!dueResponders(ctx.config, records, now).some((candidate) => candidate.id === issuer.id)) return [];
-    await retireAll(tx, select(records, 'ocsp').filter((old) => old.issuerId === issuer.id).map((old) => old.id), now);
-    await insertAuthorities(tx, [responder]);
-    return [madeEvent('authority.responder-renewed', responder)];
+  return begun(ctx, origin, 'renew-responder', async () => {
+    const responder = await makeResponder(ctx, issuerOf(issuer, ctx.keyStore), now);
+    return changeAuthority(ctx, origin, now, async ({ tx, records }) => {
+      // Another replica may have been first, or the issuer may have been retired meanwhile.
+      if (!dueResponders(ctx.config, records, now).some((candidate) => candidate.id === issuer.id)) return [];
+      await retireAll(tx, select(records, 'ocsp').filter((old) => old.issuerId === issuer.id).map((old) => old.id), now);
+      await insertAuthorities(tx, [responder]);
+      return [madeEvent('authority.responder-renewed', responder)];
+    });
   });
 }

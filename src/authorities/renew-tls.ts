@@ -3,7 +3,7 @@ import { SignetError } from '../core/errors.ts';
 import { insertAuthorities, liveAuthorities, retireAll, type AuthorityRecord } from '../db/authorities.ts';
 import { parseCertificate } from '../x509/certificate.ts';
 import { issuerOf } from './authority-of.ts';
-import { changeAuthority, madeEvent, select, type AuthorityContext } from './change.ts';
+import { begun, changeAuthority, madeEvent, select, type AuthorityContext } from './change.ts';
 import { makeTls } from './make-certificate.ts';
 import { isHalfSpent, wouldOutlast } from './renewal.ts';
 import type { AuthorityConfig, TlsNames } from './templates.ts';
@@ -26,14 +26,16 @@ export async function renewTlsIfDue(ctx: TlsContext, origin: Origin): Promise<bo
   const records = await liveAuthorities(ctx.db);
   const plan = tlsPlan(ctx.config, records, now);
   if (plan === undefined) return false;
-  const tls = await makeTls(ctx, issuerOf(plan.issuer, ctx.keyStore), plan.names, now);
-  return changeAuthority(ctx, origin, now, async ({ tx, records: latest }) => {
-    const current = tlsPlan(ctx.config, latest, now);
-    // Made under an issuer that was switched meanwhile, or from names that were: the next run decides anew.
-    if (current === undefined || current.issuer.id !== plan.issuer.id || current.replaces !== plan.replaces) return [];
-    await retireAll(tx, select(latest, 'tls').map((old) => old.id), now);
-    await insertAuthorities(tx, [tls]);
-    return [madeEvent('authority.tls-renewed', tls)];
+  return begun(ctx, origin, 'renew-tls', async () => {
+    const tls = await makeTls(ctx, issuerOf(plan.issuer, ctx.keyStore), plan.names, now);
+    return changeAuthority(ctx, origin, now, async ({ tx, records: latest }) => {
+      const current = tlsPlan(ctx.config, latest, now);
+      // Made under an issuer that was switched meanwhile, or from names that were: the next run decides anew.
+      if (current === undefined || current.issuer.id !== plan.issuer.id || current.replaces !== plan.replaces) return [];
+      await retireAll(tx, select(latest, 'tls').map((old) => old.id), now);
+      await insertAuthorities(tx, [tls]);
+      return [madeEvent('authority.tls-renewed', tls)];
+    });
   });
 }
 

@@ -3,7 +3,7 @@ import { SignetError } from '../core/errors.ts';
 import { insertAuthorities, listsPublished, liveAuthorities, lockIssuance, moveAuthority, type AuthorityRecord } from '../db/authorities.ts';
 import type { Profiles } from '../profiles/profile.ts';
 import { rootOf } from './authority-of.ts';
-import { changeAuthority, madeEvent, select, type AuthorityContext, type LockedAuthority } from './change.ts';
+import { begun, changeAuthority, madeEvent, select, type AuthorityContext, type LockedAuthority } from './change.ts';
 import { makeIssuing, makeResponder } from './make-certificate.ts';
 import { wouldOutlast } from './renewal.ts';
 import type { AuthorityConfig } from './templates.ts';
@@ -34,12 +34,14 @@ const conflict = (detail: string, retryAfterSeconds?: number): SignetError =>
 /** Makes the next issuing CA with its responder and the rows of its lists. It issues nothing yet. */
 async function prepareIssuer(ctx: AuthorityContext, origin: Origin, now: Date): Promise<void> {
   const root = preparable(ctx.config, await liveAuthorities(ctx.db), now);
-  const { record, issuer } = await makeIssuing(ctx, rootOf(root, ctx.keyStore), 'prepared', now);
-  const responder = await makeResponder(ctx, issuer, now);
-  await changeAuthority(ctx, origin, now, async ({ tx, records }) => {
-    if (preparable(ctx.config, records, now).id !== root.id) throw conflict('the root was changed meanwhile; try again');
-    await insertAuthorities(tx, [record, responder]);
-    return [madeEvent('authority.prepared', record), madeEvent('authority.created', responder)];
+  await begun(ctx, origin, 'prepare-issuer', async () => {
+    const { record, issuer } = await makeIssuing(ctx, rootOf(root, ctx.keyStore), 'prepared', now);
+    const responder = await makeResponder(ctx, issuer, now);
+    await changeAuthority(ctx, origin, now, async ({ tx, records }) => {
+      if (preparable(ctx.config, records, now).id !== root.id) throw conflict('the root was changed meanwhile; try again');
+      await insertAuthorities(tx, [record, responder]);
+      return [madeEvent('authority.prepared', record), madeEvent('authority.created', responder)];
+    });
   });
 }
 

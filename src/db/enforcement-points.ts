@@ -1,4 +1,5 @@
 import { Prisma, type Db, type Tx } from './client.ts';
+import { inOneChunk, type Deletion } from './retention.ts';
 
 /** An enforcement point as it registered. */
 export interface EnforcementPointRecord {
@@ -124,15 +125,15 @@ export async function credentialsThatFollow(db: Db, { tokens, pins }: StreamCred
 }
 
 /** Rows of enforcement points that ran out before, and acknowledgements of numbers that are not kept; returns the rows deleted. */
-export async function deleteOldEnforcement(db: Db, before: Date, signal: AbortSignal): Promise<number> {
+export async function deleteOldEnforcement(db: Db, before: Date, run: Deletion): Promise<number> {
   const chunk = Prisma.sql`5000`;
   let total = 0;
-  for (let deleted = 1; deleted > 0 && !signal.aborted; total += deleted) {
-    deleted = await db.$executeRaw`
+  for (let deleted = 1; deleted > 0 && !run.signal.aborted; total += deleted) {
+    deleted = await inOneChunk(db, (tx) => tx.$executeRaw`
       DELETE FROM feed_acknowledgements WHERE ctid IN (
-        SELECT a.ctid FROM feed_acknowledgements a WHERE a.n < (SELECT coalesce((SELECT min(n) FROM feed_events), (SELECT value + 1 FROM counters WHERE name = 'feed'))) LIMIT ${chunk})`;
+        SELECT a.ctid FROM feed_acknowledgements a WHERE a.n < (SELECT coalesce((SELECT min(n) FROM feed_events), (SELECT value + 1 FROM counters WHERE name = 'feed'))) LIMIT ${chunk})`, run);
   }
-  total += await db.$executeRaw`DELETE FROM enforcement_leases WHERE lease_until < ${before}`;
-  total += await db.$executeRaw`DELETE FROM enforcement_points WHERE least(lease_until, coalesce(left_at, lease_until)) < ${before}`;
+  total += await inOneChunk(db, (tx) => tx.$executeRaw`DELETE FROM enforcement_leases WHERE lease_until < ${before}`, run);
+  total += await inOneChunk(db, (tx) => tx.$executeRaw`DELETE FROM enforcement_points WHERE least(lease_until, coalesce(left_at, lease_until)) < ${before}`, run);
   return total;
 }

@@ -1,6 +1,6 @@
 import type { KeyEncryptionKey, KeystoreKey } from './generated/client.ts';
 import { ADVISORY_LOCK, LOCK_CLASS } from './advisory-locks.ts';
-import { buffer, bytes, inTransaction, type Db } from './client.ts';
+import { buffer, bytes, inTransaction, type Db, type Tx } from './client.ts';
 
 /** What tells one key-encryption key from another. The key itself is never stored. */
 export interface KekRow {
@@ -69,12 +69,12 @@ export async function findSealedKey(db: Db, id: string): Promise<SealedKeyRow | 
  * Destroys the private keys of issuers, responders, TLS certificates and the feed whose every certificate was retired before `retiredBefore`; the rows stay, for
  * the certificates that name them. Returns how many.
  */
-export const destroyRetiredKeys = (db: Db, retiredBefore: Date): Promise<number> =>
+export const destroyRetiredKeys = (db: Db | Tx, retiredBefore: Date): Promise<number> =>
   db.$executeRaw`
     UPDATE keystore_keys k SET sealed_pkcs8 = NULL WHERE k.sealed_pkcs8 IS NOT NULL AND k.purpose IN ('issuing', 'ocsp', 'tls', 'feed')
       AND EXISTS (SELECT 1 FROM authority_certificates a WHERE a.key_id = k.id)
       AND NOT EXISTS (SELECT 1 FROM authority_certificates a WHERE a.key_id = k.id AND (a.state <> 'retired' OR a.retired_at IS NULL OR a.retired_at >= ${retiredBefore}))`;
 
 /** Deletes keys made before `madeBefore` that never got a certificate: their maker was second, or was stopped. Returns how many. */
-export const deleteUnusedKeys = (db: Db, madeBefore: Date): Promise<number> =>
+export const deleteUnusedKeys = (db: Db | Tx, madeBefore: Date): Promise<number> =>
   db.$executeRaw`DELETE FROM keystore_keys k WHERE k.created_at < ${madeBefore} AND NOT EXISTS (SELECT 1 FROM authority_certificates a WHERE a.key_id = k.id)`;

@@ -389,7 +389,7 @@ export async function abandonedKills(db: Db, idleSeconds: number): Promise<{ id:
 export const countUnfinishedKills = (db: Db): Promise<number> => db.kill.count({ where: { state: { in: ['running', 'resuming'] } } });
 
 /** Deletes kills that ended before and hold nothing any more, at most `limit`; returns how many. Those that suspend somebody or something stay. */
-export const deleteEndedKills = (db: Db, endedBefore: Date, limit: number): Promise<number> =>
+export const deleteEndedKills = (db: Db | Tx, endedBefore: Date, limit: number): Promise<number> =>
   db.$executeRaw`
     DELETE FROM kills WHERE id IN (SELECT k.id FROM kills k WHERE (k.state = 'resumed' AND k.resumed_at < ${endedBefore})
       OR (k.state = 'done' AND k.finished_at < ${endedBefore} AND (k.selector IN ('serial', 'instance') AND k.effect = 'revoke' OR k.selector IN ('agent', 'labels') AND k.effect = 'retire')) LIMIT ${limit})`;

@@ -35,12 +35,15 @@ export async function listPartitions(db: Db | Tx): Promise<Partition[]> {
     .toSorted((a, b) => a.bucket - b.bucket);
 }
 
+/** Records what was done with partitions, in the transaction that did it. */
+export type RecordPartitions = (tx: Tx, names: readonly string[]) => Promise<void>;
+
 /**
  * Makes the missing partitions for the UTC days `fromDay` to `toDay` (days since 1970, both included) and returns their names. Needs the owner role.
  * Safe when run by several at once. A table is made beside the parent and then attached: that lets issuance go on, where
- * CREATE TABLE ... PARTITION OF would lock the parent against everybody.
+ * CREATE TABLE ... PARTITION OF would lock the parent against everybody. `record` is the last statement of its transaction.
  */
-export async function ensurePartitions(ownerDb: Db, fromDay: number, toDay: number): Promise<string[]> {
+export async function ensurePartitions(ownerDb: Db, fromDay: number, toDay: number, record?: RecordPartitions): Promise<string[]> {
   return inTransaction(ownerDb, async (tx) => {
     await tx.$executeRaw`SELECT pg_advisory_xact_lock(${LOCK_CLASS}::int, ${ADVISORY_LOCK.partitions}::int)`;
     const there = new Set((await listPartitions(tx)).map(({ bucket }) => bucket));
@@ -55,21 +58,27 @@ export async function ensurePartitions(ownerDb: Db, fromDay: number, toDay: numb
       END $$`);
       created.push(name);
     }
+    if (created.length > 0) await record?.(tx, created);
     return created;
   });
 }
 
 /**
  * Drops the partitions of all days before `beforeDay` and returns their names. Needs the owner role. Detaches concurrently, so that nobody waits;
- * what an interrupted run left behind is finished. The caller waits for grace plus one more scheduled CRL (DESIGN invariant 3).
+ * what an interrupted run left behind is finished. The caller waits for grace plus one more scheduled CRL (DESIGN invariant 3). Detaching concurrently cannot be part of a
+ * transaction: `begin` records that it will be done, `end`, together with the end of the table, that it was.
  */
-export async function dropPartitions(ownerDb: Db, beforeDay: number): Promise<string[]> {
+export async function dropPartitions(ownerDb: Db, beforeDay: number, record?: { begin: RecordPartitions; end: RecordPartitions }): Promise<string[]> {
   const dropped: string[] = [];
   for (const { name, bucket, state } of await listPartitions(ownerDb)) {
     if (bucket >= beforeDay) continue;
+    if (state === 'attached' && record) await inTransaction(ownerDb, (tx) => record.begin(tx, [name]));
     if (state === 'attached') await ownerDb.$executeRawUnsafe(`ALTER TABLE certificates DETACH PARTITION ${name} CONCURRENTLY`);
     if (state === 'detaching') await ownerDb.$executeRawUnsafe(`ALTER TABLE certificates DETACH PARTITION ${name} FINALIZE`);
-    await ownerDb.$executeRawUnsafe(`DROP TABLE IF EXISTS ${name}`);
+    await inTransaction(ownerDb, async (tx) => {
+      await tx.$executeRawUnsafe(`DROP TABLE IF EXISTS ${name}`);
+      await record?.end(tx, [name]);
+    });
     dropped.push(name);
   }
   return dropped;

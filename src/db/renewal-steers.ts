@@ -43,5 +43,5 @@ export function steersOf(db: Db, certificate: Steerable, now: Date): Promise<Pic
     ORDER BY s.created_at LIMIT ${STEERS_MAX}`);
 }
 
-export const deleteExpiredSteers = (db: Db, now: Date, limit: number): Promise<number> =>
+export const deleteExpiredSteers = (db: Db | Tx, now: Date, limit: number): Promise<number> =>
   db.$executeRaw`DELETE FROM renewal_steers WHERE id IN (SELECT id FROM renewal_steers WHERE expires_at < ${now} ORDER BY expires_at LIMIT ${limit})`;

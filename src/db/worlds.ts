@@ -187,7 +187,7 @@ export async function carryUnknown(tx: Tx, now: Date): Promise<{ serial: Buffer;
 }
 
 /** Forgets carried revocations of certificates that ended before: they stood on a list since. Needs the owner role. */
-export const dropCarried = (ownerDb: Db, endedBefore: Date): Promise<number> => ownerDb.$executeRaw`DELETE FROM carried_revocations WHERE not_after < ${endedBefore}`;
+export const dropCarried = (ownerDb: Db | Tx, endedBefore: Date): Promise<number> => ownerDb.$executeRaw`DELETE FROM carried_revocations WHERE not_after < ${endedBefore}`;
 
 /** Ends every join token that could still be spent: it may have been, in what was lost. */
 export async function voidJoinTokens(tx: Tx, now: Date): Promise<{ id: string; agentId: string }[]> {

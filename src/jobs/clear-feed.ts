@@ -7,6 +7,6 @@ import { clearRecords, daysAgo } from './records-cleared.ts';
 /** Deletes feed events older than `feedRetentionDays`, and what enforcement points did about them; numbers are never used again. */
 export async function clearFeed(ctx: Context, origin: Origin, signal: AbortSignal): Promise<void> {
   const before = daysAgo(ctx, ctx.config.feedRetentionDays);
-  await clearRecords(ctx, origin, signal, { table: 'feed_events', clear: (stop) => deleteFeedEvents(ctx.db, before, stop) });
-  await clearRecords(ctx, origin, signal, { table: 'enforcement_points', clear: (stop) => deleteOldEnforcement(ctx.db, before, stop) });
+  await clearRecords(ctx, origin, signal, { table: 'feed_events', clear: (run) => deleteFeedEvents(ctx.db, before, run) });
+  await clearRecords(ctx, origin, signal, { table: 'enforcement_points', clear: (run) => deleteOldEnforcement(ctx.db, before, run) });
 }

@@ -5,5 +5,5 @@ import { clearRecords, daysAgo } from './records-cleared.ts';
 
 /** Deletes findings `findingRetentionDays` after they were resolved; the audit log keeps that there was one. */
 export async function clearFindings(ctx: Context, origin: Origin, signal: AbortSignal): Promise<void> {
-  await clearRecords(ctx, origin, signal, { table: 'findings', clear: (stop) => deleteFindings(ctx.db, daysAgo(ctx, ctx.config.findingRetentionDays), stop) });
+  await clearRecords(ctx, origin, signal, { table: 'findings', clear: (run) => deleteFindings(ctx.db, daysAgo(ctx, ctx.config.findingRetentionDays), run) });
 }

@@ -8,5 +8,5 @@ import { clearRecords } from './records-cleared.ts';
  */
 export const clearIdempotencyRecords: Pick<Job, 'run' | 'isDue'> = {
   isDue: (ctx) => hasOverdueIdempotencyRecords(ctx.db, ctx.clock.now()),
-  run: (ctx, origin, signal) => clearRecords(ctx, origin, signal, { table: 'idempotency_records', clear: (stop) => deleteIdempotencyRecords(ctx.db, ctx.clock.now(), stop) }),
+  run: (ctx, origin, signal) => clearRecords(ctx, origin, signal, { table: 'idempotency_records', clear: (run) => deleteIdempotencyRecords(ctx.db, ctx.clock.now(), run) }),
 };

@@ -8,5 +8,5 @@ import { clearRecords, daysAgo } from './records-cleared.ts';
 export async function clearInstances(ctx: Context, origin: Origin, signal: AbortSignal): Promise<void> {
   const retained = daysAgo(ctx, ctx.config.certificateRetentionDays);
   const dead = deadBefore(ctx, ctx.clock.now());
-  await clearRecords(ctx, origin, signal, { table: 'instances', clear: (stop) => deleteDeadInstances(ctx.db, dead < retained ? dead : retained, stop) });
+  await clearRecords(ctx, origin, signal, { table: 'instances', clear: (run) => deleteDeadInstances(ctx.db, dead < retained ? dead : retained, run) });
 }

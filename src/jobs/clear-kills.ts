@@ -5,6 +5,6 @@ import { clearRecords, daysAgo } from './records-cleared.ts';
 
 /** Forgets kills `killRetentionDays` after they were resumed or ended for ever, and moved renewal windows of certificates that are gone; the audit log keeps both. */
 export async function clearKills(ctx: Context, origin: Origin, signal: AbortSignal): Promise<void> {
-  await clearRecords(ctx, origin, signal, { table: 'kills', clear: (stop) => deleteKills(ctx.db, daysAgo(ctx, ctx.config.killRetentionDays), stop) });
-  await clearRecords(ctx, origin, signal, { table: 'renewal_steers', clear: (stop) => deleteRenewalSteers(ctx.db, ctx.clock.now(), stop) });
+  await clearRecords(ctx, origin, signal, { table: 'kills', clear: (run) => deleteKills(ctx.db, daysAgo(ctx, ctx.config.killRetentionDays), run) });
+  await clearRecords(ctx, origin, signal, { table: 'renewal_steers', clear: (run) => deleteRenewalSteers(ctx.db, ctx.clock.now(), run) });
 }

@@ -5,5 +5,5 @@ import { clearRecords, daysAgo } from './records-cleared.ts';
 
 /** Forgets public keys `keyRetentionDays` after their last certificate expired. */
 export async function clearPublicKeys(ctx: Context, origin: Origin, signal: AbortSignal): Promise<void> {
-  await clearRecords(ctx, origin, signal, { table: 'public_keys', clear: (stop) => deletePublicKeys(ctx.db, daysAgo(ctx, ctx.config.keyRetentionDays), stop) });
+  await clearRecords(ctx, origin, signal, { table: 'public_keys', clear: (run) => deletePublicKeys(ctx.db, daysAgo(ctx, ctx.config.keyRetentionDays), run) });
 }

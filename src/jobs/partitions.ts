@@ -1,8 +1,8 @@
 import { appendAudit } from '../audit/append.ts';
-import type { Origin } from '../audit/events.ts';
+import type { AuditEvent, Origin } from '../audit/events.ts';
 import { deadBefore } from '../authorities/retire.ts';
 import type { Context } from '../context.ts';
-import { inTransaction } from '../db/client.ts';
+import { inTransaction, type Tx } from '../db/client.ts';
 import { dropPartitions, ensurePartitions } from '../db/partitions.ts';
 import { oldestList } from '../db/retention.ts';
 import { dropCarried } from '../db/worlds.ts';
@@ -16,19 +16,16 @@ const SPARE_DAYS = 2;
 export async function partitions(ctx: Context, origin: Origin): Promise<void> {
   const now = ctx.clock.now();
   const today = bucketOf(now);
-  const created = await ensurePartitions(ctx.ownerDb, today - 1, today + daysAhead(ctx));
+  const recorded = (kind: 'partition.created' | 'partition.drop-begun' | 'partition.dropped') => (tx: Tx, names: readonly string[]) =>
+    appendAudit(ctx, tx, origin, now, ...names.map((target): AuditEvent => ({ kind, outcome: 'success', target })));
+  await ensurePartitions(ctx.ownerDb, today - 1, today + daysAhead(ctx), recorded('partition.created'));
   const firstDay = dropBefore(ctx, now, await oldestList(ctx.db));
-  const dropped = await dropPartitions(ctx.ownerDb, firstDay);
-  await dropCarried(ctx.ownerDb, new Date(firstDay * MS_PER_DAY));
+  const dropped = await dropPartitions(ctx.ownerDb, firstDay, { begin: recorded('partition.drop-begun'), end: recorded('partition.dropped') });
   ctx.metrics.partitionsDropped.inc(dropped.length);
-  if (created.length + dropped.length === 0) return;
-  await inTransaction(ctx.db, (tx) =>
-    appendAudit(
-      ctx, tx, origin, now,
-      ...created.map((name) => ({ kind: 'partition.created' as const, outcome: 'success' as const, target: name })),
-      ...dropped.map((name) => ({ kind: 'partition.dropped' as const, outcome: 'success' as const, target: name })),
-    ),
-  );
+  await inTransaction(ctx.ownerDb, async (tx) => {
+    const rows = await dropCarried(tx, new Date(firstDay * MS_PER_DAY));
+    if (rows > 0) await appendAudit(ctx, tx, origin, now, { kind: 'records.cleared', outcome: 'success', target: 'carried_revocations', detail: { rows } });
+  });
 }
 
 /** Days of expiry that must have a partition: as configured, and never fewer than the longest leaf needs. */

@@ -32,7 +32,7 @@ interface Made {
   predecessorId: string | null;
   predecessorEndsAt: string | null;
 }
-const NEVER = new AbortController().signal;
+const NEVER = { signal: new AbortController().signal, record: () => Promise.resolve() };
 const DAY_MS = 86_400_000;
 
 describe('over HTTP', () => {

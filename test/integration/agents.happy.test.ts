@@ -32,7 +32,7 @@ test('an agent with an owner is active at once; its registration is recorded, an
   const stored = await database.db.auditEvent.findUniqueOrThrow({ where: { n: event?.n ?? 0n } });
   expect(Buffer.from(stored.event).toString()).not.toContain('@');
   const personal = await database.db.auditPersonal.findMany({ where: { eventId: event?.id ?? '' } });
-  expect(Object.fromEntries(personal.map(({ field, value }) => [field, value]))).toEqual({ ownerEmail: 'ada@example.com', deputyEmail: 'bob@example.com' });
+  expect(Object.fromEntries(personal.map(({ field, value }) => [field, value]))).toEqual({ ownerEmail: 'ada@example.com', deputyEmail: 'bob@example.com', purpose: 'testing' });
 });
 
 test('an agent without an owner is proposed, gets one, and is activated', async () => {
@@ -56,7 +56,7 @@ test('a change sets what it names, records it, and leaves the rest; what is alre
   expect(await changeAgent(fixture.ctx, OPERATOR, agent.id, { changes: { ...changes, ownerEmail: 'owner@example.com' }, version: 2, now: after(2) })).toEqual(changed);
   const events = await eventsOf(agent.id);
   expect(events).toHaveLength(2);
-  expect(events[1]?.detail).toEqual({ version: 2, purpose: 'reads invoices', labels: { b: '2' }, ttlCapSeconds: 60, name: 'renamed' });
+  expect(events[1]?.detail).toEqual({ version: 2, labels: { b: '2' }, ttlCapSeconds: 60, name: 'renamed' });
 });
 
 test('suspend holds every live certificate, resume releases exactly those holds', async () => {

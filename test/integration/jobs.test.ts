@@ -181,8 +181,8 @@ describe('schedule', () => {
   test('the real schedule: every job runs once on a fresh database and is listed with last and next run', async () => {
     const ctx = await replica();
     // Without one of each these jobs have nothing to do and leave no run.
-    await ctx.db.$executeRaw`INSERT INTO idempotency_records (caller, route, key, body_hash, status, created_at, expires_at) VALUES ('c', 'r', 'k', '\\x00', 201, ${new Date(0)}, ${new Date(0)})`;
-    await ctx.db.$executeRaw`INSERT INTO kills (id, selector, target, effect, reason, state, actor_kind, actor_id, created_at, touched_at) VALUES ('k', 'profile', 'none', 'suspend', 'r', 'running', 'admin', 'a', ${new Date(0)}, ${new Date(0)})`;
+    await database.db.$executeRaw`INSERT INTO idempotency_records (caller, route, key, body_hash, status, created_at, expires_at) VALUES ('c', 'r', 'k', '\\x00', 201, ${new Date(0)}, ${new Date(0)})`;
+    await database.db.$executeRaw`INSERT INTO kills (id, selector, target, effect, reason, state, actor_kind, actor_id, created_at, touched_at) VALUES ('k', 'profile', 'none', 'suspend', 'r', 'running', 'admin', 'a', ${new Date(0)}, ${new Date(0)})`;
     await start(ctx).tick();
     const listed = await listJobs(ctx);
     expect(listed.map(({ name }) => name)).toEqual(JOBS.map(({ name }) => name));
@@ -269,14 +269,14 @@ describe('jobs', () => {
     await run(ctx, 'partitions');
     expect(Math.min(...(await buckets()))).toBe(today - 7);
     const kinds = await ctx.db.auditEvent.groupBy({ by: ['kind'], where: { kind: { startsWith: 'partition.' } }, _count: true });
-    expect(kinds.map(({ kind }) => kind).toSorted()).toEqual(['partition.created', 'partition.dropped']);
+    expect(kinds.map(({ kind }) => kind).toSorted()).toEqual(['partition.created', 'partition.drop-begun', 'partition.dropped']);
   });
 
   test('clear-join-tokens: only what expired long enough ago', async () => {
     const ctx = await replica();
-    await ctx.db.$executeRaw`INSERT INTO agents (id, name, state, purpose, risk_class, environment, profile, created_at, updated_at) VALUES ('a', 'a', 'proposed', 'p', 'minimal', 'test', 'agent', now(), now())`;
+    await database.db.$executeRaw`INSERT INTO agents (id, name, state, purpose, risk_class, environment, profile, created_at, updated_at) VALUES ('a', 'a', 'proposed', 'p', 'minimal', 'test', 'agent', now(), now())`;
     const token = (id: string, expiresAt: Date) =>
-      ctx.db.$executeRaw`INSERT INTO join_tokens (id, secret_hash, agent_id, created_by, created_at, expires_at) VALUES (${id}, '\\x00', 'a', 'x', ${FIXED_NOW}, ${expiresAt})`;
+      database.db.$executeRaw`INSERT INTO join_tokens (id, secret_hash, agent_id, created_by, created_at, expires_at) VALUES (${id}, '\\x00', 'a', 'x', ${FIXED_NOW}, ${expiresAt})`;
     await token('young', new Date('2026-12-10T00:00:00Z'));
     await token('old', new Date('2026-11-22T00:00:00Z'));
     ctx.clock.advance(32);
@@ -287,7 +287,7 @@ describe('jobs', () => {
 
   test('clear-admin-tokens: what ended long enough ago; warn-of-last-admin: nothing while there is time', async () => {
     const ctx = await replica();
-    const token = (id: string, expiresAt: Date) => ctx.db.adminToken.create({ data: { id, name: id, role: 'admin', secretHash: new Uint8Array(32), createdAt: FIXED_NOW, expiresAt } });
+    const token = (id: string, expiresAt: Date) => database.db.adminToken.create({ data: { id, name: id, role: 'admin', secretHash: new Uint8Array(32), createdAt: FIXED_NOW, expiresAt } });
     const days = (count: number) => new Date(FIXED_NOW.getTime() + count * 86_400_000);
     await token('old', days(1));
     await token('young', days(60));
@@ -311,10 +311,10 @@ describe('jobs', () => {
     const ctx = await replica();
     const late = new Date(FIXED_NOW.getTime() + 500 * 86_400_000);
     for (const [key, end] of [['over', FIXED_NOW], ['open', late]] as const) {
-      await ctx.db.$executeRaw`INSERT INTO idempotency_records (caller, route, key, body_hash, status, created_at, expires_at) VALUES ('c', 'r', ${key}, '\\x00', 201, ${FIXED_NOW}, ${end})`;
-      await ctx.db.$executeRaw`INSERT INTO public_keys (key_hash, agent_id, instance_id, first_seen_at, not_after) VALUES (${Buffer.from(key)}, 'a', 'i', ${FIXED_NOW}, ${end})`;
+      await database.db.$executeRaw`INSERT INTO idempotency_records (caller, route, key, body_hash, status, created_at, expires_at) VALUES ('c', 'r', ${key}, '\\x00', 201, ${FIXED_NOW}, ${end})`;
+      await database.db.$executeRaw`INSERT INTO public_keys (key_hash, agent_id, instance_id, first_seen_at, not_after) VALUES (${Buffer.from(key)}, 'a', 'i', ${FIXED_NOW}, ${end})`;
     }
-    for (const n of [1, 2]) await ctx.db.$executeRaw`INSERT INTO feed_events (n, epoch, kind, at) VALUES (${n}, 1, 'agent-retired', ${n === 1 ? FIXED_NOW : late})`;
+    for (const n of [1, 2]) await database.db.$executeRaw`INSERT INTO feed_events (n, epoch, kind, at) VALUES (${n}, 1, 'agent-retired', ${n === 1 ? FIXED_NOW : late})`;
     ctx.clock.advance(401);
     for (const name of ['clear-idempotency-records', 'clear-public-keys', 'clear-feed']) await run(ctx, name);
     expect((await ctx.db.idempotencyRecord.findMany()).map(({ key }) => key)).toEqual(['open']);
@@ -335,7 +335,7 @@ describe('jobs', () => {
     expect(ctx.config.idempotencySecretTtlSeconds * 1000 + longestWaitMs).toBeLessThan(600_000);
 
     const expiresAt = new Date(FIXED_NOW.getTime() + ctx.config.idempotencySecretTtlSeconds * 1000);
-    await ctx.db.$executeRaw`INSERT INTO idempotency_records (caller, route, key, body_hash, status, sealed, created_at, expires_at) VALUES ('c', 'r', 'k', '\\x00', 201, true, ${FIXED_NOW}, ${expiresAt})`;
+    await database.db.$executeRaw`INSERT INTO idempotency_records (caller, route, key, body_hash, status, sealed, created_at, expires_at) VALUES ('c', 'r', 'k', '\\x00', 201, true, ${FIXED_NOW}, ${expiresAt})`;
     ctx.clock.set(expiresAt);
     expect(await job.isDue?.(ctx)).toBe(false);
     const jobs = start(ctx, [job]);
@@ -347,7 +347,7 @@ describe('jobs', () => {
 
   test('clear-findings: what was resolved long enough ago, never what is open', async () => {
     const ctx = await replica();
-    const finding = (id: string, resolvedAt: Date | null) => ctx.db.finding.create({ data: { id, kind: 'copied-key', createdAt: FIXED_NOW, resolvedAt } });
+    const finding = (id: string, resolvedAt: Date | null) => database.db.finding.create({ data: { id, kind: 'copied-key', createdAt: FIXED_NOW, resolvedAt } });
     await finding('open', null);
     await finding('old', FIXED_NOW);
     await finding('young', new Date(FIXED_NOW.getTime() + 2 * 86_400_000));
@@ -359,15 +359,15 @@ describe('jobs', () => {
 
   test('clear-instances: only what has no certificate left, no open finding, and did not change for as long as certificates are kept', async () => {
     const ctx = await replica();
-    await ctx.db.$executeRaw`INSERT INTO agents (id, name, state, purpose, risk_class, environment, profile, created_at, updated_at) VALUES (${LEAF_AGENT}, 'a', 'proposed', 'p', 'minimal', 'test', 'agent', now(), now())`;
+    await database.db.$executeRaw`INSERT INTO agents (id, name, state, purpose, risk_class, environment, profile, created_at, updated_at) VALUES (${LEAF_AGENT}, 'a', 'proposed', 'p', 'minimal', 'test', 'agent', now(), now())`;
     const young = new Date(FIXED_NOW.getTime() + 5 * 86_400_000);
     const instance = (id: string, updatedAt: Date) =>
-      ctx.db.$executeRaw`INSERT INTO instances (id, agent_id, state, generation, tip_serial, enrolled_by, created_at, updated_at) VALUES (${id}, ${LEAF_AGENT}, 'active', 1, '\\x00', 'x', ${FIXED_NOW}, ${updatedAt})`;
+      database.db.$executeRaw`INSERT INTO instances (id, agent_id, state, generation, tip_serial, enrolled_by, created_at, updated_at) VALUES (${id}, ${LEAF_AGENT}, 'active', 1, '\\x00', 'x', ${FIXED_NOW}, ${updatedAt})`;
     for (const id of ['dead', 'suspect', LEAF_INSTANCE]) await instance(id, FIXED_NOW);
     await instance('changed', young);
     const notAfter = new Date(FIXED_NOW.getTime() + 3_600_000);
-    await storeLeaves(ctx.db, 'issuer', [{ serial: leafSerial(notAfter, 1), notAfter }]);
-    await ctx.db.finding.create({ data: { id: 'f', kind: 'copied-key', instanceId: 'suspect', createdAt: FIXED_NOW } });
+    await storeLeaves(database.db, 'issuer', [{ serial: leafSerial(notAfter, 1), notAfter }]);
+    await database.db.finding.create({ data: { id: 'f', kind: 'copied-key', instanceId: 'suspect', createdAt: FIXED_NOW } });
     const left = async () => (await ctx.db.instance.findMany({ orderBy: { id: 'asc' } })).map(({ id }) => id);
     ctx.clock.advance(ctx.config.certificateRetentionDays);
     await run(ctx, 'clear-instances');
@@ -376,10 +376,10 @@ describe('jobs', () => {
     await run(ctx, 'clear-instances');
     expect(await left()).toEqual([LEAF_INSTANCE, 'changed', 'suspect']);
     expect(await cleared(ctx)).toEqual([{ target: 'instances', actorId: 'clear-instances' }]);
-    await ctx.db.certificate.deleteMany();
-    await ctx.db.finding.updateMany({ data: { resolvedAt: young } });
+    await database.db.certificate.deleteMany();
+    await database.db.finding.updateMany({ data: { resolvedAt: young } });
     // One by one: the walk goes on behind those that stay.
-    expect(await deleteDeadInstances(ctx.db, new Date(FIXED_NOW.getTime() + 1), new AbortController().signal, 1)).toBe(2);
+    expect(await deleteDeadInstances(database.db, new Date(FIXED_NOW.getTime() + 1), { signal: new AbortController().signal, record: () => Promise.resolve() }, 1)).toBe(2);
     expect(await left()).toEqual(['changed']);
   });
 

@@ -38,7 +38,7 @@ async function givenDatabase(name: string, service: string): Promise<TestDatabas
     await Promise.all([db.$disconnect(), ownerDb.$disconnect()]);
     await server.sql([`DROP DATABASE ${name} WITH (FORCE)`]);
   };
-  return { name, ownerUrl, serviceUrl, db, ownerDb, drop };
+  return { name, ownerUrl, serviceUrl, db, product: db, ownerDb, drop };
 }
 
 /** Enrolls, renews, revokes. */

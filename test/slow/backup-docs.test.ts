@@ -141,7 +141,7 @@ const binaries = installedPostgresql();
     await server.sql([`CREATE DATABASE ${name} OWNER ${OWNER}`]);
     const [ownerUrl, serviceUrl] = [server.url(OWNER, name), server.url(SERVICE, name)];
     const [ownerDb, db] = [ownerUrl, serviceUrl].map((url) => connect(url, { maxConnections: 2, statementTimeoutMs: 20_000, applicationName: 'test' })) as [TestDatabase['db'], TestDatabase['db']];
-    const one = { name, ownerUrl, serviceUrl, db, ownerDb, drop: () => Promise.resolve() };
+    const one = { name, ownerUrl, serviceUrl, db, product: db, ownerDb, drop: () => Promise.resolve() };
     made.push(one);
     return one;
   }

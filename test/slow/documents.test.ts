@@ -74,7 +74,7 @@ test('platform engineer: two roles, a key, a configuration without faults; then 
   expect(fs.statSync(path.join(folder, 'kek')).mode & 0o077).toBe(0);
 
   const pool = { maxConnections: 2, statementTimeoutMs: 20_000, applicationName: 'documents' };
-  database = { name: NAMED, ownerUrl, serviceUrl, db: connect(serviceUrl, pool), ownerDb: connect(ownerUrl, pool), drop: () => Promise.resolve() };
+  database = { name: NAMED, ownerUrl, serviceUrl, db: connect(serviceUrl, pool), product: connect(serviceUrl, pool), ownerDb: connect(ownerUrl, pool), drop: () => Promise.resolve() };
   configured = { DATABASE_URL: serviceUrl, SIGNET_OWNER_DATABASE_URL: ownerUrl, SIGNET_KEK_FILE: path.join(folder, 'kek') };
   signet = await startSignet({ database, dataDir, env: { SIGNET_KEK_FILE: path.join(folder, 'kek'), SIGNET_TRUST_DOMAIN: 'agents.example', SIGNET_JOIN_TOKEN_ISSUE_RATE: '0' } });
   const { warnings } = (await (await fetch(`${signet.urls.operations}/readyz`)).json()) as { warnings: string[] };

@@ -67,7 +67,7 @@ async function startPair(synchronous: boolean): Promise<Pair> {
   const [ownerDb, db] = [ownerUrl, serviceUrl].map((url) => connect(url, { maxConnections: 1, statementTimeoutMs: 20_000, applicationName: 'test' })) as [TestDatabase['db'], TestDatabase['db']];
   const dataDir = temporaryFolder('signet-data-');
   return {
-    database: { name: 'signet', ownerUrl, serviceUrl, db, ownerDb, drop: () => Promise.resolve() },
+    database: { name: 'signet', ownerUrl, serviceUrl, db, product: db, ownerDb, drop: () => Promise.resolve() },
     dataDir,
     primary,
     standby,

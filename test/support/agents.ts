@@ -53,13 +53,13 @@ export interface StoredLeaf {
 
 let sequence = 0;
 
-export async function agentFixture({ db, ownerDb }: TestDatabase, changes: Partial<AgentContext> = {}): Promise<AgentFixture> {
+export async function agentFixture({ db, ownerDb, product }: TestDatabase, changes: Partial<AgentContext> = {}): Promise<AgentFixture> {
   const signals = createRevocationSignals();
   const announced: ChangedCertificate[] = [];
   signals.subscribe((certificates) => announced.push(...certificates));
   const random = createSystemRandom();
   const config = loadConfig({ SIGNET_DATA_DIR: '/nonexistent' });
-  const ctx = { joinTokens: createJoinTokenQueue({ db, config }), db, config, profiles: loadProfiles(undefined), random, signals, siblings: alone, metrics: createMetrics(), barrier: noBarrier, ...changes };
+  const ctx = { joinTokens: createJoinTokenQueue({ db: product, config }), db: product, config, profiles: loadProfiles(undefined), random, signals, siblings: alone, metrics: createMetrics(), barrier: noBarrier, ...changes };
   await ownerDb.cluster.createMany({ data: { id: 'test', trustDomain: config.trustDomain, createdAt: FIXED_NOW }, skipDuplicates: true });
 
   const store: AgentFixture['store'] = async ({ agentId, instanceId }, options = {}) => {
@@ -81,7 +81,7 @@ export async function agentFixture({ db, ownerDb }: TestDatabase, changes: Parti
     ctx,
     announced,
     register: (request, now = FIXED_NOW) =>
-      inTransaction(db, (tx) =>
+      inTransaction(product, (tx) =>
         registerAgent(
           ctx, tx, OPERATOR,
           { name: `agent-${++sequence}`, purpose: 'testing', riskClass: 'limited', environment: 'production', profile: 'agent', ownerEmail: 'owner@example.com', ...request },

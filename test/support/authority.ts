@@ -55,7 +55,7 @@ export const testConfig = (env: Record<string, string> = {}): Config =>
 
 /** Bootstraps (or finds) the authority of a test database and opens it with a movable clock. Close `authorities` at the end. */
 export async function openTestAuthority(database: TestDatabase, options: { env?: Record<string, string>; clock?: MovableClock; listen?: boolean } = {}): Promise<TestAuthority> {
-  const { db, ownerDb } = database;
+  const { product: db, ownerDb } = database;
   const config = testConfig(options.env);
   const clock = options.clock ?? movableClock();
   const random = createSystemRandom();

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { connect, type Db } from '../../src/db/client.ts';
+import { PRODUCT } from './every-change.ts';
 import { databaseUrl, runSql, TEMPLATE } from './postgres.ts';
 
 export { FIXED_NOW } from './postgres.ts';
@@ -11,8 +12,11 @@ export interface TestDatabase {
   ownerUrl: string;
   /** As the service, who cannot change audit rows. */
   serviceUrl: string;
+  /** What tests look and write with, past the product. */
   db: Db;
   ownerDb: Db;
+  /** As the service, for use cases that a test calls: each change of theirs must be recorded (every-change.ts). */
+  product: Db;
   drop(): Promise<void>;
 }
 
@@ -35,6 +39,7 @@ async function makeDatabase(how: string): Promise<TestDatabase> {
   const [ownerUrl, serviceUrl] = [databaseUrl(owner, name), databaseUrl(service, name)];
   const pool = { statementTimeoutMs: 20_000, applicationName: name };
   const db = connect(serviceUrl, { ...pool, maxConnections: 10 });
+  const product = connect(serviceUrl, { ...pool, maxConnections: 10, applicationName: PRODUCT });
   const ownerDb = connect(ownerUrl, { ...pool, maxConnections: 2 });
   return {
     name,
@@ -42,8 +47,9 @@ async function makeDatabase(how: string): Promise<TestDatabase> {
     serviceUrl,
     db,
     ownerDb,
+    product,
     async drop() {
-      await Promise.all([db.$disconnect(), ownerDb.$disconnect()]);
+      await Promise.all([db, ownerDb, product].map((one) => one.$disconnect()));
       await runSql(owner, `DROP DATABASE ${name} WITH (FORCE)`);
     },
   };

@@ -9,6 +9,7 @@ import { migrate } from '../../src/db/migrate.ts';
 import { ensurePartitions } from '../../src/db/partitions.ts';
 import { closedFolder, serverUser } from '../../src/db/postgres-binaries.ts';
 import { ensureServiceRole } from '../../src/db/roles.ts';
+import { everyChangeSql } from './every-change.ts';
 
 /** The database that every test file's own is cloned from: migrated, two roles, partitions. */
 export const TEMPLATE = 'tpl';
@@ -102,6 +103,8 @@ async function makeTemplate(ownerUrl: string, servicePassword: string): Promise<
   await ensureServiceRole(ownerUrl, { name: SERVICE_ROLE, password: servicePassword });
   const db = connect(ownerUrl, { maxConnections: 1, statementTimeoutMs: 60_000, applicationName: 'test-template' });
   try {
+    const columns = await db.$queryRaw<{ table: string; column: string }[]>`SELECT table_name AS "table", column_name AS "column" FROM information_schema.columns WHERE table_schema = 'public'`;
+    await runSql(ownerUrl, everyChangeSql((table) => columns.filter((one) => one.table === table).map(({ column }) => column)));
     // Around the fixed clock of deterministic tests, and around the real one of those that start the program.
     for (const day of new Set([FIXED_NOW, new Date()].map((time) => Math.floor(time.getTime() / DAY_MS)))) await ensurePartitions(db, day - 2, day + 40);
   } finally {
