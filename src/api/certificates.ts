@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { agentParams } from './agents.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { revokeBody } from './instances.ts';
+import { leafHashOut } from './log-proofs.ts';
 import { operation } from './operation.ts';
 import { id, nothing, optional, page, paging, plain, seconds, serial, serialOut, sha256Hex, time, timeIn } from './values.ts';
 
@@ -35,6 +36,10 @@ export const issuedCertificate = z
     spiffeId: z.string(),
     generation: z.int().describe('1 at enrollment; one more with each renewal.'),
     renewal: z.object({ start: time, end: time }).describe('Renew at a random time in between.'),
+    receipt: z
+      .object({ eventId: id.describe('Id of the audit event of this issuance.'), leafHash: leafHashOut })
+      .nullable()
+      .describe('Where the issuance is logged: GET /v1/certificates/{fingerprint}/proof proves it some seconds later. Null only in an answer that is given again after its event was purged.'),
   })
   .meta({ id: 'IssuedCertificate', description: 'A certificate as it is handed out.' });
 export type IssuedCertificateAnswer = z.output<typeof issuedCertificate>;

@@ -114,6 +114,12 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorMeaning>> = {
   'covered-by-kill': { status: 409, title: 'A kill covers it', next: 'Have an admin resume the kill named in `detail`: what it suspended comes back with it.' },
   'owner-not-found': { status: 404, title: 'There is no such owner', next: 'Check the e-mail address: an owner is known once an agent or a relying party was registered for it.' },
   'certificate-expired': { status: 409, title: 'The certificate has expired', next: 'Nobody accepts it any more. Revoke it if its key must be blocked.' },
+  // the log
+  'event-not-found': { status: 404, title: 'There is no such event in the log', next: 'Check the id or the number.' },
+  'event-purged': { status: 410, title: 'The event was purged', next: 'Its hash is kept: GET /v1/audit/{number}/proof still proves that it was there, and evidence taken before still holds.' },
+  'event-not-logged': { status: 503, title: 'The event is not in a signed tree yet', next: 'Try again after Retry-After: a checkpoint is made each second in which something happened. Without that header the log has stopped, and an operator must act.' },
+  'log-size-invalid': { status: 400, title: 'The log has no tree of this size, or it does not hold what is asked for', next: 'Ask with a size from the number of the event up to that of the newest checkpoint (GET /tlog/checkpoint), the smaller one first.' },
+  'log-unavailable': { status: 503, title: 'Nothing of the log is signed yet', next: 'Try again after Retry-After; the first checkpoint is made within seconds of the first start.' },
   // the service
   internal: { status: 500, title: 'Something went wrong on our side', next: 'Nothing was handed out. Try again; if it stays, give an operator the request id.' },
   'database-unavailable': { status: 503, title: 'The database cannot be reached', next: 'Nothing was changed unless it was acknowledged. Try again after Retry-After.' },

@@ -1,4 +1,5 @@
 import { createAdminToken, getOwnAdminToken, listAdminTokens, revokeAdminToken, rotateAdminToken, rotateOwnAdminToken } from './admin-tokens.ts';
+import { getAuditEvidence, getConsistencyProof, getInclusionProof, getIssuanceProof } from './audit-proofs.ts';
 import { activateAgent, changeAgent, getAgent, listAgents, registerAgent, resumeAgent, retireAgent, suspendAgent } from './agents.ts';
 import { getTrustBundle, listAuthorities, rolloverRoot, rotateAuthority } from './authorities.ts';
 import {
@@ -26,7 +27,7 @@ export const OPERATIONS = {
   registerAgent, listAgents, getAgent, changeAgent, activateAgent, suspendAgent, resumeAgent, retireAgent,
   listInstances, getInstance, quarantineInstance, releaseInstance, revokeInstance,
   createJoinToken, listJoinTokens,
-  issueCertificate, renewCertificate, listCertificates, getCertificate, revokeCertificate, holdCertificate, releaseCertificate, revokeAgentCertificates,
+  issueCertificate, renewCertificate, listCertificates, getCertificate, revokeCertificate, holdCertificate, releaseCertificate, revokeAgentCertificates, getIssuanceProof,
   getRenewalInfo, steerRenewals,
   kill, listKills, getKill, resumeKill,
   getStatus, listStatuses, listAgentStatuses, listInstanceStatuses, getStatusByFingerprint,
@@ -36,6 +37,7 @@ export const OPERATIONS = {
   registerRelyingParty, listRelyingParties, getRelyingParty, changeRelyingParty, disableRelyingParty, enableRelyingParty,
   addRelyingPartyCertificate, removeRelyingPartyCertificate, createRelyingPartyToken, listRelyingPartyTokens, revokeRelyingPartyToken,
   listAudit, listJobs, listFindings, resolveFinding,
+  getConsistencyProof, getInclusionProof, getAuditEvidence,
   getCompleteCrl, getCrlShard, getIssuerCertificate, postOcsp, getOcsp, getTrustBundlePem, getSpiffeBundle,
   getErrorsDocument, getOpenApi, getDocsPage, getHealth, getReadiness, getMetrics,
 };

@@ -30,6 +30,8 @@ export const ERROR_CODES = [
   // the kill switch
   'selector-invalid', 'kill-effect-not-allowed', 'kill-confirmation-required', 'kill-not-found', 'kill-state-conflict', 'covered-by-kill', 'owner-not-found',
   'certificate-expired',
+  // the log
+  'event-not-found', 'event-purged', 'event-not-logged', 'log-size-invalid', 'log-unavailable',
   // the service
   'internal', 'database-unavailable', 'storage-full', 'overloaded', 'rate-limited',
 ] as const;

@@ -66,15 +66,19 @@ export async function findSealedKey(db: Db, id: string): Promise<SealedKeyRow | 
 }
 
 /**
- * Destroys the private keys of issuers, responders, TLS certificates and the feed whose every certificate was retired before `retiredBefore`; the rows stay, for
- * the certificates that name them. Returns how many.
+ * Destroys the private keys of issuers, responders, TLS certificates and the feed whose every certificate was retired before `retiredBefore`, and those of audit logs
+ * that ended before; the rows stay, for the certificates and logs that name them. Returns how many.
  */
 export const destroyRetiredKeys = (db: Db | Tx, retiredBefore: Date): Promise<number> =>
   db.$executeRaw`
-    UPDATE keystore_keys k SET sealed_pkcs8 = NULL WHERE k.sealed_pkcs8 IS NOT NULL AND k.purpose IN ('issuing', 'ocsp', 'tls', 'feed')
-      AND EXISTS (SELECT 1 FROM authority_certificates a WHERE a.key_id = k.id)
-      AND NOT EXISTS (SELECT 1 FROM authority_certificates a WHERE a.key_id = k.id AND (a.state <> 'retired' OR a.retired_at IS NULL OR a.retired_at >= ${retiredBefore}))`;
+    UPDATE keystore_keys k SET sealed_pkcs8 = NULL WHERE k.sealed_pkcs8 IS NOT NULL AND (
+      k.purpose IN ('issuing', 'ocsp', 'tls', 'feed')
+        AND EXISTS (SELECT 1 FROM authority_certificates a WHERE a.key_id = k.id)
+        AND NOT EXISTS (SELECT 1 FROM authority_certificates a WHERE a.key_id = k.id AND (a.state <> 'retired' OR a.retired_at IS NULL OR a.retired_at >= ${retiredBefore}))
+      OR k.purpose = 'log' AND EXISTS (SELECT 1 FROM audit_logs l WHERE l.key_id = k.id AND l.state = 'ended' AND l.changed_at < ${retiredBefore}))`;
 
-/** Deletes keys made before `madeBefore` that never got a certificate: their maker was second, or was stopped. Returns how many. */
+/** Deletes keys made before `madeBefore` that never got a certificate or a log: their maker was second, or was stopped. Returns how many. */
 export const deleteUnusedKeys = (db: Db | Tx, madeBefore: Date): Promise<number> =>
-  db.$executeRaw`DELETE FROM keystore_keys k WHERE k.created_at < ${madeBefore} AND NOT EXISTS (SELECT 1 FROM authority_certificates a WHERE a.key_id = k.id)`;
+  db.$executeRaw`
+    DELETE FROM keystore_keys k WHERE k.created_at < ${madeBefore} AND NOT EXISTS (SELECT 1 FROM authority_certificates a WHERE a.key_id = k.id)
+      AND NOT EXISTS (SELECT 1 FROM audit_logs l WHERE l.key_id = k.id)`;

@@ -10,10 +10,12 @@ export interface ServiceRole {
 }
 
 /** Append-only for the service: what happened can be told, never untold (DESIGN invariant 10). */
-const APPEND_ONLY = ['audit_events', 'audit_personal', 'worlds'];
+const APPEND_ONLY = ['audit_events', 'audit_personal', 'worlds', 'audit_tiles', 'audit_checkpoints', 'audit_cosignatures'];
 const READ_ONLY = ['_prisma_migrations', 'audit_leaf_hashes'];
-/** Recovery lays them down, retention takes them away; the service may hold, release and revoke. */
-const UPDATE_ONLY = ['carried_revocations'];
+/** Owned rows that the service may change: it holds, releases and revokes what a recovery laid down, lets the audit tree grow, and takes its lease. */
+const UPDATE_ONLY = ['carried_revocations', 'audit_trees', 'audit_sequencer'];
+/** Nothing of them goes: a log that stopped or ended, the right edge of the tree, what a witness said. */
+const NEVER_DELETED = ['audit_logs', 'audit_tree_edges', 'audit_witnesses'];
 
 /**
  * Gives the service's role exactly the rights it needs, in one transaction. Idempotent; run it as the owner after each migration, under the start lock.
@@ -45,6 +47,7 @@ export async function ensureServiceRole(ownerUrl: string, role: ServiceRole): Pr
 function rightsOn(table: string): string {
   if (READ_ONLY.includes(table)) return 'SELECT';
   if (UPDATE_ONLY.includes(table)) return 'SELECT, UPDATE';
+  if (NEVER_DELETED.includes(table)) return 'SELECT, INSERT, UPDATE';
   return APPEND_ONLY.includes(table) ? 'SELECT, INSERT' : 'SELECT, INSERT, UPDATE, DELETE';
 }
 

@@ -101,6 +101,7 @@ function renderIssued(ctx: Context, request: Pick<ApiRequest, 'accept' | 'idempo
     spiffeId: issued.spiffeId,
     generation: issued.generation,
     renewal: { start: iso(window.start), end: iso(window.end) },
+    receipt: issued.receipt && { eventId: issued.receipt.eventId, leafHash: issued.receipt.leafHash.toString('hex') },
   };
   return created(answer, headers);
 }

@@ -2,6 +2,7 @@ import type { Operation } from '../api/operation.ts';
 import { OPERATIONS, type OperationId } from '../api/operations.ts';
 import * as adminTokens from './admin-tokens.ts';
 import * as agents from './agents.ts';
+import * as auditProofs from './audit-proofs.ts';
 import * as authorities from './authorities.ts';
 import * as certificates from './certificates.ts';
 import * as crl from './crl.ts';
@@ -55,6 +56,7 @@ const TABLE: { readonly [Id in OperationId]: Columns<(typeof OPERATIONS)[Id]> } 
   holdCertificate: { on: api, as: 'admin', rate: 'change', body: 'json', handler: revocations.hold },
   releaseCertificate: { on: api, as: 'admin', rate: 'change', body: 'json', handler: revocations.release },
   revokeAgentCertificates: { on: api, as: 'admin', rate: 'change', body: 'json', handler: revocations.revokeAll },
+  getIssuanceProof: { on: ['api', 'mtls'], as: 'relying-party-or-admin', rate: 'status', body: 'none', handler: auditProofs.issuance },
 
   getRenewalInfo: { on: mtls, as: 'client-certificate', rate: 'status', body: 'none', handler: renewals.info },
   steerRenewals: { on: api, as: 'admin', rate: 'change', body: 'json', handler: renewals.steer },
@@ -106,6 +108,9 @@ const TABLE: { readonly [Id in OperationId]: Columns<(typeof OPERATIONS)[Id]> } 
   listJobs: { on: api, as: 'admin', rate: 'read', body: 'none', handler: records.jobs },
   listFindings: { on: api, as: 'admin', rate: 'read', body: 'none', handler: records.findings },
   resolveFinding: { on: api, as: 'admin', rate: 'change', body: 'json', handler: records.resolve },
+  getConsistencyProof: { on: api, as: 'admin', rate: 'read', body: 'none', handler: auditProofs.consistency },
+  getInclusionProof: { on: api, as: 'admin', rate: 'read', body: 'none', handler: auditProofs.inclusion },
+  getAuditEvidence: { on: api, as: 'admin', rate: 'read', body: 'none', handler: auditProofs.evidence },
 
   getCompleteCrl: { on: statusDoor, as: 'none', rate: 'status', body: 'none', handler: crl.getCompleteCrl, lean: true },
   getCrlShard: { on: statusDoor, as: 'none', rate: 'status', body: 'none', handler: crl.getCrlShard, lean: true },

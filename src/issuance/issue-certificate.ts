@@ -9,6 +9,7 @@ import { findPublicKey, type CertificateCommit } from '../db/commit.ts';
 import { decide, type Decision, type Registration } from '../policy/decide.ts';
 import { applyProfile } from '../profiles/apply.ts';
 import type { Profile } from '../profiles/profile.ts';
+import { leafHash } from '../verify/log/merkle.ts';
 import { parseCertificate, type Certificate } from '../x509/certificate.ts';
 import { verifyCsr, type CertificateRequest } from '../x509/csr.ts';
 import { encodeName } from '../x509/names.ts';
@@ -51,6 +52,15 @@ export interface IssuedCertificate {
   issuedAt: Date;
   /** The stored answer of an earlier request, given again. */
   replayed: boolean;
+  /** Where its issuance is logged; null when that event was purged, which only an answer given again can meet. */
+  receipt: IssuanceReceipt | null;
+}
+
+/** Names the audit event of an issuance, so that whoever has it can ask for the proof that it is in the log. */
+export interface IssuanceReceipt {
+  eventId: string;
+  /** SHA-256(0x00 ‖ event), RFC 6962 §2.1. */
+  leafHash: Buffer;
 }
 
 /**
@@ -111,7 +121,8 @@ export async function issueCertificate(ctx: Context, origin: Origin, request: Is
   await step('signed');
 
   // Step 7: durable together with its audit event, re-checked under the commit lock.
-  const verdict = await ctx.commits.submit(commitOf(ctx, origin, request, { der, certificate, issuerId: issuer.id, shard }));
+  const commit = commitOf(ctx, origin, request, { der, certificate, issuerId: issuer.id, shard });
+  const verdict = await ctx.commits.submit(commit);
   if (verdict !== 'committed') throw await refused(ctx, verdict, registration.agentId, csr.publicKey.keyHash);
   await step('committed');
   ctx.metrics.issuanceDuration.observe({ operation: kind }, (ctx.clock.monotonicMs() - startedMs) / 1000);
@@ -130,6 +141,7 @@ export async function issueCertificate(ctx: Context, origin: Origin, request: Is
     notAfter: intent.notAfter,
     issuedAt: now,
     replayed: false,
+    receipt: { eventId: commit.audit.id, leafHash: leafHash(commit.audit.event) },
   };
 }
 

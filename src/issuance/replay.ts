@@ -1,6 +1,8 @@
 import { SignetError } from '../core/errors.ts';
 import type { Context } from '../context.ts';
 import { findCertificate, findIdempotentIssuance } from '../db/commit.ts';
+import { findIssuanceEvent } from '../db/logged-events.ts';
+import { leafHash } from '../verify/log/merkle.ts';
 import { parseCertificate } from '../x509/certificate.ts';
 import { spiffeIdOf, type IssuedCertificate } from './issue-certificate.ts';
 import { refusal } from './refusal.ts';
@@ -19,6 +21,7 @@ export async function replayIssuance(ctx: Pick<Context, 'db'>, serial: Uint8Arra
   if (stored.revokedAt) throw refusal('client-certificate-revoked');
   if (stored.heldAt) throw refusal('client-certificate-held');
   if (stored.notAfter <= now) throw new SignetError('client-certificate-expired', 'the certificate of that answer has expired meanwhile');
+  const event = await findIssuanceEvent(ctx.db, stored.serial);
   return {
     der: stored.der,
     serial: stored.serial,
@@ -32,6 +35,7 @@ export async function replayIssuance(ctx: Pick<Context, 'db'>, serial: Uint8Arra
     notAfter: stored.notAfter,
     issuedAt: stored.issuedAt,
     replayed: true,
+    receipt: event ? { eventId: event.id, leafHash: leafHash(event.event) } : null,
   };
 }
 

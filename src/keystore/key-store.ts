@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import type { KeyAlgorithm } from '../x509/algorithms.ts';
 
 /** What a key is for; part of what its seal authenticates, so that a sealed key cannot be moved to another role. */
-export type KeyPurpose = 'root' | 'issuing' | 'ocsp' | 'tls' | 'feed';
+export type KeyPurpose = 'root' | 'issuing' | 'ocsp' | 'tls' | 'feed' | 'log';
 
 export interface StoredKey {
   id: string;

@@ -10,6 +10,13 @@ beforeAll(async () => {
   service = new pg.Client({ connectionString: t.serviceUrl });
   await service.connect();
   await service.query("INSERT INTO audit_events (n, id, kind, outcome, at, actor_kind, actor_id, event) VALUES (1, 'e', 'k', 'success', now(), 'system', 's', '')");
+  await service.query("INSERT INTO audit_tiles (tree_id, level, tile, hashes) VALUES (1, 0, 0, decode(repeat('00', 8192), 'hex'))");
+  await service.query("INSERT INTO audit_tree_edges (tree_id, level, hashes) VALUES (1, 0, '')");
+  await t.ownerDb.$executeRaw`INSERT INTO key_encryption_keys (id, source, check_value, created_at) VALUES ('kek', 'file', '', now())`;
+  await t.ownerDb.$executeRaw`INSERT INTO keystore_keys (id, algorithm, purpose, spki, kek_id, created_at) VALUES ('key', 'ed25519', 'log', '', 'kek', now())`;
+  await service.query("INSERT INTO audit_logs (id, origin, key_id, vkey, tree_id, state, started_at, changed_at) VALUES ('log', 'o', 'key', 'v', 1, 'running', now(), now())");
+  await service.query("INSERT INTO audit_checkpoints (log_id, size, root, note, at) VALUES ('log', 1, sha256(''), 'note', now())");
+  await service.query("INSERT INTO audit_cosignatures (log_id, size, witness, line, at) VALUES ('log', 1, 'w', 'line', now())");
   await service.query("INSERT INTO audit_personal (event_id, field, salt, value) VALUES ('e', 'email', '', 'a@example.org')");
 });
 afterAll(async () => {
@@ -27,6 +34,9 @@ describe('the service role is refused', () => {
     'SELECT n FROM audit_events FOR UPDATE', 'CREATE RULE r AS ON INSERT TO audit_events DO INSTEAD NOTHING', 'DO $$ BEGIN LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE; END $$',
     'CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$', 'DROP FUNCTION refuse_change() CASCADE',
     "UPDATE audit_personal SET value = 'x'", 'DELETE FROM audit_personal', 'TRUNCATE audit_personal', 'DROP TABLE audit_personal',
+    "UPDATE audit_tiles SET hashes = hashes", 'DELETE FROM audit_tiles', 'TRUNCATE audit_tiles', 'DELETE FROM audit_tree_edges', 'DELETE FROM audit_trees', 'INSERT INTO audit_trees (id, size) VALUES (2, 0)',
+    'UPDATE audit_checkpoints SET at = now()', 'DELETE FROM audit_checkpoints', 'UPDATE audit_cosignatures SET at = now()', 'DELETE FROM audit_cosignatures', 'DELETE FROM audit_logs', "UPDATE audit_logs SET origin = 'p'",
+    'DELETE FROM audit_witnesses', 'DELETE FROM audit_sequencer', 'INSERT INTO audit_sequencer (singleton, lease_until) VALUES (true, now())',
     'TRUNCATE certificates', 'DROP TABLE certificates', 'CREATE TABLE mine (x int)', 'DELETE FROM _prisma_migrations', 'SET ROLE postgres', 'ALTER ROLE signet_service SUPERUSER',
   ])('%s', async (sql) => {
     expect(await attempt(sql)).toBe('42501');
@@ -52,6 +62,18 @@ test('the service role can do its work: certificates, counters, agents', async (
 test('even the owner meets the trigger', async () => {
   await expect(t.ownerDb.$executeRaw`UPDATE audit_events SET kind = 'x'`).rejects.toThrow(/append-only/);
   await expect(t.ownerDb.$executeRaw`TRUNCATE audit_events`).rejects.toThrow(/append-only/);
+});
+
+test('a log stops and ends, and never goes back', async () => {
+  const of = async () => (await service.query("SELECT state FROM audit_logs WHERE id = 'log'")).rows;
+  for (const state of ['stopped', 'ended']) {
+    expect(await attempt(`UPDATE audit_logs SET state = '${state}', reason = 'why' WHERE id = 'log'`)).toBe('done');
+    expect(await attempt("UPDATE audit_logs SET state = 'running', reason = NULL WHERE id = 'log'")).toBe('42501');
+    expect(await of()).toEqual([{ state }]);
+  }
+  expect(await attempt("UPDATE audit_logs SET state = 'stopped' WHERE id = 'log'")).toBe('42501');
+  await expect(t.ownerDb.$executeRaw`UPDATE audit_tiles SET hashes = hashes`).rejects.toThrow(/append-only/);
+  await expect(t.ownerDb.$executeRaw`UPDATE audit_checkpoints SET at = now()`).rejects.toThrow(/do not change/);
 });
 
 test('ensureServiceRole: rights are set, not added: a stray grant is gone after it', async () => {

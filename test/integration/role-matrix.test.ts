@@ -35,6 +35,7 @@ const NEEDS: Record<OperationId, Permission> = {
   disableRelyingParty: 'relying-parties:manage', enableRelyingParty: 'relying-parties:manage', addRelyingPartyCertificate: 'relying-parties:manage',
   removeRelyingPartyCertificate: 'relying-parties:manage', createRelyingPartyToken: 'relying-parties:manage', listRelyingPartyTokens: 'relying-parties:read',
   revokeRelyingPartyToken: 'relying-parties:manage',
+  getConsistencyProof: 'audit:read', getInclusionProof: 'audit:read', getAuditEvidence: 'audit:read', getIssuanceProof: 'status:read',
   listAudit: 'audit:read', listJobs: 'jobs:read', listFindings: 'findings:read', resolveFinding: 'findings:resolve',
   getCompleteCrl: 'public', getCrlShard: 'public', getIssuerCertificate: 'public', postOcsp: 'public', getOcsp: 'public', getTrustBundlePem: 'public', getSpiffeBundle: 'public',
   getErrorsDocument: 'public', getOpenApi: 'public', getDocsPage: 'public', getHealth: 'public', getReadiness: 'public', getMetrics: 'public',

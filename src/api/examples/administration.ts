@@ -1,5 +1,5 @@
 import {
-  ADMIN_TOKEN_ID, AGENT_ID, FINDING_ID, INSTANCE_ID, ISSUER_ID, ISSUER_PEM, lastPage, ROOT_ID, ROOT_PEM, SERIAL, type OperationExample,
+  ADMIN_TOKEN_ID, AGENT_ID, CHECKPOINT, EVENT_BYTES, EVENT_ID, FINDING_ID, INSTANCE_ID, ISSUER_ID, ISSUER_PEM, LEAF_HASH, LEAF_PEM, lastPage, PROOF, ROOT_HASH, ROOT_ID, ROOT_PEM, SERIAL, type OperationExample,
 } from './example.ts';
 
 const root = {
@@ -79,6 +79,37 @@ export const ADMINISTRATION_EXAMPLES = {
             },
           ],
           nextCursor: 'WyJ3VmkwaGFIMmhPQk15V2VhIiwiMTQiXQ',
+        },
+      },
+    },
+  },
+  getConsistencyProof: {
+    description: 'Whoever kept a checkpoint of the first size can see that the log of the second size begins with it: nothing was changed, taken out or put in. Both roots are told, but only those of checkpoints that you have are worth anything.',
+    query: { first: '5' },
+    answers: { 200: { 'application/json': { first: 5, firstRoot: LEAF_HASH, second: 13, secondRoot: ROOT_HASH, proof: PROOF, checkpoint: CHECKPOINT } } },
+  },
+  getInclusionProof: {
+    description: 'By the id of the event or its number. An event is provable once it is in a checkpoint, within some seconds; until then the answer is `event-not-logged` with Retry-After. Of a purged event only the number is known, and its hash can still be proven.',
+    params: { event: EVENT_ID },
+    answers: { 200: { 'application/json': { n: '12', id: EVENT_ID, index: 11, leafHash: LEAF_HASH, size: 13, root: ROOT_HASH, proof: PROOF, checkpoint: CHECKPOINT } } },
+  },
+  getAuditEvidence: {
+    description:
+      'All that shows an event to somebody who has no access to this service: its canonical bytes, its proof in a cosigned checkpoint, the certificates that it concerns, and by whose authority it was done. `signet audit verify-evidence` checks it with nothing but the root certificate and the log key. It holds what the event holds: nothing personal, but who did what.',
+    params: { event: EVENT_ID },
+    answers: {
+      200: {
+        'application/json': {
+          format: 'signet-evidence/v1',
+          madeAt: '2026-11-21T10:52:00.000Z',
+          log: { origin: 'signet.internal', verifierKey: 'signet.internal+0a1b2c3d+AbbaUDEb3kWyvJ9Dnjr0pW8aGmFJH1yNCcU5Oe0ZkQ2L' },
+          n: '12',
+          event: EVENT_BYTES,
+          index: 11,
+          inclusionProof: PROOF,
+          checkpoint: CHECKPOINT,
+          certificates: [{ concerns: 'subject', serial: SERIAL, certificate: LEAF_PEM, chain: ISSUER_PEM, issuance: { event: EVENT_BYTES, index: 11, inclusionProof: PROOF } }],
+          authority: { kind: 'certificate', id: SERIAL, grant: { event: EVENT_BYTES, index: 11, inclusionProof: PROOF } },
         },
       },
     },

@@ -1,6 +1,6 @@
-import { AGENT_ID, CSR, FIRST_SERIAL, INSTANCE_ID, ISSUER_ID, ISSUER_PEM, JOIN_TOKEN, lastPage, LEAF_PEM, SERIAL, UNKNOWN_SERIAL, type OperationExample } from './example.ts';
+import { AGENT_ID, CHECKPOINT, CSR, EVENT_BYTES, EVENT_ID, FINGERPRINT, FIRST_EVENT_ID, FIRST_SERIAL, INSTANCE_ID, ISSUER_ID, ISSUER_PEM, JOIN_TOKEN, lastPage, LEAF_HASH, LEAF_PEM, PROOF, SERIAL, UNKNOWN_SERIAL, type OperationExample } from './example.ts';
 
-const issued = (serial: string, generation: number) => ({
+const issued = (serial: string, generation: number, eventId: string) => ({
   201: {
     'application/json': {
       certificate: LEAF_PEM,
@@ -13,6 +13,7 @@ const issued = (serial: string, generation: number) => ({
       spiffeId: `spiffe://signet.internal/agent/${AGENT_ID}`,
       generation,
       renewal: { start: '2026-11-21T11:11:47.000Z', end: '2026-11-21T11:21:47.000Z' },
+      receipt: { eventId, leafHash: LEAF_HASH },
     },
     'application/pem-certificate-chain': LEAF_PEM + ISSUER_PEM,
   },
@@ -28,7 +29,7 @@ const certificate = {
   notBefore: '2026-11-21T10:40:47.000Z',
   notAfter: '2026-11-21T11:41:47.000Z',
   issuedAt: '2026-11-21T10:41:47.686Z',
-  fingerprint: '4934971ade22a51ecee9e751f1113124ba96f811899ee718b4bb029b9e2bf6b7',
+  fingerprint: FINGERPRINT,
   keyHash: 'e8c549f6974f574f7cac27b9b3b9f704a74bc4a5c59f32513e6dd0b8bd5d5874',
   supersededBy: null,
   presentedAt: null,
@@ -45,13 +46,19 @@ export const CERTIFICATE_EXAMPLES = {
     description:
       'The agent makes a key of its own and sends a PKCS#10 request signed with it; the names in the certificate come from the registration, not from the request. As JSON the join token may stand in the body; as `application/pkcs10` (DER or PEM) it is the bearer token. An answer that was lost: send the same request again, with the same token and key, and get the same certificate.',
     requests: { 'application/json': { csr: CSR, joinToken: JOIN_TOKEN, ttlSeconds: 3600 }, 'application/pkcs10': CSR },
-    answers: issued(FIRST_SERIAL, 1),
+    answers: issued(FIRST_SERIAL, 1, FIRST_EVENT_ID),
   },
   renewCertificate: {
     description:
       'On the mutual TLS door, with the certificate in use and a request for a fresh key. Renew at a random time within `renewal` of the certificate answer. Until the successor is first shown the old certificate may ask again; afterwards it is superseded, and a second holder of its key is found out.',
     requests: { 'application/json': { csr: CSR }, 'application/pkcs10': CSR },
-    answers: issued(SERIAL, 2),
+    answers: issued(SERIAL, 2, EVENT_ID),
+  },
+  getIssuanceProof: {
+    description:
+      'For relying parties that take only logged certificates: a certificate that a stolen issuing key made is in no log. The event carries the SHA-256 of the certificate; `verifyIssuanceProof` checks it with the log key (docs/auditor.md). An event is provable once it is in a checkpoint, within some seconds of the issuance; until then the answer is `event-not-logged` with Retry-After.',
+    params: { fingerprint: FINGERPRINT },
+    answers: { 200: { 'application/json': { format: 'signet-issuance-proof/v1', fingerprint: FINGERPRINT, event: EVENT_BYTES, index: 11, inclusionProof: PROOF, checkpoint: CHECKPOINT } } },
   },
   listCertificates: {
     description: 'All filters must hold. Certificates stay listed, expired or not, until retention clears them away.',

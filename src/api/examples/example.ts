@@ -30,6 +30,11 @@ export const ROOT_ID = '01M7YV54JW6PVRF79J3ZR0FVR3';
 export const ISSUER_ID = '01M7YV54JWRMBXNJXBBY5F0QNK';
 export const FIRST_SERIAL = '0100512a6e71b54dbe53f5b90c50f2908f1ee98e';
 export const SERIAL = '0100512a1890dc83427d218f49dcd407391393b1';
+/** Of the certificate that the join token gave. */
+export const FIRST_EVENT_ID = '01M7YV5B4X8T2M6Q0C5V9D3H7J';
+export const EVENT_ID = '01M7YV5B6N3W9R1K7P4X0B8T2F';
+export const FINGERPRINT = '4934971ade22a51ecee9e751f1113124ba96f811899ee718b4bb029b9e2bf6b7';
+export const LEAF_HASH = 'b7d0c7f0a2cd0f41a83a25d7a1d6d0ec2f3ef2e3f7e5ee4e13bb5a2d8a5c4e19';
 export const UNKNOWN_SERIAL = '0101010101010101010101010101010101010101';
 
 /** Secrets of no use: nothing of the sort was ever made. */
@@ -47,6 +52,13 @@ CCqGSM49BAMCA0gAMEUCIBWFSP8UDoxSBZMNbgy+xBnpwEw8LWQWvHbmcFvytlLi
 AiEA9L5zos7w5XIlu1h7obzsjSkoc9fcw/JkTS9LXCmZqOw=
 -----END CERTIFICATE REQUEST-----
 `;
+
+/** Of the log, as of thirteen events; hashes are of the right length and of nothing. */
+export const PROOF = ['2a5c8e13f0b7d946', '7f10c3d2e4a59b68', 'c09e6b1d3f87a254', '51d3a7f6094be8c2'].map((digits) => digits.repeat(4));
+export const ROOT_HASH = '9c27e0b4d1f6835a'.repeat(4);
+export const CHECKPOINT = `signet.internal\n13\n${Buffer.from(ROOT_HASH, 'hex').toString('base64')}\n\n\u2014 signet.internal ${Buffer.alloc(68, 7).toString('base64')}\n`;
+/** Canonical bytes, cut. */
+export const EVENT_BYTES = 'eyJhY3RvciI6eyJpZCI6IjAxTTdZVjVCMFJCUzRFNFdQOFhEOU5LVDRFIiwia2luZCI6ImFnZW50In0s';
 
 /** Certificates, cut: nobody reads them. */
 export const LEAF_PEM = '-----BEGIN CERTIFICATE-----\nMIIC/TCCAqOgAwIBAgIUAQBRKhiQ3INCfSGPSdzUBzkTk7Ew…\n-----END CERTIFICATE-----\n';

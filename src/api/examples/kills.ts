@@ -1,4 +1,4 @@
-import { ADMIN_TOKEN_ID, AGENT_ID, INSTANCE_ID, KILL_ID, lastPage, SERIAL, STEER_ID, type OperationExample } from './example.ts';
+import { ADMIN_TOKEN_ID, AGENT_ID, FINGERPRINT, INSTANCE_ID, KILL_ID, lastPage, SERIAL, STEER_ID, type OperationExample } from './example.ts';
 
 const kill = {
   id: KILL_ID,
@@ -60,7 +60,7 @@ export const KILL_EXAMPLES = {
   listInstanceStatuses: { description: 'As by agent.', params: { instanceId: INSTANCE_ID }, answers: { 200: lastPage(status) } },
   getStatusByFingerprint: {
     description: 'For who keeps fingerprints instead of serials. Who it belongs to is told as with `getStatus`.',
-    params: { sha256: '4934971ade22a51ecee9e751f1113124ba96f811899ee718b4bb029b9e2bf6b7' },
+    params: { sha256: FINGERPRINT },
     answers: { 200: { 'application/json': status } },
   },
 } as const satisfies Record<string, OperationExample>;

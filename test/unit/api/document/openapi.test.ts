@@ -64,8 +64,12 @@ get /v1/agents/{agentId} getAgent
 get /v1/agents/{agentId}/instances listInstances
 get /v1/agents/{agentId}/join-tokens listJoinTokens
 get /v1/audit listAudit
+get /v1/audit/consistency getConsistencyProof
+get /v1/audit/{event}/evidence getAuditEvidence
+get /v1/audit/{event}/proof getInclusionProof
 get /v1/authorities listAuthorities
 get /v1/certificates listCertificates
+get /v1/certificates/{fingerprint}/proof getIssuanceProof
 get /v1/certificates/{serial} getCertificate
 get /v1/enforcement-points listEnforcementPoints
 get /v1/findings listFindings

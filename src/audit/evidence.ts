@@ -1,0 +1,120 @@
+/** Evidence of one event: all that shows what happened, when, to what, and by whose authority, to somebody who has no access to this service. */
+import { EVIDENCE_FORMAT, type Evidence } from '../api/audit-proofs.ts';
+import { findCertificate } from '../db/commit.ts';
+import { findEventsAround, findIssuanceEvent, type LoggedEventRow } from '../db/logged-events.ts';
+import { readEvent, type LoggedAuditEvent } from '../verify/log/event.ts';
+import { encodePem } from '../x509/pem.ts';
+import { viewLog, type LogContext, type LogView } from './log-view.ts';
+import { eventAsked, proven } from './proofs.ts';
+
+export interface EvidenceContext extends LogContext {
+  /** The certificates between a leaf of this issuer and the root, PEM. */
+  chainPemFor(issuerId: string): string;
+}
+
+type Shown = Evidence['certificates'][number];
+type Authority = Evidence['authority'];
+
+/** @throws SignetError `event-not-found`, `event-purged`, `event-not-logged`, `log-unavailable` */
+export async function evidenceOf(ctx: EvidenceContext, asked: string, now: Date): Promise<Evidence> {
+  const row = await eventAsked(ctx, asked);
+  const view = await viewLog(ctx);
+  const event = readEvent(row.event);
+  const shown = actorCertificate(event);
+  const certificates = await Promise.all([
+    ...(event.serial === undefined ? [] : [certificateOf(ctx, view, event.serial, 'subject')]),
+    ...(shown === undefined || shown === event.serial ? [] : [certificateOf(ctx, view, shown, 'actor')]),
+  ]);
+  return {
+    format: EVIDENCE_FORMAT,
+    madeAt: now.toISOString(),
+    log: { origin: view.log.origin, verifierKey: view.log.vkey },
+    n: String(row.n),
+    ...(await proven(ctx, view, row)),
+    checkpoint: view.note,
+    certificates: certificates.filter((certificate) => certificate !== undefined),
+    authority: await authorityOf(ctx, view, event),
+  };
+}
+
+/** Serial of the certificate that an agent acted by. A renewal of version 1 says only what it superseded, which was what the agent had shown. */
+function actorCertificate(event: LoggedAuditEvent): string | undefined {
+  const { credential, detail, kind, v } = event;
+  if (credential?.kind === 'certificate' && typeof credential['serial'] === 'string') return credential['serial'];
+  const superseded = v === 1 && kind === 'certificate.renewed' ? detail?.['supersedes'] : undefined;
+  return typeof superseded === 'string' ? superseded : undefined;
+}
+
+const SERIAL = /^[0-9a-f]{40}$/;
+
+async function certificateOf(ctx: EvidenceContext, view: LogView, serial: string, concerns: Shown['concerns']): Promise<Shown | undefined> {
+  if (!SERIAL.test(serial)) return undefined;
+  const octets = Buffer.from(serial, 'hex');
+  const kept = await findCertificate(ctx.db, octets);
+  if (!kept) return undefined;
+  const issuance = await findIssuanceEvent(ctx.db, octets);
+  return { concerns, serial, certificate: encodePem('CERTIFICATE', kept.der), chain: ctx.chainPemFor(kept.issuerId), issuance: issuance ? await provenIfLogged(ctx, view, issuance) : null };
+}
+
+/** What the actor acted by: since version 2 the event says it, before that the actor does. */
+async function authorityOf(ctx: EvidenceContext, view: LogView, event: LoggedAuditEvent): Promise<Authority> {
+  const { actor, credential } = event;
+  const id = credential?.['id'] ?? credential?.['serial'] ?? credential?.['fingerprint'];
+  const role = credential?.['role'];
+  const told = { ...(typeof id === 'string' ? { id } : {}), ...(typeof role === 'string' ? { role } : {}) };
+  const grantBy = async (kinds: string[], of: string): Promise<Authority['grant']> => {
+    const made = await findMaking(ctx, kinds, of);
+    return made ? provenIfLogged(ctx, view, made) : null;
+  };
+  switch (credential?.kind ?? (actor.kind === 'admin' ? 'api-token' : actor.kind)) {
+    case 'api-token': {
+      const token = told.id ?? actor.id;
+      return { kind: 'api-token', ...told, id: token, grant: await grantBy(['admin-token.created', 'admin-token.rotated'], token) };
+    }
+    case 'join-token': {
+      const token = told.id ?? actor.id;
+      return { kind: 'join-token', id: token, grant: await grantBy(['join-token.created'], token) };
+    }
+    case 'certificate':
+    case 'agent': {
+      const serial = actorCertificate(event);
+      const issued = serial === undefined || !SERIAL.test(serial) ? undefined : await findIssuanceEvent(ctx.db, Buffer.from(serial, 'hex'));
+      return { kind: 'certificate', ...(serial === undefined ? {} : { id: serial }), grant: issued ? await provenIfLogged(ctx, view, issued) : null };
+    }
+    case 'pinned-certificate':
+    case 'relying-party':
+      return { kind: 'pinned-certificate', ...told, grant: null };
+    case 'database-owner':
+    case 'command':
+      return { kind: 'database-owner', grant: null };
+    case 'job':
+    case 'system':
+      return { kind: 'service', grant: null };
+    default:
+      return { kind: 'none', grant: null };
+  }
+}
+
+/** Ids of tokens are ULIDs, made with the time of the event that tells of them: it is looked for around it. */
+const AROUND_MS = 1_000;
+
+async function findMaking(ctx: LogContext, kinds: string[], id: string): Promise<LoggedEventRow | undefined> {
+  const made = timeOfUlid(id);
+  if (made === undefined) return undefined;
+  const rows = await findEventsAround(ctx.db, kinds, new Date(made - AROUND_MS), new Date(made + AROUND_MS));
+  return rows.find(({ event }) => {
+    const { target, detail } = readEvent(event);
+    return target === id || detail?.['successor'] === id;
+  });
+}
+
+const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+
+/** Milliseconds since 1970 of a ULID. */
+function timeOfUlid(id: string): number | undefined {
+  if (!/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/.test(id)) return undefined;
+  return [...id.slice(0, 10)].reduce((time, digit) => time * 32 + CROCKFORD.indexOf(digit), 0);
+}
+
+/** What only supports the evidence may be newer than the newest checkpoint: it is then left out. */
+const provenIfLogged = async (ctx: LogContext, view: LogView, row: LoggedEventRow): Promise<Authority['grant']> => (Number(row.n) <= view.size ? proven(ctx, view, row) : null);

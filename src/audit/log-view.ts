@@ -1,0 +1,79 @@
+/** The log as it is shown now: its newest checkpoint, and proofs read from the tiles of its tree. */
+import { SignetError } from '../core/errors.ts';
+import { checkpointCovering, findLiveLog, latestCheckpoint, readCosignatures, type AuditLogRecord, type CheckpointRecord } from '../db/audit-logs.ts';
+import { readTiles } from '../db/audit-tree.ts';
+import type { Db } from '../db/client.ts';
+import { HASH_OCTETS, makeConsistencyProof, makeInclusionProof, readRoot, type NodeReader } from '../verify/log/merkle.ts';
+import { nodesFromTiles, type TileReader } from '../verify/log/tiles.ts';
+
+export interface LogContext {
+  readonly db: Db;
+}
+
+/** What proofs are made in. */
+export interface LogView {
+  log: AuditLogRecord;
+  /** Leaves of the newest checkpoint. */
+  size: number;
+  /** That checkpoint, with its cosignatures. */
+  note: string;
+}
+
+/** Seconds until an event that is committed now is in a checkpoint. */
+const CHECKPOINT_SECONDS = 1;
+
+/** @throws SignetError `log-unavailable` where there is no checkpoint yet */
+export async function viewLog({ db }: LogContext): Promise<LogView> {
+  const log = await findLiveLog(db);
+  const checkpoint = log && (await latestCheckpoint(db, log.id));
+  if (!log || !checkpoint || checkpoint.size === 0n) throw new SignetError('log-unavailable', 'nothing of the log is signed yet', { retryAfterSeconds: CHECKPOINT_SECONDS });
+  return { log, size: Number(checkpoint.size), note: await cosigned(db, checkpoint) };
+}
+
+/** The checkpoint of exactly this size, with its cosignatures; null where none is kept. */
+export async function checkpointOf({ db }: LogContext, { log }: LogView, size: number): Promise<string | null> {
+  const checkpoint = await checkpointCovering(db, log.id, BigInt(size));
+  return checkpoint?.size === BigInt(size) ? cosigned(db, checkpoint) : null;
+}
+
+async function cosigned(db: Db, { logId, size, note }: CheckpointRecord): Promise<string> {
+  const lines = await readCosignatures(db, logId, size);
+  return note + lines.map(({ line }) => (line.endsWith('\n') ? line : `${line}\n`)).join('');
+}
+
+/** Hashes of the tree of `size`: tiles as they are now, cut to what they were then. */
+export function readerOf({ db }: LogContext, { log }: LogView, size: number): NodeReader {
+  const tiles: TileReader = async (wanted) => {
+    const found = await readTiles(db, log.treeId, wanted.map(({ level, index }) => ({ level: Number(level), tile: BigInt(index) })));
+    const byId = new Map(found.map(({ level, tile, hashes }) => [`${level}/${tile}`, hashes]));
+    return wanted.map(({ level, index, width }) => byId.get(`${level}/${index}`)?.subarray(0, width * HASH_OCTETS) ?? new Uint8Array());
+  };
+  return nodesFromTiles(size, tiles);
+}
+
+/** @throws SignetError `event-not-logged` for an event that no checkpoint covers yet */
+export function assertLogged({ size, log }: LogView, index: number): void {
+  if (index < size) return;
+  const stopped = log.state === 'running' ? '' : `; the log has stopped: ${log.reason ?? 'an operator must act'}`;
+  throw new SignetError('event-not-logged', `the event is not in a signed tree yet${stopped}`, log.state === 'running' ? { retryAfterSeconds: CHECKPOINT_SECONDS } : {});
+}
+
+/** @throws SignetError `log-size-invalid` */
+export function assertSize(view: LogView, size: number): void {
+  if (size < 1 || size > view.size) throw new SignetError('log-size-invalid', `sizes go from 1 to that of the newest checkpoint, ${view.size}`);
+}
+
+/** Proof that leaf `index` is in the tree of `size`. */
+export const proveInclusion = (ctx: LogContext, view: LogView, index: number, size = view.size): Promise<Buffer[]> => makeInclusionProof(index, size, readerOf(ctx, view, size));
+
+/** Proof that the tree of `second` leaves begins with the one of `first`. Both read from the tree as of `second`. */
+export const proveConsistency = (ctx: LogContext, view: LogView, first: number, second: number): Promise<Buffer[]> => makeConsistencyProof(first, second, readerOf(ctx, view, second));
+
+export const rootAt = (ctx: LogContext, view: LogView, size: number): Promise<Buffer> => readRoot(size, readerOf(ctx, view, size));
+
+/** Hash of one leaf, as it is in the tree. */
+export async function leafAt(ctx: LogContext, view: LogView, index: number, size: number): Promise<Buffer> {
+  const [hash] = await readerOf(ctx, view, size)([{ level: 0, index }]);
+  if (!hash) throw new Error(`leaf ${index} is missing`);
+  return Buffer.from(hash);
+}
