@@ -68,6 +68,10 @@ export interface Site {
   populate(kinds: readonly LeafKind[]): Promise<SiteLeaf[]>;
   /** Brings a certificate to another state and waits until the complete list of its issuer says so. */
   bring(leaf: SiteLeaf, state: LeafState): Promise<SiteLeaf>;
+  /** Kills the agent of a certificate, and resolves with the acknowledgement: a function that takes the kill back. */
+  kill(leaf: SiteLeaf, effect?: 'suspend' | 'revoke' | 'retire'): Promise<() => Promise<void>>;
+  /** Resolves when the complete list of its issuer has the certificate, or has it no longer. */
+  listed(leaf: SiteLeaf, isListed: boolean): Promise<void>;
   /** Renews a certificate over mutual TLS, with a fresh key of the same kind. */
   renew(leaf: SiteLeaf): Promise<SiteLeaf>;
   /** A list as it is published now, DER. */
@@ -88,6 +92,8 @@ export interface SiteOptions {
   authorityKey: (typeof AUTHORITY_KEYS)[number];
   shards?: number;
   makeCsr: CsrMaker;
+  /** More environment of the service. */
+  env?: Record<string, string>;
 }
 
 /** Longer than a complete list may lag behind a shard (DESIGN §6: 5 s), on a busy machine. */
@@ -95,8 +101,8 @@ const LISTED_MS = 30_000;
 
 let sequence = 0;
 
-export async function openSite({ authorityKey, shards = 1, makeCsr }: SiteOptions): Promise<Site> {
-  const service = await startService({ env: { SIGNET_AUTHORITY_KEY_ALGORITHM: authorityKey, SIGNET_CRL_SHARDS: String(shards) } });
+export async function openSite({ authorityKey, shards = 1, makeCsr, env = {} }: SiteOptions): Promise<Site> {
+  const service = await startService({ env: { SIGNET_AUTHORITY_KEY_ALGORITHM: authorityKey, SIGNET_CRL_SHARDS: String(shards), ...env } });
   const folder = temporaryFolder('signet-interop-');
   const write: Site['write'] = (name, ...pem) => {
     fs.writeFileSync(path.join(folder, name), pem.join(''));
@@ -134,6 +140,11 @@ export async function openSite({ authorityKey, shards = 1, makeCsr }: SiteOption
       for (const { issuerId, shard } of names) await untilListed(() => site.list(issuerId, shard), leaf.serial, state !== 'good');
       return { ...leaf, state };
     },
+    async kill({ identity }, effect = 'suspend') {
+      const { id } = jsonOf<{ id: string }>(await service.order('/v1/kill', { selector: { agentId: identity.agentId }, effect, reason: 'keyCompromise' }));
+      return async () => void (await service.order(`/v1/kills/${id}/resume`));
+    },
+    listed: ({ issuerId, serial }, isListed) => untilListed(() => site.list(issuerId), serial, isListed),
     async renew(leaf) {
       const name = `renewed-${++sequence}`;
       await makeCsr(folder, name, leaf.key, leaf.identity.agentId);
