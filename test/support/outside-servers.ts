@@ -27,13 +27,13 @@ export function documentedOptions(title: 'curl'): string[] {
 }
 
 /** Runs the documented script that fetches the lists, as a timer would. */
-export async function fetchLists(site: Site, file: string, ...reload: string[]): Promise<Ran> {
-  return run('sh', ['-c', documentedBlock('signet-lists'), 'signet-lists', site.service.signet.urls.status, file, ...reload]);
+export async function fetchListsInto(site: Site, file: string, ...reload: string[]): Promise<void> {
+  ended(await run('sh', ['-c', documentedBlock('signet-lists'), 'signet-lists', site.service.signet.urls.status, file, ...(reload.length > 0 ? reload : ['true'])]));
 }
 
 /** Runs the documented script that fetches what stands below the roots in `roots`. */
-export async function fetchAuthorities(site: Site, roots: string, file: string): Promise<Ran> {
-  return run('sh', ['-c', documentedBlock('signet-authorities'), 'signet-authorities', site.service.signet.urls.status, roots, file, 'true']);
+export async function fetchAuthorities(site: Site, roots: string, file: string): Promise<void> {
+  ended(await run('sh', ['-c', documentedBlock('signet-authorities'), 'signet-authorities', site.service.signet.urls.status, roots, file, 'true']));
 }
 
 export interface OutsideServer {
@@ -86,9 +86,9 @@ export async function startServer(site: Site, { program, title, server, change =
   const folder = temporaryFolder(`signet-${program}-`);
   fs.chmodSync(folder, 0o755);
   const lists = layOut(site, server, folder, program === 'haproxy');
-  ended(await fetchLists(site, lists, 'true'));
+  await fetchListsInto(site, lists);
   const signet = path.dirname(lists);
-  ended(await fetchAuthorities(site, path.join(signet, 'trust-bundle.pem'), path.join(signet, 'authorities.pem')));
+  await fetchAuthorities(site, path.join(signet, 'trust-bundle.pem'), path.join(signet, 'authorities.pem'));
 
   const documented = change(documentedBlock(title));
   const documentedPorts = [...new Set([...documented.matchAll(/(?:listen |bind :|\*:)(\d+)/g)].map(([, port]) => Number(port)))];
@@ -149,7 +149,7 @@ function ended({ code, stdout, stderr }: Ran): void {
 
 /** The documented script runs, and reloads the server by this signal; resolves when a worker of the new configuration serves. */
 export async function reloadLists(site: Site, server: OutsideServer, signal: 'HUP' | 'USR2' | 'USR1'): Promise<void> {
-  ended(await fetchLists(site, server.lists, 'kill', `-${signal}`, String(server.pid)));
+  await fetchListsInto(site, server.lists, 'kill', `-${signal}`, String(server.pid));
 }
 
 export interface Caller {
