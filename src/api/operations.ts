@@ -11,7 +11,7 @@ import {
 import { getInstance, listInstances, quarantineInstance, releaseInstance, revokeInstance } from './instances.ts';
 import { createJoinToken, listJoinTokens } from './join-tokens.ts';
 import {
-  getCompleteCrl, getCrlShard, getDocsPage, getErrorsDocument, getHealth, getIssuerCertificate, getMetrics, getOcsp, getOpenApi, getReadiness, getSpiffeBundle, getTrustBundlePem, postOcsp,
+  getCompleteCrl, getCrlShard, getDocsPage, getErrorsDocument, getHealth, getIssuerCertificate, getMetrics, getOcsp, getOpenApi, getReadiness, getSpiffeBundle, getTrustBundlePem, listCrls, postOcsp,
 } from './public.ts';
 import { getKill, killOperation as kill, listKills, resumeKill } from './kills.ts';
 import { listAudit, listFindings, listJobs, resolveFinding } from './records.ts';
@@ -38,7 +38,7 @@ export const OPERATIONS = {
   addRelyingPartyCertificate, removeRelyingPartyCertificate, createRelyingPartyToken, listRelyingPartyTokens, revokeRelyingPartyToken,
   listAudit, listJobs, listFindings, resolveFinding,
   getConsistencyProof, getInclusionProof, getAuditEvidence,
-  getCompleteCrl, getCrlShard, getIssuerCertificate, postOcsp, getOcsp, getTrustBundlePem, getSpiffeBundle,
+  getCompleteCrl, getCrlShard, listCrls, getIssuerCertificate, postOcsp, getOcsp, getTrustBundlePem, getSpiffeBundle,
   getErrorsDocument, getOpenApi, getDocsPage, getHealth, getReadiness, getMetrics,
 };
 export type OperationId = keyof typeof OPERATIONS;

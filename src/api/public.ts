@@ -15,6 +15,10 @@ export const getCrlShard = operation({
   ...open, id: 'getCrlShard', path: '/crl/{issuerId}/{shard}.crl', tag: 'status', summary: 'One shard of the CRL of an issuer',
   params: issuer.extend({ shard: z.string().regex(/^[0-9]{1,4}$/, 'must be a shard number').transform(Number).describe('Number of the shard, from 0.') }), responses: bytes('The CRL shard, DER.', 'application/pkix-crl'), errors: ['authority-not-found'],
 });
+export const listCrls = operation({
+  ...open, id: 'listCrls', path: '/crl/lists.txt', tag: 'status', summary: 'Addresses of the complete CRLs of every root and issuer',
+  responses: bytes('One URL a line.', 'text/plain'),
+});
 export const getIssuerCertificate = operation({
   ...open, id: 'getIssuerCertificate', path: '/issuers/{issuerId}.cer', tag: 'status', summary: 'The certificate of an issuer (RFC 5280 §4.2.2.1)',
   params: issuer, responses: bytes('The certificate, DER.', 'application/pkix-cert'), errors: ['authority-not-found'],

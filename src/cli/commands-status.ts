@@ -104,6 +104,16 @@ const crlFetch: Command = {
   },
 };
 
+const crlAddresses: Command = {
+  name: 'crl addresses',
+  usage: '[--out <file>]',
+  summary: 'Addresses of the complete CRLs of every root and issuer, one a line',
+  example: 'signet crl addresses',
+  options: OUT,
+  help: OUT_HELP,
+  run: async (cli, input) => give(cli, input, (await cli.open('status').call(documents.listCrls, { accept: '*/*' })).text, {}),
+};
+
 const issuerFetch: Command = {
   name: 'issuer fetch',
   usage: '<issuerId> [--out <file>]',
@@ -214,6 +224,6 @@ export const STATUS_COMMANDS: Command[] = [
   lister('status agent', statuses.listAgentStatuses, 'Status of the certificates of an agent', STATUS_COLUMNS),
   lister('status instance', statuses.listInstanceStatuses, 'Status of the certificates of an instance', STATUS_COLUMNS),
   one('status fingerprint', statuses.getStatusByFingerprint, 'Status of the certificate with this SHA-256 of its DER'),
-  ocsp, crlFetch, issuerFetch, trustBundle,
+  ocsp, crlFetch, crlAddresses, issuerFetch, trustBundle,
 ];
 export const SERVICE_COMMANDS: Command[] = [health, ready, metrics, errors, openapi];

@@ -114,6 +114,7 @@ const TABLE: { readonly [Id in OperationId]: Columns<(typeof OPERATIONS)[Id]> } 
 
   getCompleteCrl: { on: statusDoor, as: 'none', rate: 'status', body: 'none', handler: crl.getCompleteCrl, lean: true },
   getCrlShard: { on: statusDoor, as: 'none', rate: 'status', body: 'none', handler: crl.getCrlShard, lean: true },
+  listCrls: { on: statusDoor, as: 'none', rate: 'status', body: 'none', handler: crl.listCrls },
   getIssuerCertificate: { on: statusDoor, as: 'none', rate: 'status', body: 'none', handler: trustBundle.getIssuerCertificate },
   postOcsp: { on: statusDoor, as: 'none', rate: 'status', body: 'ocsp', handler: ocsp.postOcsp, lean: true },
   getOcsp: { on: statusDoor, as: 'none', rate: 'status', body: 'none', handler: ocsp.getOcsp, lean: true },

@@ -241,7 +241,7 @@ test('what anyone may have', async () => {
   here.set(EXAMPLES.getIssuerCertificate.params?.['issuerId'] ?? '', issuerId);
   await ask(anyone, 'getTrustBundle');
   await ask(statusDoor, 'getTrustBundle', { headers: { accept: 'application/pem-certificate-chain' } });
-  for (const id of ['getTrustBundlePem', 'getSpiffeBundle', 'getHealth', 'getIssuerCertificate'] as const) await ask(statusDoor, id);
+  for (const id of ['getTrustBundlePem', 'listCrls', 'getSpiffeBundle', 'getHealth', 'getIssuerCertificate'] as const) await ask(statusDoor, id);
   const list = await ask(statusDoor, 'getCompleteCrl');
   expect((await ask(statusDoor, 'getCompleteCrl', { headers: { 'if-none-match': String(list.headers.etag) } })).status).toBe(304);
   // There are no shards by default.

@@ -37,7 +37,7 @@ const NEEDS: Record<OperationId, Permission> = {
   revokeRelyingPartyToken: 'relying-parties:manage',
   getConsistencyProof: 'audit:read', getInclusionProof: 'audit:read', getAuditEvidence: 'audit:read', getIssuanceProof: 'status:read',
   listAudit: 'audit:read', listJobs: 'jobs:read', listFindings: 'findings:read', resolveFinding: 'findings:resolve',
-  getCompleteCrl: 'public', getCrlShard: 'public', getIssuerCertificate: 'public', postOcsp: 'public', getOcsp: 'public', getTrustBundlePem: 'public', getSpiffeBundle: 'public',
+  getCompleteCrl: 'public', getCrlShard: 'public', listCrls: 'public', getIssuerCertificate: 'public', postOcsp: 'public', getOcsp: 'public', getTrustBundlePem: 'public', getSpiffeBundle: 'public',
   getErrorsDocument: 'public', getOpenApi: 'public', getDocsPage: 'public', getHealth: 'public', getReadiness: 'public', getMetrics: 'public',
 };
 

@@ -297,7 +297,7 @@ describe('signet', () => {
     await done(`agent revoke-certificates ${agent} --reason keyCompromise`);
     await done(`agent retire ${agent} --note over`);
 
-    for (const line of [`crl fetch ${issuer} --out ./all.crl`, `crl fetch ${issuer} --shard 1`, `issuer fetch ${issuer}`]) await done(line);
+    for (const line of [`crl fetch ${issuer} --out ./all.crl`, `crl fetch ${issuer} --shard 1`, 'crl addresses', `issuer fetch ${issuer}`]) await done(line);
     for (const format of ['pem', 'json', 'spiffe', 'status-pem']) await done(`trust-bundle --format ${format}`);
     const token = of(await done('admin-token create --name all --role auditor --ttl 60 --out ./all-admin'), 'id');
     await done(`admin-token revoke ${token}`);

@@ -28,6 +28,8 @@ export interface RunningPostgresql {
   sql(statements: readonly string[], at?: string): Promise<void>;
   /** A physical standby of it that streams from it under that name, started; made by pg_basebackup. */
   standby(name: string): Promise<RunningPostgresql>;
+  /** Its process, to send signals to. */
+  pid(): number;
   /** Ends it as the machine's death would: nothing is flushed, nobody is told. Its data stay. */
   crash(): Promise<void>;
   /** Starts it again on its data after a crash, on the same port. */
@@ -35,11 +37,15 @@ export interface RunningPostgresql {
   stop(): Promise<void>;
 }
 
+/** Writes into the data folder of a new cluster; what it writes must be readable by `user`, where that is not who we are. */
+export type Configure = (data: string, user: { uid?: number; gid?: number }) => void;
+
 /** Makes a cluster and starts it on a free port of 127.0.0.1; as root it runs as `postgres` or `nobody`. */
-export async function startPostgresql(binaries: string): Promise<RunningPostgresql> {
+export async function startPostgresql(binaries: string, configure: Configure = () => undefined): Promise<RunningPostgresql> {
   return start(binaries, (data, options) => {
     const made = spawnSync(path.join(binaries, 'initdb'), ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync'], { ...options, encoding: 'utf8' });
     if (made.status !== 0) throw new Error(`initdb: ${made.error?.message ?? made.stderr}`);
+    configure(data, options);
   });
 }
 
@@ -84,6 +90,7 @@ async function start(binaries: string, make: (data: string, options: RunOptions)
         const made = spawnSync(path.join(binaries, 'pg_basebackup'), args, { ...copyOptions, encoding: 'utf8' });
         if (made.status !== 0) throw new Error(`pg_basebackup: ${made.error?.message ?? made.stderr}`);
       }),
+    pid: () => server.pid ?? 0,
     async crash() {
       server.kill('SIGQUIT');
       await ended;

@@ -68,6 +68,10 @@ export interface Site {
   populate(kinds: readonly LeafKind[]): Promise<SiteLeaf[]>;
   /** Brings a certificate to another state and waits until the complete list of its issuer says so. */
   bring(leaf: SiteLeaf, state: LeafState): Promise<SiteLeaf>;
+  /** Kills the agent of a certificate, and resolves with the acknowledgement: a function that takes the kill back. */
+  kill(leaf: SiteLeaf, effect?: 'suspend' | 'revoke' | 'retire'): Promise<() => Promise<void>>;
+  /** Resolves when the complete list of its issuer, and its shard, have the certificate, or have it no longer. */
+  listed(leaf: SiteLeaf, isListed: boolean): Promise<void>;
   /** Renews a certificate over mutual TLS, with a fresh key of the same kind. */
   renew(leaf: SiteLeaf): Promise<SiteLeaf>;
   /** A list as it is published now, DER. */
@@ -81,6 +85,8 @@ export interface Site {
   /** A new root, cross-signed by the older one, with its first issuer, both in use. */
   rollOverRoot(): Promise<{ rootId: string; crossId: string; issuerId: string }>;
   write(name: string, ...pem: string[]): string;
+  /** Text of one of its files. */
+  read(name: string): string;
   close(): Promise<void>;
 }
 
@@ -88,6 +94,8 @@ export interface SiteOptions {
   authorityKey: (typeof AUTHORITY_KEYS)[number];
   shards?: number;
   makeCsr: CsrMaker;
+  /** More environment of the service. */
+  env?: Record<string, string>;
 }
 
 /** Longer than a complete list may lag behind a shard (DESIGN §6: 5 s), on a busy machine. */
@@ -95,8 +103,8 @@ const LISTED_MS = 30_000;
 
 let sequence = 0;
 
-export async function openSite({ authorityKey, shards = 1, makeCsr }: SiteOptions): Promise<Site> {
-  const service = await startService({ env: { SIGNET_AUTHORITY_KEY_ALGORITHM: authorityKey, SIGNET_CRL_SHARDS: String(shards) } });
+export async function openSite({ authorityKey, shards = 1, makeCsr, env = {} }: SiteOptions): Promise<Site> {
+  const service = await startService({ env: { SIGNET_AUTHORITY_KEY_ALGORITHM: authorityKey, SIGNET_CRL_SHARDS: String(shards), ...env } });
   const folder = temporaryFolder('signet-interop-');
   const write: Site['write'] = (name, ...pem) => {
     fs.writeFileSync(path.join(folder, name), pem.join(''));
@@ -109,6 +117,7 @@ export async function openSite({ authorityKey, shards = 1, makeCsr }: SiteOption
     rootId: '',
     issuerId: '',
     write,
+    read: (name) => fs.readFileSync(path.join(folder, name), 'utf8'),
     async authorities() {
       const { items } = jsonOf<{ items: AuthorityAnswer[] }>(ok(await service.admin.send('GET', '/v1/authorities')));
       for (const { id, certificate } of items) write(`${id}.pem`, certificate);
@@ -130,9 +139,15 @@ export async function openSite({ authorityKey, shards = 1, makeCsr }: SiteOption
       const [verb, body] = state === 'revoked' ? ['revoke', { reason: 'keyCompromise' }] : state === 'held' ? ['hold', {}] : ['release', {}];
       if (leaf.state === state) return leaf;
       await service.order(`/v1/certificates/${leaf.serial}/${verb}`, body);
-      const names = [{ issuerId: leaf.issuerId }, ...(leaf.shard === undefined ? [] : [{ issuerId: leaf.issuerId, shard: leaf.shard }])];
-      for (const { issuerId, shard } of names) await untilListed(() => site.list(issuerId, shard), leaf.serial, state !== 'good');
+      await site.listed(leaf, state !== 'good');
       return { ...leaf, state };
+    },
+    async kill({ identity }, effect = 'suspend') {
+      const { id } = jsonOf<{ id: string }>(await service.order('/v1/kill', { selector: { agentId: identity.agentId }, effect, reason: 'keyCompromise' }));
+      return async () => void (await service.order(`/v1/kills/${id}/resume`));
+    },
+    async listed({ issuerId, shard, serial }, isListed) {
+      for (const list of shard === undefined ? [undefined] : [undefined, shard]) await untilListed(() => site.list(issuerId, list), serial, isListed);
     },
     async renew(leaf) {
       const name = `renewed-${++sequence}`;

@@ -62,7 +62,7 @@ export async function startProxy({ program, title, replicas, edgePem = '', rootP
     fs.rmSync(folder, { recursive: true, force: true });
   };
   try {
-    for (const port of Object.values(ports)) await listening(port, child, () => said);
+    for (const port of Object.values(ports)) await answersAt(port, child, () => said, START_MS);
   } catch (error) {
     await stop();
     throw error;
@@ -70,7 +70,8 @@ export async function startProxy({ program, title, replicas, edgePem = '', rootP
   return { ports, said: () => said, stop };
 }
 
-const temporaryPaths = (folder: string): string => ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `  ${kind}_temp_path ${folder}/${kind};`).join('\n');
+/** nginx's defaults for files to write are those of an installation. */
+export const temporaryPaths = (folder: string): string => ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `  ${kind}_temp_path ${folder}/${kind};`).join('\n');
 
 /** The documented text with the addresses of this machine. Lines that name a replica are those of its check, too. */
 function fitted(text: string, folder: string, ports: OutsideProxy['ports'], replicas: readonly Ports[]): string {
@@ -85,8 +86,9 @@ function fitted(text: string, folder: string, ports: OutsideProxy['ports'], repl
 
 const bind = (how: string, port: number): string => (how === 'listen ' ? `listen 127.0.0.1:${port}` : `bind 127.0.0.1:${port}`);
 
-async function listening(port: number, child: ChildProcess, said: () => string): Promise<void> {
-  for (const deadline = performance.now() + START_MS; performance.now() < deadline; await sleep(20)) {
+/** Resolves when something listens there. @throws Error with what the program said when it ends before that, or takes too long */
+export async function answersAt(port: number, child: ChildProcess, said: () => string, withinMs: number): Promise<void> {
+  for (const deadline = performance.now() + withinMs; performance.now() < deadline; await sleep(20)) {
     if (child.exitCode !== null || child.signalCode !== null) break;
     const isOpen = await new Promise<boolean>((resolve) => {
       const socket = net.connect(port, '127.0.0.1', () => resolve(true)).once('error', () => resolve(false));
@@ -94,5 +96,5 @@ async function listening(port: number, child: ChildProcess, said: () => string):
     });
     if (isOpen) return;
   }
-  throw new Error(`the proxy does not listen on ${port}:\n${said()}`);
+  throw new Error(`the program does not listen on ${port}:\n${said()}`);
 }

@@ -11,6 +11,10 @@ export const PUBLIC_EXAMPLES = {
     params: { ...issuerId, shard: '0' },
     answers: { 200: {} },
   },
+  listCrls: {
+    description: 'For relying parties that must be given the list of every CA of a chain: the issuers that are only prepared are among them, so that their lists are there before their certificates. Not signed; the lists are.',
+    answers: { 200: { 'text/plain': 'http://signet.example:8080/crl/01M7YV54JWRMBXNJXBBY5F0QNK/complete.crl\n' } },
+  },
   getIssuerCertificate: { description: 'Where the caIssuers pointer of certificates leads: DER.', params: issuerId, answers: { 200: {} } },
   postOcsp: { description: 'Errors are told in the words of OCSP (RFC 6960 §4.2.1), with status 200. A nonce of 1 to 128 octets is repeated (RFC 9654).', answers: { 200: {} } },
   getOcsp: { description: 'For caches: the request in base64 after the slash, percent-encoded where needed. Errors are told in the words of OCSP, with status 200.', params: { request: OCSP_REQUEST }, answers: { 200: {} } },

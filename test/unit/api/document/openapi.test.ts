@@ -45,7 +45,8 @@ test('the same every time: operations, in the order of the contract', () => {
 
 test('operation ids: what clients are generated from changes only on purpose', () => {
   expect(documented.map(({ method, path, operationId }) => `${method} ${path} ${operationId}`).toSorted().join('\n')).toMatchInlineSnapshot(`
-"get /crl/{issuerId}/complete.crl getCompleteCrl
+"get /crl/lists.txt listCrls
+get /crl/{issuerId}/complete.crl getCompleteCrl
 get /crl/{issuerId}/{shard}.crl getCrlShard
 get /docs getDocsPage
 get /errors getErrorsDocument
