@@ -90,6 +90,9 @@ function isMask(mask: Buffer): boolean {
   return /^1*0*$/.test(bits);
 }
 
+/** What stands before the @: a dot-atom (RFC 5321 §4.1.2). Quoted ones are in nobody's certificates. */
+const LOCAL_PART = /^[a-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}$/i;
+
 /** Whether a name can be compared: what is no DNS name, address or URI with a host might mean one thing here and another where it is used. */
 function isJudgeable(name: ForeignGeneralName): boolean {
   switch (name.kind) {
@@ -97,7 +100,7 @@ function isJudgeable(name: ForeignGeneralName): boolean {
       return isHostName(name.text.startsWith('*.') ? name.text.slice(2) : name.text);
     case 'email': {
       const at = name.text.lastIndexOf('@');
-      return at > 0 && isHostName(name.text.slice(at + 1));
+      return at > 0 && LOCAL_PART.test(name.text.slice(0, at)) && isHostName(name.text.slice(at + 1));
     }
     case 'uri':
       return hostOf(name.text) !== undefined;

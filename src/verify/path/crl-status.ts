@@ -1,7 +1,7 @@
 /** What lists say of a certificate (RFC 5280 §6.3.3). Indirect lists are refused; a delta list can add a revocation, and lift none. */
 import { DerError } from '../../x509/der/reader.ts';
 import type { ForeignCertificate } from '../../x509/foreign/certificate.ts';
-import { findInForeignCrl, type ForeignCrl } from '../../x509/foreign/crl.ts';
+import { findInForeignCrl, parseForeignCrl, type ForeignCrl } from '../../x509/foreign/crl.ts';
 import { ALL_REASONS } from '../../x509/foreign/distribution-points.ts';
 import { generalNameKey } from '../../x509/foreign/general-name.ts';
 import { OID } from '../../x509/oids.ts';
@@ -21,11 +21,21 @@ const REASON_NAMES = [
   'unspecified', 'keyCompromise', 'cACompromise', 'affiliationChanged', 'superseded', 'cessationOfOperation', 'certificateHold', '', 'removeFromCRL', 'privilegeWithdrawn', 'aACompromise',
 ];
 
+/** Reads a list, or says what is wrong with it. Never throws for octets. */
+export function readCrl(der: Uint8Array): ForeignCrl | PathReason {
+  try {
+    return parseForeignCrl(der);
+  } catch (error) {
+    if (error instanceof DerError) return reason('malformed-crl', `a list cannot be read: ${error.message}`);
+    throw error;
+  }
+}
+
 /** `above` runs from the issuer to the anchor. Good once usable lists cover every reason (§6.3.3, reasons_mask). */
 export function crlStatus(certificate: ForeignCertificate, above: readonly ForeignCertificate[], evidence: Evidence): Status {
   const causes: PathReason[] = [];
   let covered = 0;
-  for (const list of evidence.request.crls ?? []) {
+  for (const list of evidence.lists) {
     if (list.issuer.key !== certificate.issuer.key) continue;
     const isDelta = list.baseNumber !== undefined;
     const reasons = scopeOf(list, certificate);
@@ -45,7 +55,7 @@ export function crlStatus(certificate: ForeignCertificate, above: readonly Forei
       return { state: 'revoked', fault: reason('revoked', `${nameOf(certificate)} is revoked since ${entry.revokedAt.toISOString()} (${why})`, certificate) };
     } else if (!isDelta) covered |= reasons;
   }
-  return covered === ALL_REASONS ? { state: 'good' } : { state: 'unknown', causes };
+  return covered === ALL_REASONS ? { state: 'good' } : { state: 'unknown', causes: [...causes, ...evidence.unread] };
 }
 
 function entryOf(list: ForeignCrl, certificate: ForeignCertificate) {

@@ -1,5 +1,6 @@
 /** What the parts of revocation checking share. */
 import type { ForeignCertificate } from '../../x509/foreign/certificate.ts';
+import type { ForeignCrl } from '../../x509/foreign/crl.ts';
 import type { BasicOcspResponse } from '../../x509/ocsp-response.ts';
 import type { Search } from './build.ts';
 import type { PathReason } from './reasons.ts';
@@ -15,6 +16,9 @@ export type Status = { state: 'good' } | { state: 'revoked'; fault: PathReason }
 export interface Evidence {
   request: PathRequest;
   search: Search;
+  /** Lists that could be read, and the faults of those that could not. */
+  lists: readonly ForeignCrl[];
+  unread: readonly PathReason[];
   answers: readonly Answer[];
   /** Signers of lists whose own status is being asked for: they cannot vouch for themselves. */
   pending: ReadonlySet<ForeignCertificate>;

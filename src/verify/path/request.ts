@@ -21,8 +21,8 @@ export interface PathRequest {
   /** Certificates a path may be built of; their order means nothing. */
   intermediates?: CertificateStore | undefined;
   leaf: ForeignCertificate;
-  /** Lists, in any order. */
-  crls?: readonly ForeignCrl[] | undefined;
+  /** Lists, DER or as read (`readCrl`), in any order. */
+  crls?: readonly (Uint8Array | ForeignCrl)[] | undefined;
   /** OCSPResponse, DER, each. */
   ocsp?: readonly Uint8Array[] | undefined;
   /** The nonce that was sent: every OCSP answer must have it. Unset: nonces are not looked at. */

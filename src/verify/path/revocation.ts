@@ -2,7 +2,7 @@
 import type { ForeignCertificate } from '../../x509/foreign/certificate.ts';
 import { OID } from '../../x509/oids.ts';
 import type { Search } from './build.ts';
-import { crlStatus } from './crl-status.ts';
+import { crlStatus, readCrl } from './crl-status.ts';
 import type { Evidence, Status } from './evidence.ts';
 import { ocspStatus, readAnswers } from './ocsp-status.ts';
 import { nameOf, reason, type PathReason } from './reasons.ts';
@@ -13,7 +13,10 @@ export function revocationFaults(path: readonly ForeignCertificate[], request: P
   const { crls = [], ocsp = [] } = request;
   const mode = request.revocation ?? (crls.length > 0 ? 'path' : ocsp.length > 0 ? 'leaf' : 'none');
   if (crls.length === 0 && ocsp.length === 0 && mode === 'none') return [];
-  const evidence: Evidence = { request, search, answers: readAnswers(ocsp), pending: new Set(), statusOf };
+  const read = crls.map((list) => (list instanceof Uint8Array ? readCrl(list) : list));
+  const lists = read.filter((list) => !('code' in list));
+  const unread = read.filter((list) => 'code' in list);
+  const evidence: Evidence = { request, search, lists, unread, answers: readAnswers(ocsp), pending: new Set(), statusOf };
   return path.slice(0, -1).flatMap((certificate, i) => {
     const isNeeded = mode === 'path' || (mode === 'leaf' && i === 0);
     return statusFaults(certificate, path.slice(i + 1), evidence, isNeeded && !(i === 0 && hasNoStatus(certificate)));

@@ -12,8 +12,6 @@ const PROCESSED: readonly string[] = [
 ];
 /** Never critical (§4.2.1.1, §4.2.1.2). */
 const NEVER_CRITICAL: readonly string[] = [OID.authorityKeyIdentifier, OID.subjectKeyIdentifier];
-/** Always critical (§4.2.1.11, §4.2.1.14): who cannot process them must not go on. */
-const ALWAYS_CRITICAL: readonly string[] = [OID.policyConstraints, OID.inhibitAnyPolicy];
 
 type Role = 'leaf' | 'ca' | 'anchor';
 
@@ -30,11 +28,11 @@ function brokenRule(certificate: ForeignCertificate, role: Role): string | undef
   const isCa = basicConstraints?.ca === true;
   const isCritical = (oid: string) => extensions.some((extension) => extension.oid === oid && extension.critical);
   if (extensions.some(({ oid, critical }) => critical && NEVER_CRITICAL.includes(oid))) return 'has a critical key identifier (RFC 5280 §4.2.1.1, §4.2.1.2)';
-  if (extensions.some(({ oid, critical }) => !critical && ALWAYS_CRITICAL.includes(oid))) return 'has a policy constraint that is not critical (RFC 5280 §4.2.1.11, §4.2.1.14)';
+  if (role !== 'anchor' && certificate.serial.every((octet) => octet === 0)) return 'has the serial number 0 (RFC 5280 §4.1.2.2)';
   if (issuer.keys.length === 0) return 'has no issuer (RFC 5280 §4.1.2.4)';
   if (isCa && subject.keys.length === 0) return 'is a CA without a name (RFC 5280 §4.1.2.6)';
   if (subject.keys.length === 0 && !(alternativeNames && isCritical(OID.subjectAlternativeName))) return 'has no subject, and no critical alternative name (RFC 5280 §4.2.1.6)';
-  if (!certificate.isSelfIssued && !authorityKeyIdentifier?.keyIdentifier) return 'has no authority key identifier (RFC 5280 §4.2.1.1)';
+  if (role !== 'anchor' && !certificate.isSelfIssued && !authorityKeyIdentifier?.keyIdentifier) return 'has no authority key identifier (RFC 5280 §4.2.1.1)';
   if (isCa && !subjectKeyIdentifier) return 'is a CA without subject key identifier (RFC 5280 §4.2.1.2)';
   if (!isCa && keyUsage?.includes('keyCertSign')) return 'has keyCertSign and is no CA (RFC 5280 §4.2.1.3)';
   if (!isCa && certificate.nameConstraints) return 'has name constraints and is no CA (RFC 5280 §4.2.1.10)';
@@ -61,9 +59,13 @@ const USAGES: Readonly<Record<Purpose, readonly KeyUsage[]>> = {
   jwt: ['digitalSignature', 'nonRepudiation'],
 };
 
+/** What a CA does not do with its own key: whoever could would be able to make itself any name. */
+const ENDS: readonly Purpose[] = ['serverAuth', 'clientAuth'];
+
 /** A CA's extended key usage limits what is below it; anyExtendedKeyUsage limits nothing in a CA, and allows nothing in a leaf (§4.2.1.12). */
 export function purposeFault(path: readonly ForeignCertificate[], purpose: Purpose): PathReason | undefined {
   const [leaf] = path;
+  if (leaf?.basicConstraints?.ca && ENDS.includes(purpose)) return reason('purpose-not-allowed', `${nameOf(leaf)} is a CA, and no end of a connection`, leaf);
   if (leaf?.keyUsage && !leaf.keyUsage.some((usage) => USAGES[purpose].includes(usage))) {
     return reason('purpose-not-allowed', `the key usage of ${nameOf(leaf)} does not allow ${purpose}`, leaf);
   }

@@ -76,7 +76,6 @@ export function parseForeignCertificate(der: Uint8Array): ForeignCertificate {
   const inside = fields.expect(TAG.SEQUENCE, 'signature').raw;
   if (!inside.equals(algorithm.raw)) throw new DerError('signature algorithms inside and outside differ', algorithm.offset);
   if (serial.length > MAX_SERIAL_BYTES || (serial.length === MAX_SERIAL_BYTES && serial[0] !== 0)) throw new DerError('serial number of more than 20 octets', tbs.offset);
-  if (serial.length === 1 && serial[0] === 0) throw new DerError('serial number 0', tbs.offset);
   const issuer = parseForeignName(fields.expect(TAG.SEQUENCE, 'issuer').raw);
   const validity = fields.sequence('validity');
   const notBefore = timeValue(validity.next(), false);
