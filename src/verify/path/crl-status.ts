@@ -95,7 +95,7 @@ function listFault(list: ForeignCrl, above: readonly ForeignCertificate[], evide
   if (list.number === undefined) return reason('malformed-crl', 'a list has no CRL number (RFC 5280 §5.2.3)', issuer);
   if (at < list.thisUpdate) return reason('crl-stale', `a list is of ${list.thisUpdate.toISOString()}, which is yet to come`, issuer);
   if (!list.nextUpdate || at > list.nextUpdate) return reason('crl-stale', list.nextUpdate ? `a list was to be replaced by ${list.nextUpdate.toISOString()}` : 'a list does not say until when it holds', issuer);
-  return algorithmFault(list.signatureAlgorithm, 'a list')(evidence.search.allowLegacy) ?? signerFault(list, above, evidence) ?? evidence.request.crlMemory?.fault(list);
+  return algorithmFault(list.signatureAlgorithm, evidence.search.allowLegacy, 'a list') ?? signerFault(list, above, evidence) ?? evidence.request.crlMemory?.fault(list);
 }
 
 /** The signer is the issuer of the path, or another certificate of the same name with a path of its own to the same anchor (§6.3.3 (f)). */

@@ -34,14 +34,16 @@ export function keyFault(certificate: ForeignCertificate, allowLegacy: boolean):
 }
 
 /** Why the algorithm that a certificate, list or answer is signed with is not accepted. */
-export function algorithmFault(algorithm: Buffer, what: string, certificate?: ForeignCertificate): (allowLegacy: boolean) => PathReason | undefined {
+export function algorithmFault(algorithm: Buffer, allowLegacy: boolean, what: string | ForeignCertificate): PathReason | undefined {
   const standing = signatureStanding(algorithm);
-  return (allowLegacy) => (allowed(standing, allowLegacy) ? undefined : reason(codeOf(standing), `${what} is signed with an algorithm that is not accepted`, certificate));
+  if (allowed(standing, allowLegacy)) return undefined;
+  const isText = typeof what === 'string';
+  return reason(codeOf(standing), `${isText ? what : nameOf(what)} is signed with an algorithm that is not accepted`, isText ? undefined : what);
 }
 
 /** Why `certificate` is not one that `issuer` signed; `too-complex` when no signature may be checked any more. */
 export function signatureFault(certificate: ForeignCertificate, issuer: ForeignCertificate, allowLegacy: boolean, budget: Budget): PathReason | undefined {
-  const fault = keyFault(issuer, allowLegacy) ?? algorithmFault(certificate.signatureAlgorithm, nameOf(certificate), certificate)(allowLegacy);
+  const fault = keyFault(issuer, allowLegacy) ?? algorithmFault(certificate.signatureAlgorithm, allowLegacy, certificate);
   if (fault) return fault;
   const results = checked.get(certificate) ?? new WeakMap<ForeignCertificate, boolean>();
   let isSigned = results.get(issuer);

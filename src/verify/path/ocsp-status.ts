@@ -53,7 +53,7 @@ function judge(answer: BasicOcspResponse, certificate: ForeignCertificate, above
   if (!single.nextUpdate || at > single.nextUpdate) {
     return reason('ocsp-stale', single.nextUpdate ? `an OCSP answer held until ${single.nextUpdate.toISOString()}` : 'an OCSP answer does not say until when it holds', certificate);
   }
-  return algorithmFault(answer.signatureAlgorithm, 'an OCSP answer')(evidence.search.allowLegacy) ?? signerFault(answer, issuer, above, evidence) ?? single;
+  return algorithmFault(answer.signatureAlgorithm, evidence.search.allowLegacy, 'an OCSP answer') ?? signerFault(answer, issuer, above, evidence) ?? single;
 }
 
 /** CertID (§4.1.1): name and key of the issuer by digest, and the serial number. */

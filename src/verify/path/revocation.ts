@@ -14,8 +14,8 @@ export function revocationFaults(path: readonly ForeignCertificate[], request: P
   const mode = request.revocation ?? (crls.length > 0 ? 'path' : ocsp.length > 0 ? 'leaf' : 'none');
   if (crls.length === 0 && ocsp.length === 0 && mode === 'none') return [];
   const read = crls.map((list) => (list instanceof Uint8Array ? readCrl(list) : list));
-  const lists = read.filter((list) => !('code' in list));
-  const unread = read.filter((list) => 'code' in list);
+  const lists = read.flatMap((list) => ('code' in list ? [] : [list]));
+  const unread = read.flatMap((list) => ('code' in list ? [list] : []));
   const evidence: Evidence = { request, search, lists, unread, answers: readAnswers(ocsp), pending: new Set(), statusOf };
   return path.slice(0, -1).flatMap((certificate, i) => {
     const isNeeded = mode === 'path' || (mode === 'leaf' && i === 0);

@@ -64,7 +64,7 @@ function judgeLeaf({ leaf, host, spiffeId, trustDomain }: PathRequest, { at, all
   return present([
     certificateFault(leaf, 'leaf'),
     keyFault(leaf, allowLegacy),
-    algorithmFault(leaf.signatureAlgorithm, nameOf(leaf), leaf)(allowLegacy),
+    algorithmFault(leaf.signatureAlgorithm, allowLegacy, leaf),
     host === undefined ? undefined : hostFault(leaf, host),
     spiffeFault(leaf, { spiffeId, trustDomain }),
     at > leaf.notAfter ? reason('expired', `${nameOf(leaf)} expired at ${leaf.notAfter.toISOString()}`, leaf) : undefined,

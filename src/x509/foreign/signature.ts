@@ -7,6 +7,7 @@ import { bitStringBytes, DerError, oidValue, open, smallInteger, unsignedInteger
 import { nullValue, TAG } from '../der/writer.ts';
 import { isSmallOrderPoint } from '../keys/ed25519.ts';
 import { OID } from '../oids.ts';
+import { withoutStackTraces } from '../public-key.ts';
 
 type Family = 'ecdsa' | 'ed25519' | 'rsa' | 'rsa-pss' | 'dsa';
 /** Whether an algorithm may be used: always, only with `allowLegacyAlgorithms`, or never. */
@@ -38,7 +39,7 @@ export function readForeignKey(spki: Buffer): ForeignKey {
     fields.end('SubjectPublicKeyInfo');
     const judged = judgeKey(oidValue(algorithm.expect(TAG.OID, 'algorithm')), algorithm, bits);
     if (judged.standing === 'unsupported') return judged;
-    return { ...judged, key: createPublicKey({ key: spki, format: 'der', type: 'spki' }) };
+    return { ...judged, key: withoutStackTraces(() => createPublicKey({ key: spki, format: 'der', type: 'spki' })) };
   } catch (error) {
     // OpenSSL says in many ways that a key is none: a point off its curve, a modulus of nonsense.
     return unsupported(error instanceof DerError ? `a key that is not DER (${error.message})` : 'a key that cannot be used');
