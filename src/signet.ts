@@ -8,7 +8,7 @@ import { askOnTerminal } from './cli/terminal.ts';
 import { environment } from './config/environment.ts';
 
 const argv = process.argv.slice(2);
-const io = { out: process.stdout, err: process.stderr, env: environment(), ask: askOnTerminal(process.stdin, process.stderr) };
+const io = { out: process.stdout, err: process.stderr, in: process.stdin, env: environment(), ask: askOnTerminal(process.stdin, process.stderr) };
 // An exit, unlike the signal itself, takes an embedded database that a local command has started along.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(EXIT.interrupted));
 
@@ -30,6 +30,11 @@ async function run(): Promise<number> {
   const done = await runLocal(argv, io);
   if (done !== undefined) return done;
   isAnswer = true;
+  if (argv[0] === 'verify') {
+    const { runVerifyAlone } = await import('./cli/verify/alone.ts');
+    const verified = await runVerifyAlone(argv.slice(1), io);
+    if (verified !== undefined) return verified;
+  }
   const { runCli } = await import('./cli/run.ts');
   return runCli(argv, io, LOCAL_COMMANDS);
 }

@@ -7,6 +7,8 @@ export type Options = NonNullable<ParseArgsConfig['options']>;
 export interface CliIo {
   out: { write(text: string | Uint8Array): unknown; isTTY?: boolean; columns?: number };
   err: { write(text: string): unknown };
+  /** Standard input; absent where there is none. */
+  in?: AsyncIterable<Uint8Array> | undefined;
   /** Variables by name; an empty value counts as not set (`variable`). */
   env: Readonly<Record<string, string | undefined>>;
   /** Asks a person yes or no; absent where nobody sits. */
@@ -44,6 +46,8 @@ export interface CommandHelp {
   readonly help?: Record<string, string>;
   /** Names of the required positional arguments; the last may end in `...` for one or more. */
   positionals?: string[];
+  /** The last of them may be left out. */
+  mayOmitLast?: boolean;
 }
 
 /** One command: `signet <noun> <verb> [arguments]`. */

@@ -5,6 +5,7 @@ import { FEED_COMMANDS } from './commands-feed.ts';
 import { KILL_COMMANDS, renewalInfo } from './commands-kill.ts';
 import { RELYING_PARTY_COMMANDS } from './commands-relying-parties.ts';
 import { SERVICE_COMMANDS, STATUS_COMMANDS } from './commands-status.ts';
+import { VERIFY_COMMANDS } from './commands-verify.ts';
 import type { Command, CommandHelp } from './command.ts';
 
 /** Commands that belong together, as the overview shows them. */
@@ -20,6 +21,7 @@ export const GROUPS: readonly Group[] = [
   { title: 'Certificates', commands: CERTIFICATE_COMMANDS },
   { title: 'The kill switch', commands: KILL_COMMANDS },
   { title: 'Status, as relying parties ask for it', commands: STATUS_COMMANDS },
+  { title: 'What a relying party does offline', commands: VERIFY_COMMANDS },
   { title: 'The live feed', commands: FEED_COMMANDS },
   { title: 'The authority', commands: AUTHORITY_COMMANDS },
   { title: 'API tokens', commands: ADMIN_COMMANDS },

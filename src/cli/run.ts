@@ -87,9 +87,9 @@ function parse(command: Command, args: readonly string[]) {
   }
 }
 
-function checkArguments({ positionals: wanted = [] }: Command, given: readonly string[]): void {
+function checkArguments({ positionals: wanted = [], mayOmitLast = false }: Command, given: readonly string[]): void {
   const repeats = wanted.at(-1)?.endsWith('...') === true;
-  if (given.length === wanted.length || (repeats && given.length > wanted.length)) return;
+  if (given.length === wanted.length || (mayOmitLast && given.length === wanted.length - 1) || (repeats && given.length > wanted.length)) return;
   throw new UsageError(wanted.length === 0 ? 'takes no arguments' : `needs ${wanted.map((name) => (name.endsWith('...') ? `<${name.slice(0, -3)}>...` : `<${name}>`)).join(' ')}`);
 }
 

@@ -26,7 +26,7 @@ const NAME_TYPES: Readonly<Record<string, string>> = {
   DC: '0.9.2342.19200300.100.1.25',
   emailAddress: '1.2.840.113549.1.9.1',
 };
-const SHORT_NAMES: ReadonlyMap<string, string> = new Map(Object.entries(NAME_TYPES).map(([name, id]) => [id, name]));
+export const SHORT_NAMES: ReadonlyMap<string, string> = new Map(Object.entries(NAME_TYPES).map(([name, id]) => [id, name]));
 
 /** RFC 5280 appendix A.1: countryName and serialNumber are PrintableString, domainComponent and emailAddress IA5String; the rest is UTF8String. */
 const encodeValue = (type: string, value: string): Buffer => {

@@ -55,7 +55,8 @@ function ipText({ content, offset }: DerNode): string {
   return shortIpv6(groups.join(':'));
 }
 
-function ipOctets(address: string): Buffer {
+/** Octets of an IP address as it is written. @throws RangeError when it is none */
+export function ipOctets(address: string): Buffer {
   const version = isIP(address);
   if (version === 4) return Buffer.from(address.split('.').map(Number));
   if (version !== 6 || address.includes('%')) throw new RangeError('not an IP address');
