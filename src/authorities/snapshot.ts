@@ -36,6 +36,7 @@ export function buildSnapshot(deps: Deps, stored: StoredAuthority): AuthoritySna
   const chainFor = (issuerId: string) => chains.get(issuerId) ?? [];
   const chainPems = new Map([...chains].map(([issuerId, chain]) => [issuerId, chain.map((der) => encodePem('CERTIFICATE', der)).join('')]));
   const certIds = indexCertIds(issuing);
+  const newestOf = new Map(responders.map(({ issuerId }) => [issuerId, newest(responders.filter((responder) => responder.issuerId === issuerId))]));
   return Object.freeze({
     roots,
     activeRoot,
@@ -50,7 +51,7 @@ export function buildSnapshot(deps: Deps, stored: StoredAuthority): AuthoritySna
     rootById,
     chainFor,
     chainPemFor: (issuerId: string) => chainPems.get(issuerId) ?? '',
-    responderFor: (issuerId: string) => newest(responders.filter((responder) => responder.issuerId === issuerId)),
+    responderFor: (issuerId: string) => newestOf.get(issuerId),
     byNameAndKeyHash: (algorithm: 'sha1' | 'sha256', nameHash: Uint8Array, keyHash: Uint8Array) => certIds.get(certIdKey(algorithm, nameHash, keyHash)),
   });
 }
@@ -84,7 +85,9 @@ function feedOf(record: AuthorityRecord | undefined, keyStore: KeyStore): FeedKe
 }
 
 const certIdKey = (algorithm: string, nameHash: Uint8Array, keyHash: Uint8Array): string =>
-  `${algorithm} ${Buffer.from(nameHash).toString('hex')} ${Buffer.from(keyHash).toString('hex')}`;
+  `${algorithm} ${latin1(nameHash)} ${latin1(keyHash)}`;
+
+const latin1 = (octets: Uint8Array): string => Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('latin1');
 
 function indexCertIds(issuing: readonly Issuer[]): Map<string, Issuer> {
   const index = new Map<string, Issuer>();

@@ -5,7 +5,7 @@ import type { Answer } from './handler.ts';
 import { rateLimitFields } from './rate-limit-fields.ts';
 
 /** Answers are of one moment and one caller unless a handler says otherwise; nothing of ours is a document to be sniffed or framed. */
-const BASE_HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', 'content-security-policy': "default-src 'none'; frame-ancestors 'none'" } as const;
+export const BASE_HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', 'content-security-policy': "default-src 'none'; frame-ancestors 'none'" } as const;
 
 /** What is answered, and what every answer to it carries. */
 export interface Answered {

@@ -12,6 +12,7 @@ import { measureConnections } from './connection-metrics.ts';
 import { connectionsAllowed, createConnectionGuard } from './connections.ts';
 import { createDenials, toAuditLog } from './denials.ts';
 import { createDocuments } from './documents.ts';
+import { createOcspDoor } from './ocsp-door.ts';
 import { readinessHere } from './readiness.ts';
 import { answerSiblings } from './replica.ts';
 import { createRouter } from './router.ts';
@@ -51,7 +52,8 @@ export async function openDoors(ctx: Context, options: DoorOptions): Promise<Doo
   const state = { draining: false, warnings: options.warnings };
   const denials = createDenials(ctx, toAuditLog(ctx));
   const { config } = ctx;
-  const serve = createServe(ctx, { authenticator: createAuthenticator(ctx), denials, process: state, access: createAccessLog(config), documents: createDocuments(config, ROUTES) });
+  const parts = { authenticator: createAuthenticator(ctx), denials, process: state, access: createAccessLog(config), documents: createDocuments(config, ROUTES) };
+  const serve = createServe(ctx, parts);
   const servers: Record<Door, http.Server> = {
     api: https.createServer({ ...httpOptions(config), ...tlsOptions(ctx, options.tls) }),
     // Any certificate gets through the handshake: what it is worth is judged by us, on every request.
@@ -66,7 +68,8 @@ export async function openDoors(ctx: Context, options: DoorOptions): Promise<Doo
   const guard = createConnectionGuard(ctx, allowed);
   for (const door of DOORS) {
     prepare(servers[door], config, share);
-    guard.watch(door, servers[door], createRouter(door, ROUTES, serve));
+    const router = createRouter(door, ROUTES, serve);
+    guard.watch(door, servers[door], door === 'status' ? createOcspDoor(ctx, parts, router) : router);
     measureConnections(ctx, servers[door], door);
   }
   answerSiblings(ctx, () => readinessHere(ctx, state));

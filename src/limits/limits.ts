@@ -13,6 +13,8 @@ import { sourceKey } from './source-key.ts';
 export interface Limits {
   /** Counts a request from an address. @throws RateLimited */
   source(rate: RateClass, source: string): LimitStanding | undefined;
+  /** Counts a request from an address if it passes; false: it is to be refused by `source`, which says why. Throws nothing, and tells no standing. */
+  sourcePasses(rate: RateClass, source: string): boolean;
   /** Counts a request of an authenticated caller. @throws RateLimited */
   caller(rate: RateClass, callerId: string): LimitStanding | undefined;
   /** Counts an enrollment or renewal of an agent that proved itself. @throws RateLimited */
@@ -65,6 +67,14 @@ export function createLimits({ config, clock, metrics, siblings }: LimitsNeeds):
 
   return {
     source: (rate, source) => pass(limits.source[rate], sourceKey(source)),
+    sourcePasses(rate, source) {
+      const limit = limits.source[rate];
+      if (limit === undefined) return true;
+      const key = sourceKey(source);
+      if (limit.limiter.take(key, clock.monotonicMs()).waitMs > 0) return false;
+      shared.note(limit.policy.name, key);
+      return true;
+    },
     caller: (rate, callerId) => pass(limits.caller[rate], callerId),
     agent: (agentId) => void pass(limits.agent, agentId),
     // Nobody can use up the limit of a token of which he has only the id. What is remembered, and told to siblings, is no secret.

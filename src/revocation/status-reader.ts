@@ -46,7 +46,8 @@ const MAX_UNWATCHED_READING_MS = 1_000;
 
 /** Serials are counted in slots by their last random octets: two that share a slot only cause a needless second read. */
 const GENERATION_SLOTS = 65_536;
-const SERIAL_BYTES = 20;
+/** Octets of our serials (DESIGN invariant 3). */
+export const SERIAL_BYTES = 20;
 const SERIAL_VERSION = 1;
 /** Whole requests of `statusBatchMax` serials that may wait for the database. */
 const QUEUED_BATCHES = 20;

@@ -1,17 +1,15 @@
-import type { Authorities, AuthoritySnapshot, Issuer, Responder } from '../../authorities/authorities.ts';
+import type { Authorities, AuthoritySnapshot, Issuer } from '../../authorities/authorities.ts';
 import type { Clock } from '../../core/clock.ts';
 import { SignetError } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Metrics } from '../../core/metrics.ts';
 import { asServiceError } from '../../db/errors.ts';
 import { OcspRequestError, parseOcspRequest, type OcspCertId, type OcspRequest } from '../../x509/ocsp-request.ts';
-import { assembleOcspResponse, encodeOcspError, encodeOcspResponseData, type SingleStatus } from '../../x509/ocsp-response.ts';
-import { entityTag } from '../entity-tag.ts';
-import { REASONS } from '../reasons.ts';
+import { encodeOcspError } from '../../x509/ocsp-response.ts';
 import type { RevocationSignals } from '../signals.ts';
-import type { StatusReader, CertificateState, StatusView } from '../status-reader.ts';
-import { subjectKeyHash } from './key-hash.ts';
-import { createResponseCache, type CachedResponse, type ResponseTimes } from './response-cache.ts';
+import type { StatusReader, StatusView } from '../status-reader.ts';
+import { createAnswerSigner, type Question } from './answer-signer.ts';
+import { createResponseCache, type CachedResponse } from './response-cache.ts';
 
 /** An OCSP answer for HTTP: always status 200 (RFC 6960 appendix A.2), errors included. Header names in lower case. */
 export interface OcspAnswer {
@@ -22,6 +20,14 @@ export interface OcspAnswer {
 export interface OcspResponder {
   /** Answers one OCSPRequest (DER). Never throws: faults are OCSP error answers (RFC 6960 §2.3). */
   answer(der: Uint8Array): Promise<OcspAnswer>;
+  /** The answer that is kept to exactly these octets and may be given now; else it is for `answer` to find out. */
+  recall(der: Buffer, now: Date): KeptAnswer | undefined;
+}
+
+/** An answer that is kept: its octets as characters (latin1), as a socket takes them at once with the head. */
+export interface KeptAnswer {
+  octets: string;
+  headers: Record<string, string>;
 }
 
 export interface OcspResponderNeeds {
@@ -38,14 +44,6 @@ export interface OcspResponderNeeds {
 
 type ErrorStatus = Parameters<typeof encodeOcspError>[0];
 
-/** One question as it is answered: who signs, and which of our issuers each CertID names. */
-interface Question {
-  request: OcspRequest;
-  issuer: Issuer;
-  responder: Responder;
-  issuers: readonly (Issuer | undefined)[];
-}
-
 /** A signed answer, and the reading of the statuses in it. */
 interface Made {
   response: CachedResponse;
@@ -61,10 +59,9 @@ export const OCSP_RESPONSE_TYPE = 'application/ocsp-response';
 export function createOcspResponder(needs: OcspResponderNeeds): OcspResponder {
   const { authorities, statuses, clock, log, metrics, config } = needs;
   const cache = createResponseCache(needs);
-  const timesOf = createTimes(config.ocspValiditySeconds);
+  const sign = createAnswerSigner(needs);
   /** Answers being made that more than one may get, by responder and CertID. */
   const underWay = new Map<string, Promise<Made>>();
-  let signing = 0;
 
   async function respond(request: OcspRequest): Promise<OcspAnswer> {
     const now = clock.now();
@@ -80,14 +77,14 @@ export function createOcspResponder(needs: OcspResponderNeeds): OcspResponder {
     const [certId] = request.certIds;
     const shared = certId && request.certIds.length === 1 && !request.nonce ? certId : undefined;
     const cached = shared && cache.find(shared, responder.id, now);
-    if (cached) return told(cached, 'cache', now);
+    if (cached) return { bytes: Buffer.from(cached.octets, 'latin1'), headers: told(cached.said, 'cache', now) };
 
     const question = { request, issuer, responder, issuers };
     for (let reading = 0; reading < MAX_READINGS; reading++) {
       const { response, view } = await (shared ? sharedAnswer(shared, question, now) : make(question, now));
       // Nothing is awaited from here to the handing over: what was revoked meanwhile has been signalled, or is not yet acknowledged. Who waited for another's answer
       // asks for himself: his question came later than its reading.
-      if (view.isCurrent()) return told(response, view.fromMemory ? 'memory' : 'database', now);
+      if (view.isCurrent()) return { bytes: response.bytes, headers: told(response, view.fromMemory ? 'memory' : 'database', now) };
     }
     return failed('tryLater');
   }
@@ -112,39 +109,10 @@ export function createOcspResponder(needs: OcspResponderNeeds): OcspResponder {
     return { view, response: await sign(question, view, now) };
   }
 
-  async function sign({ request, issuer, responder, issuers }: Question, view: StatusView, now: Date): Promise<CachedResponse> {
-    const times = timesOf(now, responder);
-    const { thisUpdate, nextUpdate } = times;
-    const rows = request.certIds.map((_, index) => (issuers[index]?.id === issuer.id ? view.at(index) : undefined));
-    const responses = request.certIds.map((id, index) => ({ certId: id.raw, certStatus: singleStatus(rows[index], issuer), thisUpdate, nextUpdate }));
-    const data = encodeOcspResponseData({ responderKeyHash: subjectKeyHash(responder), producedAt: thisUpdate, responses, nonce: request.nonce });
-    const bytes = assembleOcspResponse(data, responder.signatureAlgorithm, await signatureOver(data, responder), [responder.der]);
-    // A serial that is unknown now may be one that is being issued.
-    const cacheable = request.nonce === undefined && responses.every((response) => response.certStatus.status !== 'unknown');
-    return {
-      bytes,
-      etag: cacheable ? entityTag(bytes) : undefined,
-      statuses: responses.map((response) => response.certStatus.status),
-      permanent: rows.every((row) => row?.revokedAt),
-      responderId: responder.id,
-      times,
-    };
-  }
-
-  /** @throws SignetError `overloaded` when too many wait for the key store */
-  async function signatureOver(data: Buffer, { key }: Responder): Promise<Buffer> {
-    if (signing >= config.ocspSigningMax) throw new SignetError('overloaded', 'Too many OCSP answers wait for their signature.', { retryAfterSeconds: 1 });
-    signing++;
-    try {
-      return await key.sign(data);
-    } finally {
-      signing--;
-    }
-  }
-
-  function told(response: CachedResponse, source: 'cache' | 'memory' | 'database', now: Date): OcspAnswer {
-    for (const status of response.statuses) metrics.ocspAnswers.inc({ status, source });
-    return { bytes: response.bytes, headers: cachingHeaders(response, config.ocspMaxAgeSeconds, now) };
+  /** Counts an answer; returns its header fields. */
+  function told(said: Omit<CachedResponse, 'bytes'>, source: 'cache' | 'memory' | 'database', now: Date): Record<string, string> {
+    for (const status of said.statuses) metrics.ocspAnswers.inc({ status, source });
+    return cachingHeaders(said, config.ocspMaxAgeSeconds, now);
   }
 
   function failed(status: ErrorStatus): OcspAnswer {
@@ -153,6 +121,13 @@ export function createOcspResponder(needs: OcspResponderNeeds): OcspResponder {
   }
 
   return {
+    recall(der, now) {
+      const kept = cache.recall(der, now);
+      if (!kept) return undefined;
+      const responder = authorities.snapshot().responderFor(kept.said.issuerId);
+      if (responder?.id !== kept.said.responderId || responder.notAfter <= now) return undefined;
+      return { octets: kept.octets, headers: told(kept.said, 'cache', now) };
+    },
     async answer(der) {
       try {
         return await respond(parseOcspRequest(der, { maxBytes: MAX_REQUEST_BYTES, maxCertIds: config.ocspMaxCertIds }));
@@ -166,30 +141,8 @@ export function createOcspResponder(needs: OcspResponderNeeds): OcspResponder {
   };
 }
 
-/** Times of an answer at `now`, in whole seconds. All answers that a responder signs within a second share them. */
-function createTimes(validitySeconds: number): (now: Date, responder: Responder) => ResponseTimes {
-  let last: { second: number; responder: Responder; times: ResponseTimes } | undefined;
-  return (now, responder) => {
-    const second = Math.floor(now.getTime() / 1000);
-    if (last?.second !== second || last.responder !== responder) {
-      const thisUpdate = new Date(second * 1000);
-      const nextUpdate = new Date(Math.floor(Math.min((second + validitySeconds) * 1000, responder.notAfter.getTime()) / 1000) * 1000);
-      last = { second, responder, times: { thisUpdate, nextUpdate, lastModified: thisUpdate.toUTCString(), expires: nextUpdate.toUTCString() } };
-    }
-    return last.times;
-  };
-}
-
 function ourIssuer(snapshot: AuthoritySnapshot, id: OcspCertId): Issuer | undefined {
   return id.hashAlgorithm && snapshot.byNameAndKeyHash(id.hashAlgorithm, id.issuerNameHash, id.issuerKeyHash);
-}
-
-/** Never good about what this issuer did not issue (invariant 13). A hold is a revocation with reason certificateHold (RFC 6960 §2.2). */
-function singleStatus(row: CertificateState | undefined, issuer: Issuer): SingleStatus {
-  if (!row || row.issuerId !== issuer.id) return { status: 'unknown' };
-  if (row.revokedAt) return { status: 'revoked', at: row.revokedAt, reason: row.reason ?? undefined };
-  if (row.heldAt) return { status: 'revoked', at: row.heldAt, reason: REASONS.certificateHold };
-  return { status: 'good' };
 }
 
 /** The database is away, or too much waits for it or for the key store: the same question may be answered soon. */
@@ -201,7 +154,7 @@ function isPassing(error: unknown): boolean {
 const NOT_CACHED = { 'content-type': OCSP_RESPONSE_TYPE, 'cache-control': 'no-store' };
 
 /** RFC 5019 §6.2. A cache keeps an answer no longer than `maxAgeSeconds`, nor past its nextUpdate. */
-function cachingHeaders({ etag, times }: CachedResponse, maxAgeSeconds: number, now: Date): Record<string, string> {
+function cachingHeaders({ etag, times }: Omit<CachedResponse, 'bytes'>, maxAgeSeconds: number, now: Date): Record<string, string> {
   if (etag === undefined) return NOT_CACHED;
   const left = Math.floor((times.nextUpdate.getTime() - now.getTime()) / 1000);
   const maxAge = Math.max(0, Math.min(maxAgeSeconds, left));

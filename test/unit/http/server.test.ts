@@ -37,6 +37,7 @@ const context = (change: object = {}): Context =>
     liveFeed: { drain: () => undefined } as unknown as Context['liveFeed'],
     profiles: { shortestTtlSeconds: 300 } as Context['profiles'],
     ocsp: {
+      recall: () => undefined,
       answer: async () => {
         slow.entered();
         await slow.gate;

@@ -17,7 +17,7 @@ export const NOW = new Date('2026-11-21T00:00:00Z');
 export const API_URL = 'https://signet.example:8443';
 
 const NO_LIMITS: Limits = {
-  source: () => undefined, caller: () => undefined, agent: () => undefined, joinToken: () => undefined, connection: () => true, assertNoWait: () => undefined, failed: () => undefined,
+  source: () => undefined, sourcePasses: () => true, caller: () => undefined, agent: () => undefined, joinToken: () => undefined, connection: () => true, assertNoWait: () => undefined, failed: () => undefined,
 };
 
 /** A context for requests that never reach the database. */
