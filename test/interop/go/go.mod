@@ -1,0 +1,5 @@
+module signet.test/relying-party
+
+go 1.26.0
+
+require golang.org/x/crypto v0.58.0
