@@ -27,12 +27,12 @@ export function* pathsFrom(path: readonly ForeignCertificate[], search: Search):
   if (!last) return;
   let found = false;
   for (const { issuer, isAnchor } of candidates(last, search)) {
-    found = true;
     if (--search.budget.steps < 0) {
       search.ended(path, reason('too-complex', 'there are more ways than are looked at'));
       return;
     }
     if (isInside(path, issuer)) continue;
+    found = true;
     const fault = stepFault(path, last, issuer, isAnchor, search);
     if (fault) {
       search.ended([...path, issuer], fault);
