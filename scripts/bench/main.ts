@@ -1,6 +1,6 @@
 /**
  * What the service costs (docs/performance.md).
- *   npm run bench [-- --workers 2,1] [--only renewal,ocsp,status,kill,feed,crl,flat] [--scale 0.5] [--json file] [--profile folder]
+ *   npm run bench [-- --workers 2,1] [--only renewal,ocsp,status,kill,feed,crl,flat,verify] [--scale 0.5] [--json file] [--profile folder]
  *   npm run bench:full [-- --certificates 10000000] [--revoked 1000000] [--data folder] [and the others]
  * Ends with exit code 1 when the figures do not count: an answer that is not stored, a key used twice, a database that is not durable, a worker that did nothing.
  */
@@ -9,10 +9,11 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { createFloor, makeCsrs } from './csrs.ts';
-import { describeRun } from './report.ts';
+import { describeRun, describeVerify } from './report.ts';
 import { faultsOf, measureRun, SCENARIOS, type Run, type Scenario } from './run.ts';
 import { RAISED_KEYS, REMEMBERED } from './service.ts';
 import type { Sizes } from './stage.ts';
+import { verify } from './verify.ts';
 
 /** What a core does is asked of one worker, and kill and feed of replicas of one process; of several workers mainly what they do together: issue and renew. */
 const SIZES: Sizes = {
@@ -25,7 +26,7 @@ const SIZES_OF_SEVERAL: Partial<Sizes> = { issuance: 6_000, ocspCold: 2_000, ocs
 const { values: given } = parseArgs({
   options: {
     workers: { type: 'string', default: '2,1' },
-    only: { type: 'string', default: 'renewal,ocsp,status,crl,kill,feed' },
+    only: { type: 'string', default: 'renewal,ocsp,status,crl,kill,feed,verify' },
     scale: { type: 'string', default: '1' },
     certificates: { type: 'string', default: '0' },
     revoked: { type: 'string', default: '0' },
@@ -40,20 +41,26 @@ function sizesOf(workers: number, scale: number): Sizes {
   return { ...scaled, certificates: Number(given.certificates), revoked: Number(given.revoked) };
 }
 
+/** What needs no service. */
+const ALONE = 'verify';
+
 function scenariosOf(names: readonly string[]): Scenario[] {
   const unknown = names.find((name) => !SCENARIOS.some((scenario) => scenario === name));
-  if (unknown !== undefined) throw new Error(`--only knows ${SCENARIOS.join(', ')}, not ${unknown}`);
+  if (unknown !== undefined) throw new Error(`--only knows ${[...SCENARIOS, ALONE].join(', ')}, not ${unknown}`);
   return names as Scenario[];
 }
 
 const say = (text: string) => void process.stdout.write(`${text}\n\n`);
 
 async function bench(): Promise<void> {
-  const scenarios = scenariosOf(given.only.split(','));
+  const names = given.only.split(',');
+  const scenarios = scenariosOf(names.filter((name) => name !== ALONE));
   const starts = given.workers.split(',').map(Number).map((workers) => ({ workers, sizes: sizesOf(workers, Number(given.scale)) }));
   const began = new Date();
   const machine = `${os.cpus()[0]?.model ?? 'unknown processor'}, ${os.cpus().length} cores, ${Math.round(os.totalmem() / 2 ** 30)} GB, ${os.release()}`;
   say(`${machine}, Node ${process.versions.node}, OpenSSL ${process.versions.openssl}, ${began.toISOString()}; load on the same cores; ${RAISED_KEYS} rate limits raised, none switched off; ${REMEMBERED} OCSP answers remembered`);
+  if (names.includes(ALONE)) say(describeVerify(verify()));
+  if (scenarios.length === 0) return;
   const keys = starts.map(({ sizes }) => 1 + sizes.issuanceWarmUp + sizes.issuance + sizes.issuanceHalf + sizes.renewalWarmUp + sizes.renewal + (scenarios.includes('kill') ? sizes.killIssuances : 0));
   const csrs = makeCsrs(keys.reduce((sum, count) => sum + count, 0));
   const floor = createFloor();

@@ -4,7 +4,7 @@ import { runVerify, VERIFY_HELP, VERIFY_OPTIONS } from './verify/run.ts';
 const verify: Command = {
   name: 'verify',
   usage: '[<chain file>] [--root <file>]... [--crl <file>]... [--ocsp <file>]... [--host <name> | --spiffe-id <id>] [--time <time>] [--json | --batch]',
-  summary: 'Judge a certificate and its path up to a trusted root, offline; with --json or --batch as questions on standard input (docs/path-validation.md)',
+  summary: 'Judge a certificate and its path up to a trusted root, offline (docs/path-validation.md has the form of questions)',
   example: 'signet verify ./identity/chain.pem --root ./trust-bundle.pem --purpose clientAuth',
   positionals: ['chain file'],
   mayOmitLast: true,

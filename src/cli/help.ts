@@ -97,7 +97,7 @@ export function helpOf(command: Command | CommandHelp): string {
   return `${`signet ${name} ${usage}`.trimEnd()}\n\n${summary}.\n\nOptions:\n${lines.join('\n')}\n\nExample:\n  ${example}\n\nExit codes: signet help exit-codes\n`;
 }
 
-const FILES: readonly string[] = ['out', 'token-file', 'issuer', 'certificate', 'from', 'crl'];
+const FILES: readonly string[] = ['out', 'token-file', 'issuer', 'certificate', 'from', 'crl', 'intermediates'];
 
 /** What stands for the value of an option: as the usage has it, or as options of that name are. */
 function valueOf(option: string, usage: string): string {
