@@ -30,7 +30,7 @@ function corpus(title: string, file: Parameters<typeof hasCorpus>[0], work: () =
     test(title, work, TIMEOUT_MS);
     return;
   }
-  console.warn(`${title}: THE CORPUS IS NOT ON THIS MACHINE: it proves nothing here. Put ${file} into the folder that SIGNET_CORPORA names (docs/conformance.md).`);
+  console.warn(`${title}: THE CORPUS IS NOT ON THIS MACHINE: it proves nothing here. Put ${file} into the folder that PATH_CORPORA names (docs/conformance.md).`);
   test.skip(`${title} [SKIPPED: no ${file}]`, work);
 }
 

@@ -1,5 +1,5 @@
 /**
- * Public corpora of certification paths, as questions for `signet verify --batch`. None of their data is in this repository: SIGNET_CORPORA names a folder with
+ * Public corpora of certification paths, as questions for `signet verify --batch`. None of their data is in this repository: PATH_CORPORA names a folder with
  * `PKITS_data/` (NIST's suite, as the Python package cryptography-vectors brings it), `limbo.json` (C2SP x509-limbo) and `bettertls.json` (Netflix BetterTLS,
  * its export-tests). docs/conformance.md says how they are had.
  */
@@ -13,7 +13,7 @@ export interface CorpusCase {
   question: Record<string, unknown>;
 }
 
-const folder = process.env['SIGNET_CORPORA'] ?? '';
+const folder = process.env['PATH_CORPORA'] ?? '';
 const at = (...names: string[]) => path.join(folder, ...names);
 
 /** Whether a corpus is on this machine. */

@@ -1,12 +1,14 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { createStore, PATH_REASONS, readCertificate, validatePath, type PathRequest } from '../../../../src/verify/path/index.ts';
+import { createStore, PATH_LIMITS, PATH_REASONS, readCertificate, validatePath, type PathRequest } from '../../../../src/verify/path/index.ts';
 import { context, contextPrimitive, nullValue, oid, sequence, tlv, utf8String } from '../../../../src/x509/der/writer.ts';
 import { encodeBasicConstraints } from '../../../../src/x509/extensions/basic-constraints.ts';
 import { encodeExtendedKeyUsage } from '../../../../src/x509/extensions/extended-key-usage.ts';
 import type { Extension } from '../../../../src/x509/extensions/extension.ts';
 import { encodeKeyUsage } from '../../../../src/x509/extensions/key-usage.ts';
 import { encodeSubjectAlternativeName } from '../../../../src/x509/extensions/subject-alternative-name.ts';
+import { FOREIGN_LIMITS } from '../../../../src/x509/foreign/certificate.ts';
 import { encodeName } from '../../../../src/x509/names.ts';
 import { OID } from '../../../../src/x509/oids.ts';
 import { assembleCertificate, encodeTbs } from '../../../../src/x509/tbs.ts';
@@ -263,6 +265,12 @@ describe('bounds', () => {
     const result = judge(makeLeaf(first!), [...knot, root]);
     expect(result.valid).toBe(false);
   });
+});
+
+test('docs/path-validation.md tells every reason and every bound', () => {
+  const page = readFileSync(new URL('../../../../docs/path-validation.md', import.meta.url), 'utf8');
+  for (const [code, meaning] of Object.entries(PATH_REASONS)) expect(page).toContain(`| \`${code}\` | ${meaning} |`);
+  for (const bound of [...Object.values(PATH_LIMITS).filter((one) => one !== PATH_LIMITS.reasons), FOREIGN_LIMITS.maxBytes]) expect(page).toContain(bound.toLocaleString('en'));
 });
 
 describe('hostile octets', () => {
