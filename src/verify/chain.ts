@@ -1,6 +1,6 @@
 /**
- * Certification path building and validation (RFC 5280 §6, without policies): what judges TLS client certificates, and what a
- * relying party runs offline. Bounded in path length and in signature checks, whatever certificates are offered.
+ * The fast path of the service: TLS client certificates below our own issuers, which have no policies (RFC 5280 §6 without them). Relying parties judge
+ * anybody's certificates with path/. Bounded in path length and in signature checks, whatever certificates are offered.
  */
 import type { KeyObject } from 'node:crypto';
 import type { Certificate } from '../x509/certificate.ts';

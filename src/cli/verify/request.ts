@@ -124,12 +124,13 @@ export function hexOctets(text: string): Buffer {
   return Buffer.from(text, 'hex');
 }
 
-const TIME = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d))?$/;
+const TIME = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d)?)?$/;
 
-/** A time of RFC 3339, or a date: its midnight, UTC. @throws DocumentError */
+/** A time of RFC 3339, UTC where it says no offset; or a date: its midnight, UTC. @throws DocumentError */
 export function timeOf(given: string | undefined, now: Date): Date {
   if (given === undefined) return now;
-  const at = new Date(TIME.test(given) ? given : Number.NaN);
+  const [whole, offset] = TIME.exec(given) ?? [];
+  const at = new Date(whole === undefined ? Number.NaN : whole.length > DATE_LENGTH && offset === undefined ? `${whole}Z` : whole);
   if (Number.isNaN(at.getTime())) throw new DocumentError('time must be as 2026-12-01T12:00:00Z');
   return at;
 }
@@ -141,6 +142,8 @@ export function purposeOf(given: string | undefined): Purpose | undefined {
   if (!purpose) throw new DocumentError(`purpose must be any, ${PURPOSES.join(', ')}`);
   return purpose;
 }
+
+const DATE_LENGTH = '2026-12-01'.length;
 
 const ANY_POLICY = '2.5.29.32.0';
 const OID_TEXT = /^[0-2](?:\.\d{1,15}){1,31}$/;

@@ -56,6 +56,10 @@ test('one question as JSON', async () => {
   expect(JSON.parse(out)).toMatchObject({ valid: false, reasons: [{ code: 'expired', certificate: { subject: 'CN=Test Agent', index: 0 } }] });
 });
 
+test.each(['2026-11-21T00:00:00Z', '2026-11-21T01:00:00+01:00', '2026-11-21T00:00:00', '2026-11-21 00:00:00.5', '2026-11-21'])('time as %s', async (at) => {
+  expect(JSON.parse((await verify(['--json'], JSON.stringify({ ...question, time: at }))).out)).toMatchObject({ valid: true });
+});
+
 test.each<[string, Record<string, unknown>]>([
   ['a member that is not known', { ...question, requireExplictPolicy: true }],
   ['no leaf', { ...question, leaf: undefined }],
