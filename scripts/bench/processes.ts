@@ -91,3 +91,6 @@ function inodesOf(pid: number): string[] {
     }
   });
 }
+
+/** CPU µs of the children of this process that have ended, until now. */
+export const endedChildrenMicros = (): number => statOf(process.pid)?.endedChildrenMicros ?? 0;

@@ -47,8 +47,8 @@ const feedLines = ({ subscribers, extraRssMb, cores, postgresCores, revocations 
   ];
 };
 
-export const describeVerify = ({ cold, warm, knownIssuer, batchPerSecond }: VerifyFigures): string =>
-  `path of three P-256 certificates, CPU: everything read anew ${rounded(cold, 0)} µs, issuers known ${rounded(warm, 0)} µs; a leaf whose issuer is the anchor ${rounded(knownIssuer, 0)} µs; signet verify --batch, start included: ${rounded(batchPerSecond, 0)} paths/s`;
+export const describeVerify = ({ cold, warm, knownIssuer, batch }: VerifyFigures): string =>
+  `path of three P-256 certificates, CPU: everything read anew ${rounded(cold, 0)} µs, issuers known ${rounded(warm, 0)} µs; a leaf whose issuer is the anchor ${rounded(knownIssuer, 0)} µs; signet verify --batch, start included: ${rounded(batch.perSecond, 0)} paths/s, ${rounded(batch.cpuMicros, 0)} µs of CPU each`;
 
 /** Figures of one start of the service. */
 export function describeRun(run: Run): string {
