@@ -23,7 +23,21 @@ export function parseKeyUsage(value: Uint8Array): KeyUsage[] {
   const cursor = open(value);
   const node = cursor.expect(TAG.BIT_STRING, 'KeyUsage');
   cursor.end('KeyUsage');
-  const octets = bitStringBytes(node, true);
-  if (octets.length === 0 || octets.length > 2 || (octets[1] ?? 0) & 0x7f) throw new DerError('bad KeyUsage', node.offset);
+  return usagesIn(bitStringBytes(node, true), node.offset);
+}
+
+/** The same of other CAs, some of which (roots in every browser among them) write zero bits behind the last that is set, against X.690 §11.2.2. @throws DerError */
+export function parseForeignKeyUsage(value: Uint8Array): KeyUsage[] {
+  const cursor = open(value);
+  const { content, offset } = cursor.expect(TAG.BIT_STRING, 'KeyUsage');
+  cursor.end('KeyUsage');
+  const unused = content[0] ?? 8;
+  const octets = content.subarray(1);
+  if (unused > 7 || octets.length === 0 || (octets.at(-1) ?? 0) & ((1 << unused) - 1)) throw new DerError('bad KeyUsage', offset);
+  return usagesIn(octets, offset);
+}
+
+function usagesIn(octets: Buffer, offset: number): KeyUsage[] {
+  if (octets.length === 0 || octets.length > 2 || (octets[1] ?? 0) & 0x7f) throw new DerError('bad KeyUsage', offset);
   return BITS.filter((_, bit) => (octets[bit >> 3] ?? 0) & (0x80 >> (bit & 7)));
 }

@@ -8,7 +8,7 @@ import { parseAuthorityInformationAccess } from '../extensions/authority-informa
 import { parseBasicConstraints, type BasicConstraints } from '../extensions/basic-constraints.ts';
 import { parseExtendedKeyUsage } from '../extensions/extended-key-usage.ts';
 import { parseExtensions, type Extension } from '../extensions/extension.ts';
-import { parseKeyUsage, type KeyUsage } from '../extensions/key-usage.ts';
+import { parseForeignKeyUsage, type KeyUsage } from '../extensions/key-usage.ts';
 import { parseSubjectKeyIdentifier } from '../extensions/subject-key-identifier.ts';
 import { OID } from '../oids.ts';
 import { parseForeignDistributionPoints, type ForeignDistributionPoint } from './distribution-points.ts';
@@ -133,7 +133,7 @@ function parseKnown(extensions: readonly Extension[], issuer: ForeignName) {
   value(OID.authorityInformationAccess, parseAuthorityInformationAccess);
   return {
     basicConstraints: value(OID.basicConstraints, parseBasicConstraints),
-    keyUsage: value(OID.keyUsage, parseKeyUsage),
+    keyUsage: value(OID.keyUsage, parseForeignKeyUsage),
     extendedKeyUsage: value(OID.extendedKeyUsage, parseExtendedKeyUsage),
     alternativeNames: value(OID.subjectAlternativeName, parseForeignAlternativeNames),
     subjectKeyIdentifier: value(OID.subjectKeyIdentifier, parseSubjectKeyIdentifier),
