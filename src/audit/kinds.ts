@@ -139,6 +139,7 @@ export interface AuditKinds {
   'request.denied': Failure & OfTarget & Partial<OfInstance> & Partial<Pick<Carried, 'fingerprint'>> & Detail<{ code: string; suppressed?: number }>;
 
   'audit.purged': Success & OfTarget & Detail<{ first: Decimal; last: Decimal; before: Time; personalFields: number }> & { personal: { operator: string } };
+  'person.erased': Success & OfTarget & Detail<{ personalFields: number; owners: number; texts: number }> & { personal: { operator: string } };
 
   'partition.created': Success & OfTarget;
   'partition.dropped': Success & OfTarget;
