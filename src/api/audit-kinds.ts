@@ -17,6 +17,7 @@ export const AUDIT_KINDS = [
   'request.denied',
   'audit.purged',
   'person.erased',
+  'log.started', 'log.stopped', 'log.ended',
   'partition.created', 'partition.dropped', 'partition.drop-begun',
   'records.cleared',
   'backup.begun', 'backup.made', 'backup.failed',

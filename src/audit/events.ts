@@ -4,6 +4,7 @@
  */
 import type { AUDIT_KINDS } from '../api/audit-kinds.ts';
 import type { AuditKinds, Carried } from './kinds.ts';
+export type { JsonValue } from './canonical-json.ts';
 export type { PersonalField } from './kinds.ts';
 
 /** Who acted. `id`: API token id, agent id, join token id, relying party id (with its certificate), job name, or the name of a local command. */
