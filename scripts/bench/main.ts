@@ -1,6 +1,6 @@
 /**
  * What the service costs (docs/performance.md).
- *   npm run bench [-- --workers 2,1] [--only renewal,ocsp,status,kill,feed,crl,flat,verify] [--scale 0.5] [--json file] [--profile folder]
+ *   npm run bench [-- --workers 2,1] [--only renewal,ocsp,status,kill,feed,audit,crl,flat,verify] [--scale 0.5] [--json file] [--profile folder]
  *   npm run bench:full [-- --certificates 10000000] [--revoked 1000000] [--data folder] [and the others]
  * Ends with exit code 1 when the figures do not count: an answer that is not stored, a key used twice, a database that is not durable, a worker that did nothing.
  */
@@ -19,14 +19,14 @@ import { verify } from './verify.ts';
 const SIZES: Sizes = {
   agents: 1_000, issuanceWarmUp: 2_000, issuance: 5_000, issuanceHalf: 1_500, renewalWarmUp: 300, renewal: 1_200, trivial: 2_000,
   certificates: 0, revoked: 0, revokedSome: 10_000, revokedMany: 100_000, revocations: 600, ocspCold: 8_000, ocspKnown: 100_000, ocspHalf: 12_000, status: 4_000, statusBatches: 50, statusWarmUp: 2_000,
-  points: 100, kills: 12, killIssuances: 2_400, subscribers: 1_000, feedRevocations: 50,
+  points: 100, kills: 12, killIssuances: 2_400, auditAppends: 1_000, auditIssuances: 1_000, subscribers: 1_000, feedRevocations: 50,
 };
-const SIZES_OF_SEVERAL: Partial<Sizes> = { issuance: 6_000, ocspCold: 2_000, ocspKnown: 10_000, status: 2_000, kills: 0, killIssuances: 0, subscribers: 0 };
+const SIZES_OF_SEVERAL: Partial<Sizes> = { issuance: 6_000, ocspCold: 2_000, ocspKnown: 10_000, status: 2_000, kills: 0, killIssuances: 0, auditAppends: 0, auditIssuances: 0, subscribers: 0 };
 
 const { values: given } = parseArgs({
   options: {
     workers: { type: 'string', default: '2,1' },
-    only: { type: 'string', default: 'renewal,ocsp,status,crl,kill,feed,verify' },
+    only: { type: 'string', default: 'renewal,ocsp,status,crl,kill,feed,audit,verify' },
     scale: { type: 'string', default: '1' },
     certificates: { type: 'string', default: '0' },
     revoked: { type: 'string', default: '0' },
@@ -61,7 +61,7 @@ async function bench(): Promise<void> {
   say(`${machine}, Node ${process.versions.node}, OpenSSL ${process.versions.openssl}, ${began.toISOString()}; load on the same cores; ${RAISED_KEYS} rate limits raised, none switched off; ${REMEMBERED} OCSP answers remembered`);
   if (names.includes(ALONE)) say(describeVerify(verify()));
   if (scenarios.length === 0) return;
-  const keys = starts.map(({ sizes }) => 1 + sizes.issuanceWarmUp + sizes.issuance + sizes.issuanceHalf + sizes.renewalWarmUp + sizes.renewal + (scenarios.includes('kill') ? sizes.killIssuances : 0));
+  const keys = starts.map(({ sizes }) => 1 + sizes.issuanceWarmUp + sizes.issuance + sizes.issuanceHalf + sizes.renewalWarmUp + sizes.renewal + (scenarios.includes('kill') ? sizes.killIssuances : 0) + (scenarios.includes('audit') ? sizes.auditIssuances : 0));
   const csrs = makeCsrs(keys.reduce((sum, count) => sum + count, 0));
   const floor = createFloor();
   const answered = new Set<string>();

@@ -1,4 +1,5 @@
 /** The table people read. */
+import type { AuditFigures } from './audit.ts';
 import type { FlatStep } from './flat.ts';
 import { SHARDS, STEP_CA_MS, type CrlFigures } from './crl.ts';
 import type { FeedFigures } from './feed.ts';
@@ -49,6 +50,14 @@ const feedLines = ({ subscribers, extraRssMb, cores, postgresCores, revocations 
 
 export const describeVerify = ({ cold, warm, knownIssuer, batch }: VerifyFigures): string =>
   `path of three P-256 certificates, CPU: everything read anew ${rounded(cold, 0)} µs, issuers known ${rounded(warm, 0)} µs; a leaf whose issuer is the anchor ${rounded(knownIssuer, 0)} µs; signet verify --batch, start included: ${rounded(batch.perSecond, 0)} paths/s, ${rounded(batch.cpuMicros, 0)} µs of CPU each`;
+const auditLines = ({ append, sustained }: AuditFigures): string[] => {
+  const { eventsPerSecond, requestsPerSecond, eventsARequest, issuedPerSecond, p50Ms, p99Ms, cores } = sustained;
+  return [
+    `audit, append an event, CPU of the process that does: ${rounded(append.encode, 1)} µs its bytes; with the statement ${rounded(append.batched, 1)} µs of many in a transaction, ${rounded(append.single, 0)} µs of one alone`,
+    `audit, sustained: ${rounded(eventsPerSecond, 0)} events/s that are no issuance (agents suspended and resumed, ${rounded(requestsPerSecond, 0)} requests/s, ${rounded(eventsARequest, 1)} events each, p50 ${rounded(p50Ms, 1)} ms, p99 ${rounded(p99Ms, 1)} ms) ` +
+      `beside ${rounded(issuedPerSecond, 0)} issuances/s; ${rounded(cores.service, 2)} cores in the service, ${rounded(cores.postgres, 2)} in PostgreSQL`,
+  ];
+};
 
 /** Figures of one start of the service. */
 export function describeRun(run: Run): string {
@@ -70,6 +79,7 @@ export function describeRun(run: Run): string {
     ...(run.crl ? describeLists(run.crl) : []),
     ...(run.kill ? killLines(run.kill) : []),
     ...(run.feed ? feedLines(run.feed) : []),
+    ...(run.audit ? auditLines(run.audit) : []),
     ...flatLines(run.flat ?? []),
     ...(ocsp ? [`OCSP: answers that came from where they should ${Object.entries(ocsp).map(([name, { ofSource }]) => `${name} ${rounded(ofSource * 100, 1)} %`).join(', ')}`] : []),
   ];

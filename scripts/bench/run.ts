@@ -1,6 +1,7 @@
 /** One start of the service, measured from end to end. */
 import { X509Certificate } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { audit, type AuditFigures } from './audit.ts';
 import { crl, type CrlFigures } from './crl.ts';
 import type { CryptoFloor, CsrSupply } from './csrs.ts';
 import { openDatabase, type Stored } from './database.ts';
@@ -20,7 +21,7 @@ const IDLE_MS = 4_000;
 const CRL_WAIT_MS = 300_000;
 
 /** What is measured beside issuance, which is always there: the others need its certificates. */
-export const SCENARIOS = ['renewal', 'ocsp', 'status', 'kill', 'feed', 'crl', 'flat'] as const;
+export const SCENARIOS = ['renewal', 'ocsp', 'status', 'kill', 'feed', 'audit', 'crl', 'flat'] as const;
 export type Scenario = (typeof SCENARIOS)[number];
 
 /** Those that need certificates put in by SQL. */
@@ -49,6 +50,7 @@ export interface Run {
   status: StatusFigures | undefined;
   kill: KillFigures | undefined;
   feed: FeedFigures | undefined;
+  audit: AuditFigures | undefined;
   crl: CrlFigures | undefined;
   flat: FlatStep[] | undefined;
   stored: Stored;
@@ -81,6 +83,8 @@ export async function measureRun(options: RunOptions): Promise<Run> {
     const told = scenarios.includes('feed') && sizes.subscribers > 0 ? await feed(stage, issued.enrolled.slice(0, half)) : undefined;
     const killed = scenarios.includes('kill') && sizes.kills > 0 ? await kill(stage, issued.enrolled.slice(half, 2 * half), agents.slice(0, half)) : undefined;
     for (const serial of killed?.serials ?? []) answered.add(serial);
+    const logged = scenarios.includes('audit') && sizes.auditIssuances > 0 ? await audit(stage, agents.slice(0, half), agents.slice(half)) : undefined;
+    for (const serial of logged?.serials ?? []) answered.add(serial);
     const statusSerials = serialsOfStatus(sizes);
     const run: Run = {
       workers: options.workers,
@@ -93,6 +97,7 @@ export async function measureRun(options: RunOptions): Promise<Run> {
       status: seeded && scenarios.includes('status') ? await status(stage, seeded.serials.slice(0, statusSerials)) : undefined,
       kill: killed?.figures,
       feed: told,
+      audit: logged?.figures,
       crl: seeded && scenarios.includes('crl') ? await crl(stage, { issuerId: seeded.issuerId, serials: seeded.serials.slice(-sizes.revocations), levels: levelsOf(sizes), waitMs: CRL_WAIT_MS }) : undefined,
       flat: grown,
       stored: await database.stored(),

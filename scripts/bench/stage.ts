@@ -33,6 +33,9 @@ export interface Sizes {
   points: number;
   kills: number;
   killIssuances: number;
+  /** Events appended one by one to tell their cost, and certificates issued while agents are suspended and resumed. */
+  auditAppends: number;
+  auditIssuances: number;
   /** Readers of the live feed, and how many revocations they are told of. */
   subscribers: number;
   feedRevocations: number;

@@ -41,8 +41,13 @@ async function purge(local: LocalContext, ownerDb: Db, before: Date, yes: boolea
 
 function explain(error: unknown): never {
   if (error instanceof PurgeUnderWay) throw new Refused('another purge is under way', 'leave it to finish');
+  return explainOwnerOnly(error, 'purge');
+}
+
+/** Why what only the owner of the tables may do was not done. @throws StartupError (69) */
+export function explainOwnerOnly(error: unknown, what: 'purge' | 'erase'): never {
   if (error instanceof StartupError) throw error;
   const message = error instanceof Error ? error.message.trim() : String(error);
   const isDenied = /42501|permission denied|append-only/.test(message);
-  throw new StartupError(`${message}\n${isDenied ? 'Only the role that owns the tables may purge: give SIGNET_OWNER_DATABASE_URL' : 'Is the database there? signet config check'}`, 69, error);
+  throw new StartupError(`${message}\n${isDenied ? `Only the role that owns the tables may ${what}: give SIGNET_OWNER_DATABASE_URL` : 'Is the database there? signet config check'}`, 69, error);
 }

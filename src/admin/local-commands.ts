@@ -83,4 +83,16 @@ export const LOCAL_COMMANDS: readonly LocalCommand[] = [
     refusal: 'another purge is under way',
     load: async () => (await import('./audit-purge.ts')).runAuditPurge,
   },
+  {
+    name: 'audit erase',
+    usage: '--email <address> [--yes]',
+    summary:
+      'Erase a person, known by an e-mail address, as the role that owns the tables: the fields beside audit events that hold it, the owner and deputies of that address, and texts that mention it. ' +
+      'No audit event changes: the salted hashes in them stay, so that the log, and evidence made before, can still be checked. The erasure is recorded in the audit log, without the address',
+    example: 'signet audit erase --email ada@example.org --yes',
+    options: { email: { type: 'string' }, yes: { type: 'boolean' } },
+    help: { email: 'the address, in any case of letters', yes: 'erase; without it nothing is erased, and it says what would be' },
+    refusal: 'the person is still the owner or deputy of something in use',
+    load: async () => (await import('./audit-erase.ts')).runAuditErase,
+  },
 ];

@@ -2,7 +2,9 @@
  * The closed union of audit events. Every state change writes one in its own transaction (DESIGN invariant 10). Each kind states what it carries (audit/kinds.ts):
  * a member that is missing, or is not of its kind, does not compile.
  */
+import type { AUDIT_KINDS } from '../api/audit-kinds.ts';
 import type { AuditKinds, Carried } from './kinds.ts';
+export type { JsonValue } from './canonical-json.ts';
 export type { PersonalField } from './kinds.ts';
 
 /** Who acted. `id`: API token id, agent id, join token id, relying party id (with its certificate), job name, or the name of a local command. */
@@ -47,5 +49,6 @@ export type AuditEventOf<K extends AuditKind> = { [Kind in K]: { kind: Kind } & 
 /** What became of a certificate: kind and detail, to be put to each certificate that it became of. */
 export type StatusChange = { [K in 'certificate.revoked' | 'certificate.held' | 'certificate.released']: Pick<AuditEventOf<K>, 'kind' | 'detail'> }[`certificate.${'revoked' | 'held' | 'released'}`];
 
-export type AuditKind = keyof AuditKinds;
+/** The kinds of the wire contract. One that does not say what it carries does not compile; one that is not listed there cannot be appended. */
+export type AuditKind = (typeof AUDIT_KINDS)[number];
 export type AuditEvent = AuditEventOf<AuditKind>;

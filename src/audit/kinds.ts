@@ -1,4 +1,5 @@
 /** What an event of each kind carries. Kinds are closed: add one at the end of its group, to AUDIT_KINDS (api/audit-kinds.ts) and to the table in docs/auditor.md. */
+import type { JsonValue } from './canonical-json.ts';
 
 /** Everything that an event may carry besides its kind and outcome. */
 export interface Carried {
@@ -139,6 +140,11 @@ export interface AuditKinds {
   'request.denied': Failure & OfTarget & Partial<OfInstance> & Partial<Pick<Carried, 'fingerprint'>> & Detail<{ code: string; suppressed?: number }>;
 
   'audit.purged': Success & OfTarget & Detail<{ first: Decimal; last: Decimal; before: Time; personalFields: number }> & { personal: { operator: string } };
+  'person.erased': Success & OfTarget & Detail<{ personalFields: number; owners: number; texts: number }> & { personal: { operator: string } };
+
+  'log.started': Success & OfTarget & Detail<{ origin: string; key: string; after?: JsonValue }>;
+  'log.stopped': Failure & OfTarget & Detail<{ origin: string; reason: string }>;
+  'log.ended': Success & OfTarget & Detail<{ origin: string; reason: string }>;
 
   'partition.created': Success & OfTarget;
   'partition.dropped': Success & OfTarget;

@@ -9,7 +9,7 @@ export interface Cleared {
   table: string;
   kind?: 'records.cleared' | 'join-token.cleared';
   /** Deletes in small batches until nothing is left or the signal aborts; each batch is recorded in its own transaction. */
-  clear(run: Deletion): Promise<number>;
+  clear: (run: Deletion) => Promise<number>;
 }
 
 const MS_PER_DAY = 86_400_000;

@@ -16,6 +16,7 @@ import { noBarrier } from '../../src/core/barrier.ts';
 import { SignetError } from '../../src/core/errors.ts';
 import { liveAuthorities, lockAuthorityChanges } from '../../src/db/authorities.ts';
 import { inTransaction } from '../../src/db/client.ts';
+import { listAuditViews } from '../../src/db/views/audit.ts';
 import { listAuthorityViews } from '../../src/db/views/authorities.ts';
 import { dueLists } from '../../src/db/retention.ts';
 import { MAX_LEAF_SECONDS } from '../../src/profiles/profile.ts';
@@ -203,6 +204,22 @@ describe('issuer rotation', () => {
     expect(active.id).toBe(prepared?.id);
     expect(issuing.map(({ id, state }) => [id, state])).toEqual([[first.id, 'retiring'], [active.id, 'active']]);
     expect((await auditKinds(ctx)).filter((kind) => kind.startsWith('authority.')).slice(5)).toEqual(['authority.change-begun', 'authority.prepared', 'authority.created', 'authority.change-ended', 'authority.activated']);
+  });
+
+  test('a change says before that it begins, and after how it ended; one that is cut short is left without an end', async () => {
+    const ctx = await replica();
+    const told = async () => (await listAuditViews(database.db, {}, { cursor: undefined, limit: 200, scanMax: 1000 })).items.filter(({ kind }) => kind.startsWith('authority.change'));
+    const failing = (error: Error): TestAuthority => ({ ...ctx, keyStore: { ...ctx.keyStore, generate: () => Promise.reject(error) } });
+    await expect(rolloverRoot(failing(new SignetError('database-unavailable', 'no key store')), TEST_ORIGIN)).rejects.toEqual(code('database-unavailable'));
+    const [begun, ended, ...more] = await told();
+    expect(more).toEqual([]);
+    expect(begun).toMatchObject({ kind: 'authority.change-begun', outcome: 'success', actor: TEST_ORIGIN.actor, detail: { change: 'rollover-root' } });
+    expect(ended).toMatchObject({ kind: 'authority.change-ended', outcome: 'failure', target: begun?.target, detail: { change: 'rollover-root', code: 'database-unavailable' } });
+    // A process that dies there never comes back from the key store.
+    void rolloverRoot({ ...ctx, keyStore: { ...ctx.keyStore, generate: () => new Promise(() => undefined) } }, TEST_ORIGIN);
+    while ((await told()).length < 3) await new Promise((resolve) => setTimeout(resolve, 10));
+    expect((await told()).at(-1)).toMatchObject({ kind: 'authority.change-begun' });
+    expect(await states(ctx, 'root')).toEqual(['active']);
   });
 
   test('two operators prepare at once: one wins, the other is told', async () => {

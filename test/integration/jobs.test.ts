@@ -4,6 +4,7 @@ import { configSchema } from '../../src/config/schema.ts';
 import { noBarrier } from '../../src/core/barrier.ts';
 import { takeLease } from '../../src/db/job-runs.ts';
 import { listPartitions } from '../../src/db/partitions.ts';
+import { listAuditViews } from '../../src/db/views/audit.ts';
 import { deleteDeadInstances } from '../../src/db/retention.ts';
 import { dailyTimes } from '../../src/jobs/cron.ts';
 import type { Job } from '../../src/jobs/job.ts';
@@ -191,6 +192,9 @@ describe('schedule', () => {
       expect(nextRunAt.getTime()).toBeGreaterThan(FIXED_NOW.getTime());
     }
     expect(await ctx.db.crl.count({ where: { number: 1n } })).toBe(2);
+    // What a job finishes it finishes for whoever began it.
+    const { items } = await listAuditViews(database.db, { kind: 'kill.finished' }, { cursor: undefined, limit: 5, scanMax: 100 });
+    expect(items).toMatchObject([{ target: 'k', actor: { kind: 'job', id: 'finish-kills' }, onBehalfOf: { kind: 'admin', id: 'a' }, credential: null }]);
   });
 });
 

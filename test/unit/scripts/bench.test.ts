@@ -6,7 +6,7 @@ const figures: Figures = { operations: 10, perSecond: 1, p50Ms: 1, p99Ms: 1, cpu
 const sound: Run = {
   workers: 2, workerPids: [11, 12], readyMs: 1, idleRssMb: [1, 1],
   issuance: { full: figures, half: figures, batchRows: { full: 1, half: 1 }, served: { 11: 6, 12: 4 } },
-  renewal: undefined, ocsp: undefined, status: undefined, kill: undefined, feed: undefined, crl: undefined, flat: undefined,
+  renewal: undefined, ocsp: undefined, status: undefined, kill: undefined, feed: undefined, audit: undefined, crl: undefined, flat: undefined,
   stored: { serials: 10, keys: 10, audits: 10, durability: { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on' } },
   answered: 10,
 };
