@@ -85,14 +85,14 @@ async function publish(ctx: PublishNeeds, origin: Origin, { issuerId, shard }: C
       await ctx.barrier('crl:part-stored');
     }
     const list = { ...built, buildMs: Math.ceil(ctx.clock.monotonicMs() - beganMs) };
-    await storeCrl(tx, name, { ...list, feedN: locked.feedN });
+    const latestEnd = await storeCrl(tx, name, { ...list, feedN: locked.feedN });
     await ctx.barrier('crl:before-commit');
     await appendAuditHot(ctx, tx, origin, now, {
       kind: 'crl.published',
       outcome: 'success',
       target: `${issuerId}/${shard === COMPLETE ? 'complete' : shard}`,
       authority: issuerId,
-      detail: { number: String(number), entries: list.entries, thisUpdate: list.thisUpdate.toISOString(), nextUpdate: list.nextUpdate.toISOString(), feedN: String(locked.feedN) },
+      detail: { number: String(number), entries: list.entries, thisUpdate: list.thisUpdate.toISOString(), nextUpdate: list.nextUpdate.toISOString(), feedN: String(locked.feedN), latestEnd: latestEnd.toISOString() },
     });
     return { list, waitMs: 0 };
   }).catch((error: unknown) => {
