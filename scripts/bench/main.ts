@@ -17,11 +17,11 @@ import { verify } from './verify.ts';
 
 /** What a core does is asked of one worker, and kill and feed of replicas of one process; of several workers mainly what they do together: issue and renew. */
 const SIZES: Sizes = {
-  agents: 1_000, issuanceWarmUp: 2_000, issuance: 5_000, issuanceHalf: 1_500, renewalWarmUp: 300, renewal: 1_200, trivial: 2_000,
-  certificates: 0, revoked: 0, revokedSome: 10_000, revokedMany: 100_000, revocations: 600, ocspCold: 8_000, ocspKnown: 100_000, ocspHalf: 12_000, status: 4_000, statusBatches: 50, statusWarmUp: 2_000,
+  agents: 1_000, issuanceWarmUp: 2_000, issuance: 5_000, issuanceHalf: 1_500, renewalWarmUp: 300, renewal: 1_200, trivial: 1_000,
+  certificates: 0, revoked: 0, revokedSome: 10_000, revokedMany: 100_000, revocations: 600, ocspCold: 5_000, ocspKnown: 100_000, ocspHalf: 12_000, status: 3_000, statusBatches: 50, statusWarmUp: 1_500,
   points: 100, kills: 12, killIssuances: 2_400, auditAppends: 1_000, auditIssuances: 1_000, subscribers: 1_000, feedRevocations: 50,
 };
-const SIZES_OF_SEVERAL: Partial<Sizes> = { issuance: 6_000, ocspCold: 2_000, ocspKnown: 10_000, status: 2_000, kills: 0, killIssuances: 0, auditAppends: 0, auditIssuances: 0, subscribers: 0 };
+const SIZES_OF_SEVERAL: Partial<Sizes> = { issuance: 6_000, trivial: 500, ocspCold: 1_000, ocspKnown: 4_000, status: 1_000, statusWarmUp: 1_000, kills: 0, killIssuances: 0, auditAppends: 0, auditIssuances: 0, subscribers: 0 };
 
 const { values: given } = parseArgs({
   options: {

@@ -135,7 +135,7 @@ export interface AuditKinds {
   'issuance.resumed': Success & OfTarget & Detail<Unflipped & { stop: string }>;
   'renewals.steered': Success & OfTarget & Detail<Selected & { withinSeconds: number; certificates: number }> & { personal: { reason: string } };
 
-  'crl.published': Success & OfTarget & Pick<Carried, 'authority'> & Detail<{ number: Decimal; entries: number; thisUpdate: Time; nextUpdate: Time; feedN: Decimal }>;
+  'crl.published': Success & OfTarget & Pick<Carried, 'authority'> & Detail<{ number: Decimal; entries: number; thisUpdate: Time; nextUpdate: Time; feedN: Decimal; latestEnd: Time }>;
 
   'request.denied': Failure & OfTarget & Partial<OfInstance> & Partial<Pick<Carried, 'fingerprint'>> & Detail<{ code: string; suppressed?: number }>;
 

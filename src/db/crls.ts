@@ -181,13 +181,15 @@ const STORE: HotStatement = {
   name: 'store-crl',
   text: `
     WITH older AS (DELETE FROM crl_parts WHERE issuer_id = $1 AND shard = $2 AND number < $3)
-    UPDATE crls SET this_update = $4, next_update = $5, entries = $6, octets = $7, feed_n = $8, build_ms = $9, stored_at = clock_timestamp() WHERE issuer_id = $1 AND shard = $2 AND number = $3 RETURNING number`,
+    UPDATE crls SET this_update = $4, next_update = $5, entries = $6, octets = $7, feed_n = $8, build_ms = $9, stored_at = clock_timestamp(), latest_end = greatest(latest_end, $5)
+    WHERE issuer_id = $1 AND shard = $2 AND number = $3 RETURNING latest_end AS "latestEnd"`,
 };
 
-/** Makes the stored parts of this number the list. @throws Error when the row holds another number: then two publishers met */
-export async function storeCrl(tx: HotTx, { issuerId, shard }: CrlName, list: ListFacts & ListBuild & { feedN: bigint }): Promise<void> {
-  const stored = await tx.run(STORE, [issuerId, shard, list.number, list.thisUpdate, list.nextUpdate, list.entries, list.octets, list.feedN, list.buildMs]);
-  if (stored.length !== 1) throw new Error(`CRL ${issuerId}/${shard} no longer has number ${list.number}`);
+/** Makes the stored parts of this number the list; returns the latest nextUpdate that a list of this name was ever published with. @throws Error when the row holds another number: then two publishers met */
+export async function storeCrl(tx: HotTx, { issuerId, shard }: CrlName, list: ListFacts & ListBuild & { feedN: bigint }): Promise<Date> {
+  const [stored] = await tx.run<{ latestEnd: Date }>(STORE, [issuerId, shard, list.number, list.thisUpdate, list.nextUpdate, list.entries, list.octets, list.feedN, list.buildMs]);
+  if (!stored) throw new Error(`CRL ${issuerId}/${shard} no longer has number ${list.number}`);
+  return stored.latestEnd;
 }
 
 const NEWER: HotStatement = {

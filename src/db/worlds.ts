@@ -210,10 +210,11 @@ export const readListStandings = (db: Db | Tx): Promise<ListStanding[]> =>
     SELECT l.issuer_id AS "issuerId", l.shard, l.number, l.this_update AS "thisUpdate", a.state = 'retired' AS "isLast"
     FROM crls l JOIN authority_certificates a ON a.id = l.issuer_id ORDER BY l.issuer_id, l.shard`;
 
-/** Moves a list on to `number`, after which the next is published; the stored one, of an older world, is taken away. */
+/** Moves a list on to `number`, after which the next is published; the stored one, of an older world, is taken away. What that world published last is not known here, but was valid for no longer from now on. */
 export async function moveList(tx: Tx, list: Pick<ListStanding, 'issuerId' | 'shard' | 'number' | 'thisUpdate'>): Promise<void> {
   await tx.$executeRaw`
-    UPDATE crls SET number = ${list.number}, this_update = ${list.thisUpdate}::timestamptz, next_update = NULL, entries = 0, octets = NULL WHERE issuer_id = ${list.issuerId} AND shard = ${list.shard}`;
+    UPDATE crls SET number = ${list.number}, this_update = ${list.thisUpdate}::timestamptz, next_update = NULL, entries = 0, octets = NULL,
+      latest_end = greatest(latest_end, clock_timestamp() + (next_update - this_update)) WHERE issuer_id = ${list.issuerId} AND shard = ${list.shard}`;
   await tx.$executeRaw`DELETE FROM crl_parts WHERE issuer_id = ${list.issuerId} AND shard = ${list.shard}`;
 }
 

@@ -8,6 +8,7 @@ import { noBarrier, type Barrier } from '../../src/core/barrier.ts';
 import { connect, inTransaction } from '../../src/db/client.ts';
 import { COMPLETE } from '../../src/db/crls.ts';
 import { appendFeedRows } from '../../src/db/feed.ts';
+import { findEventView } from '../../src/db/views/enforcement-points.ts';
 import { createCrlStore, type CrlStore } from '../../src/revocation/crl/crl-store.ts';
 import { publishCrl, publishStale, type PublishedCrl, type PublishNeeds } from '../../src/revocation/crl/publish-crl.ts';
 import { createCrlPublisher } from '../../src/revocation/crl/publisher.ts';
@@ -39,7 +40,7 @@ afterAll(async () => {
 beforeEach(async () => {
   authority.clock.set(FIXED_NOW);
   await database.ownerDb.$executeRaw`TRUNCATE certificates, feed_events, crl_parts`;
-  await database.ownerDb.$executeRaw`UPDATE crls SET number = 0, this_update = NULL, next_update = NULL, feed_n = 0, octets = NULL, stored_at = NULL`;
+  await database.ownerDb.$executeRaw`UPDATE crls SET number = 0, this_update = NULL, next_update = NULL, feed_n = 0, octets = NULL, stored_at = NULL, latest_end = NULL`;
   await database.ownerDb.$executeRaw`UPDATE counters SET value = 0 WHERE name = 'feed'`;
 });
 
@@ -445,4 +446,27 @@ test('recovery: the list a retired issuer published last is still served, those 
   } finally {
     await database.ownerDb.$executeRaw`UPDATE authority_certificates SET state = 'active' WHERE id = ${issuerId}`;
   }
+});
+
+test('a list that ends before an older one does not shorten the time in which that may be believed', async () => {
+  const [serial = Buffer.alloc(0)] = await leaves(2);
+  const short = { ...authority.config, crlValiditySeconds: 3_600, crlIntervalSeconds: 1_200 };
+  const publishShort = () => publishCrl({ ...needs(), config: short }, TEST_ORIGIN, { issuerId, shard: COMPLETE, onlyIfStale: false });
+  authority.clock.set(later(50 * HOUR));
+  const long = await publish();
+  expect(long.nextUpdate).toEqual(later(54 * HOUR));
+  authority.clock.set(later(51.5 * HOUR));
+  await publishShort();
+  await changeStatus(database.db, { kind: 'revoked', serial, at: later(51.6 * HOUR), reason: 1 });
+  const crlBy = async () => (await findEventView(database.db, 1n, later(51.7 * HOUR), short.crlValiditySeconds * 1000))?.crlBy;
+  // The list in force lacks it; then there is one that has it.
+  expect(await crlBy()).toEqual(long.nextUpdate);
+  authority.clock.set(later(51.7 * HOUR));
+  await publishShort();
+  expect(await crlBy()).toEqual(long.nextUpdate);
+  // Nothing was published for longer than a list is valid now.
+  await changeStatus(database.db, { kind: 'held', serial, at: later(60 * HOUR) });
+  authority.clock.set(later(60 * HOUR));
+  await publishShort();
+  expect((await findEventView(database.db, 2n, later(60 * HOUR), short.crlValiditySeconds * 1000))?.crlBy).toEqual(long.nextUpdate);
 });

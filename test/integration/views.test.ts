@@ -14,7 +14,7 @@ import { FIXED_NOW, testDatabase, type TestDatabase } from '../support/db.ts';
 const DAY = 86_400;
 /** An event of a list, but for its target. */
 const CRL = {
-  kind: 'crl.published', outcome: 'success', authority: 'x', detail: { number: '1', entries: 0, thisUpdate: FIXED_NOW.toISOString(), nextUpdate: FIXED_NOW.toISOString(), feedN: '0' },
+  kind: 'crl.published', outcome: 'success', authority: 'x', detail: { number: '1', entries: 0, thisUpdate: FIXED_NOW.toISOString(), nextUpdate: FIXED_NOW.toISOString(), feedN: '0', latestEnd: FIXED_NOW.toISOString() },
 } as const;
 
 let database: TestDatabase;

@@ -86,25 +86,34 @@ export async function findEventView(db: Db, n: bigint, now: Date, crlValidityMs:
 const COMMIT_MS = 60_000;
 
 /**
- * When the last list that was published without the event ends. Lists are published under increasing numbers, each with all that was committed before it was built:
- * what was published after the first list that has it, has it. The audit log knows when each was; of the list in force the row knows what it contains.
+ * When the last of the lists that were published without the event ends. Lists are published under increasing numbers, each with all that was committed before it was built:
+ * what was published after the first list that has it, has it. The audit log knows when each was, and the latest end of all until then, which an older list may have;
+ * of the list in force the row knows what it contains.
  */
 async function crlsWithout(db: Db, event: FollowedEvent, crlValidityMs: number): Promise<Date | null> {
-  const lists = await db.$queryRaw<{ target: string; nextUpdate: Date | null; feedN: bigint }[]>`
-    SELECT issuer_id || '/' || CASE WHEN shard = ${COMPLETE} THEN 'complete' ELSE shard::text END AS target, next_update AS "nextUpdate", feed_n AS "feedN"
+  const lists = await db.$queryRaw<{ target: string; latestEnd: Date | null; feedN: bigint }[]>`
+    SELECT issuer_id || '/' || CASE WHEN shard = ${COMPLETE} THEN 'complete' ELSE shard::text END AS target, latest_end AS "latestEnd", feed_n AS "feedN"
     FROM crls WHERE issuer_id = ${event.issuerId} AND (shard = ${COMPLETE} OR shard = ${event.shard})`;
   const ends: Date[] = [];
-  for (const { target, nextUpdate, feedN } of lists) {
+  for (const { target, latestEnd, feedN } of lists) {
     // The list in force still lacks it.
     if (feedN < event.n) {
-      if (nextUpdate) ends.push(nextUpdate);
+      if (latestEnd) ends.push(latestEnd);
       continue;
     }
-    const [last] = await db.$queryRaw<{ nextUpdate: Date }[]>`
-      SELECT (convert_from(event, 'UTF8')::json #>> '{detail,nextUpdate}')::timestamptz AS "nextUpdate" FROM audit_events
-      WHERE kind = 'crl.published' AND target = ${target} AND at > ${new Date(event.at.getTime() - crlValidityMs)} AND at <= ${new Date(event.at.getTime() + COMMIT_MS)}
-        AND coalesce((convert_from(event, 'UTF8')::json #>> '{detail,feedN}')::bigint < ${event.n}, true) ORDER BY n DESC LIMIT 1`;
-    if (last) ends.push(last.nextUpdate);
+    // Where nothing was published for as long as a list is valid, the last may have been valid for longer than one is today.
+    const end = (await lastEndWithout(db, event, target, new Date(event.at.getTime() - crlValidityMs))) ?? (await lastEndWithout(db, event, target, new Date(0)));
+    if (end) ends.push(end);
   }
   return ends.length === 0 ? null : new Date(Math.max(...ends.map((end) => end.getTime())));
+}
+
+/** The latest end of the lists up to the last one that was published without the event, if that was after `from`. */
+async function lastEndWithout(db: Db, event: FollowedEvent, target: string, from: Date): Promise<Date | undefined> {
+  const [last] = await db.$queryRaw<{ latestEnd: Date }[]>`
+    SELECT coalesce(detail ->> 'latestEnd', detail ->> 'nextUpdate')::timestamptz AS "latestEnd"
+    FROM audit_events, LATERAL (SELECT convert_from(event, 'UTF8')::json -> 'detail' AS detail) AS of
+    WHERE kind = 'crl.published' AND target = ${target} AND at > ${from} AND at <= ${new Date(event.at.getTime() + COMMIT_MS)}
+      AND coalesce((detail ->> 'feedN')::bigint < ${event.n}, true) ORDER BY n DESC LIMIT 1`;
+  return last?.latestEnd;
 }

@@ -25,6 +25,8 @@ export interface PublishNeeds {
   barrier: Barrier;
   log: Pick<Logger, 'warn'>;
   config: { publicUrl: string; crlIntervalSeconds: number; crlValiditySeconds: number };
+  /** Awaited between the parts of a list: a long one lets shorter ones go first. */
+  giveWay?: () => Promise<void>;
 }
 
 /** A list that was published. Its octets are the caller's: to be served or released. */
@@ -79,17 +81,18 @@ async function publish(ctx: PublishNeeds, origin: Origin, { issuerId, shard }: C
     let part = 0;
     for await (const octets of content.read()) {
       for (let at = 0; at < octets.length; at += CRL_PART_BYTES) await storeCrlPart(tx, name, number, part++, octets.subarray(at, at + CRL_PART_BYTES));
+      await ctx.giveWay?.();
       await ctx.barrier('crl:part-stored');
     }
     const list = { ...built, buildMs: Math.ceil(ctx.clock.monotonicMs() - beganMs) };
-    await storeCrl(tx, name, { ...list, feedN: locked.feedN });
+    const latestEnd = await storeCrl(tx, name, { ...list, feedN: locked.feedN });
     await ctx.barrier('crl:before-commit');
     await appendAuditHot(ctx, tx, origin, now, {
       kind: 'crl.published',
       outcome: 'success',
       target: `${issuerId}/${shard === COMPLETE ? 'complete' : shard}`,
       authority: issuerId,
-      detail: { number: String(number), entries: list.entries, thisUpdate: list.thisUpdate.toISOString(), nextUpdate: list.nextUpdate.toISOString(), feedN: String(locked.feedN) },
+      detail: { number: String(number), entries: list.entries, thisUpdate: list.thisUpdate.toISOString(), nextUpdate: list.nextUpdate.toISOString(), feedN: String(locked.feedN), latestEnd: latestEnd.toISOString() },
     });
     return { list, waitMs: 0 };
   }).catch((error: unknown) => {
@@ -130,7 +133,10 @@ async function build(ctx: PublishNeeds, tx: HotTx, { issuer, shard, number, lock
   const entries = createOctetsWriter(ctx.log);
   try {
     const select = { issuerId: issuer.id, shard, expiredBefore: expiredBefore(locked, now, config.crlIntervalSeconds) };
-    await readListed(tx, select, (bytes, from, to, revokedAtMs, reason) => writer.addFrom(bytes, from, to, revokedAtMs, reason), () => pushAll(entries, writer.takeFull()));
+    await readListed(tx, select, (bytes, from, to, revokedAtMs, reason) => writer.addFrom(bytes, from, to, revokedAtMs, reason), async () => {
+      await ctx.giveWay?.();
+      await pushAll(entries, writer.takeFull());
+    });
     const { head, entries: left, tail } = writer.finish();
     await pushAll(entries, left);
     const body = entries.finish();

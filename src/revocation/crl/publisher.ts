@@ -6,7 +6,8 @@ import type { RevocationSignals } from '../signals.ts';
 import type { CrlStore } from './crl-store.ts';
 import { listIntervalMs } from './list-interval.ts';
 import { createPacedRunner } from './paced-runner.ts';
-import { publishStale, type PublishNeeds } from './publish-crl.ts';
+import { createPrecedence } from './precedence.ts';
+import { publishStale, type Publication, type PublishNeeds } from './publish-crl.ts';
 
 /** Publishes lists in the background; nobody's answer waits for one. Signalled changes start it. */
 export interface CrlPublisher {
@@ -39,17 +40,22 @@ export function createCrlPublisher(needs: PublisherNeeds): CrlPublisher {
   const { db, authorities, signals, crls, clock, log } = needs;
   const names = new Map<string, CrlName>();
   const failures = new Map<string, number>();
+  const precedence = createPrecedence(clock);
   let publishing = false;
   let closing = false;
 
   const shardCount = (issuerId: string): number => authorities.snapshot().issuerById(issuerId)?.shardCount ?? 1;
   const intervalOf = ({ issuerId, shard }: CrlName, last: ListBuild): number => (closing ? 0 : listIntervalMs({ shard, shardCount: shardCount(issuerId) }, last));
 
+  /** Shards are what relying parties are pointed to, and a complete list takes seconds of both processors: it stands aside for them, here and, as nobody reads what it asked for, in the database. */
+  const inTurn = (name: CrlName, work: (ctx: PublishNeeds) => Promise<Publication>): Promise<Publication> =>
+    name.shard === COMPLETE && shardCount(name.issuerId) > 1 ? work({ ...needs, giveWay: precedence.behind() }) : precedence.first(() => work(needs));
+
   async function run(key: string): Promise<{ notBefore: number; again: boolean }> {
     const name = names.get(key) as CrlName;
     const began = clock.monotonicMs();
     try {
-      let { list, waitMs } = await publishStale(needs, ORIGIN, name, (last) => intervalOf(name, last));
+      let { list, waitMs } = await inTurn(name, (ctx) => publishStale(ctx, ORIGIN, name, (last) => intervalOf(name, last)));
       // Told to stop in between: what waits goes out now, or not from here.
       if (waitMs > 0 && closing) ({ list, waitMs } = await publishStale(needs, ORIGIN, name, () => 0));
       failures.delete(key);

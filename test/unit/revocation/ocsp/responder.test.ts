@@ -345,3 +345,33 @@ test('OcspResponder: a request with octets changed gives an answer or an OCSP er
   );
   expect(h.errors).toEqual([]);
 });
+
+test('OcspResponder: recall gives the kept answer to exactly the same octets, and only while it may be given', async () => {
+  const der = requestFor([certId('A', serialOf(1))]);
+  const recall = (request = der) => h.ocsp.recall(request, h.clock.now());
+  expect(recall()).toBeUndefined();
+  const { bytes, headers } = await h.ask(der);
+  expect(recall()).toEqual({ octets: bytes.toString('latin1'), headers });
+  // The same question in other octets is not recognised, though `answer` finds the same answer.
+  const withRequestor = sequence(sequence(context(1, octetString(Buffer.of(1))), sequence(sequence(certId('A', serialOf(1))))));
+  for (const other of [requestFor([certId('A', serialOf(1), 'sha256')]), requestFor([certId('A', serialOf(1))], Buffer.of(7)), requestFor([certId('B', serialOf(1))]), withRequestor, der.subarray(-20), Buffer.concat([der.subarray(0, 1), der])]) {
+    expect(recall(other)).toBeUndefined();
+  }
+  expect((await h.ask(withRequestor)).bytes).toEqual(bytes);
+  // A change that was signalled, a feed that is not followed, another responder, an answer that is too old.
+  h.feed.age = MAX_FEED_AGE_MS + 1;
+  expect(recall()).toBeUndefined();
+  h.feed.age = 0;
+  h.responders.set('A', { ...h.responder, id: 'responder-A2' });
+  expect(recall()).toBeUndefined();
+  h.responders.set('A', { ...h.responder, notAfter: START });
+  expect(recall()).toBeUndefined();
+  h.responders.set('A', h.responder);
+  expect(recall()).toBeDefined();
+  h.signal(serialOf(1));
+  expect(recall()).toBeUndefined();
+  await h.ask(der);
+  expect(recall()).toBeDefined();
+  h.clock.at = new Date(START.getTime() + 60_000);
+  expect(recall()).toBeUndefined();
+});
