@@ -57,14 +57,14 @@ export async function insertTree(ownerTx: Tx): Promise<number> {
 /** A signed checkpoint. */
 export interface CheckpointRecord {
   logId: string;
-  size: bigint;
+  size: number;
   root: Buffer;
   /** The signed note, with the signature of the log alone. */
   note: string;
   at: Date;
 }
 
-const toCheckpoint = (row: Omit<CheckpointRecord, 'root'> & { root: Uint8Array }): CheckpointRecord => ({ ...row, root: buffer(row.root) });
+const toCheckpoint = (row: Omit<CheckpointRecord, 'root' | 'size'> & { root: Uint8Array; size: bigint }): CheckpointRecord => ({ ...row, size: Number(row.size), root: buffer(row.root) });
 
 /** Stores a checkpoint, unless there is one of its size; durable when the promise resolves. Returns the one that is stored. */
 export async function insertCheckpoint(db: Db, checkpoint: CheckpointRecord): Promise<CheckpointRecord> {
@@ -91,17 +91,17 @@ export async function latestCheckpoint(db: Db | Tx, logId: string, quorum = 0): 
 }
 
 /** The smallest checkpoint of a log that covers `size` leaves or more. */
-export async function checkpointCovering(db: Db | Tx, logId: string, size: bigint): Promise<CheckpointRecord | undefined> {
+export async function checkpointCovering(db: Db | Tx, logId: string, size: number): Promise<CheckpointRecord | undefined> {
   const row = await db.auditCheckpoint.findFirst({ where: { logId, size: { gte: size } }, orderBy: { size: 'asc' } });
   return row === null ? undefined : toCheckpoint(row);
 }
 
 /** Verified signature lines of witnesses below a checkpoint, in the order of their names. */
-export async function readCosignatures(db: Db | Tx, logId: string, size: bigint): Promise<{ witness: string; line: string; at: Date }[]> {
+export async function readCosignatures(db: Db | Tx, logId: string, size: number): Promise<{ witness: string; line: string; at: Date }[]> {
   return db.auditCosignature.findMany({ where: { logId, size }, select: { witness: true, line: true, at: true }, orderBy: { witness: 'asc' } });
 }
 
-export async function insertCosignature(db: Db | Tx, cosignature: { logId: string; size: bigint; witness: string; line: string; at: Date }): Promise<void> {
+export async function insertCosignature(db: Db | Tx, cosignature: { logId: string; size: number; witness: string; line: string; at: Date }): Promise<void> {
   await db.auditCosignature.createMany({ data: [cosignature], skipDuplicates: true });
 }
 
@@ -109,7 +109,7 @@ export async function insertCosignature(db: Db | Tx, cosignature: { logId: strin
 export interface WitnessRecord {
   name: string;
   /** Size of the last checkpoint that it cosigned, or says that it has. */
-  size: bigint;
+  size: number;
   state: 'cosigning' | 'failing' | 'ahead';
   problem: string | null;
   askedAt: Date;
@@ -118,7 +118,7 @@ export interface WitnessRecord {
 
 export async function listWitnesses(db: Db | Tx, logId: string): Promise<WitnessRecord[]> {
   const rows = await db.auditWitness.findMany({ where: { logId }, orderBy: { name: 'asc' } });
-  return rows.map(({ logId: _, ...row }) => ({ ...row, state: row.state as WitnessRecord['state'] }));
+  return rows.map(({ logId: _, ...row }) => ({ ...row, size: Number(row.size), state: row.state as WitnessRecord['state'] }));
 }
 
 /** `cosignedAt` null leaves what was noted before. */
@@ -143,7 +143,7 @@ export async function releaseSequencerLease(db: Db, holder: string): Promise<voi
 }
 
 /** Time of the first event that a checkpoint of `size` leaves does not cover; undefined when it covers all. */
-export async function firstUncovered(db: Db, size: bigint): Promise<Date | undefined> {
+export async function firstUncovered(db: Db, size: number): Promise<Date | undefined> {
   const [row] = await db.$queryRaw<{ at: Date }[]>`SELECT at FROM audit_events WHERE n > ${size} ORDER BY n LIMIT 1`;
   return row?.at;
 }
