@@ -139,6 +139,10 @@ export interface AuditKinds {
   'request.denied': Failure & OfTarget & Partial<OfInstance> & Partial<Pick<Carried, 'fingerprint'>> & Detail<{ code: string; suppressed?: number }>;
 
   'audit.purged': Success & OfTarget & Detail<{ first: Decimal; last: Decimal; before: Time; personalFields: number }> & { personal: { operator: string } };
+  /** The Merkle log over these events: one begins, where the one before ended as far as is known, and each ends. */
+  'log.started': Success & OfTarget & Detail<{ origin: string; key: string; after?: { origin: string; size?: number; root?: string } }>;
+  'log.stopped': Failure & OfTarget & Detail<{ origin: string; cause: string }>;
+  'log.ended': Success & OfTarget & Detail<{ origin: string; by: 'recovery' | 'operator' }> & Why;
 
   'partition.created': Success & OfTarget;
   'partition.dropped': Success & OfTarget;

@@ -54,6 +54,9 @@ export interface Metrics {
   readonly feedEventsSent: Counter;
   /** Heartbeats signed here. */
   readonly feedHeartbeats: Counter;
+  /** Audit events hashed into the tree of the log here, and checkpoints signed here. */
+  readonly logLeaves: Counter;
+  readonly logCheckpoints: Counter;
   /** notAfter of the certificates of the authority, seconds since 1970. */
   readonly authorityNotAfter: Gauge<'kind' | 'authority'>;
   /** Connections accepted, and those open now. */
@@ -167,6 +170,8 @@ export function createMetrics(options: MetricsOptions = { processMetrics: false 
     feedStreamsEnded: counter('signet_feed_streams_ended_total', 'Streams of the live feed that Signet ended, by reason.', ['reason']),
     feedEventsSent: counter('signet_feed_events_sent_total', 'Events written to streams of the live feed.', []),
     feedHeartbeats: counter('signet_feed_heartbeats_total', 'Heartbeats of the live feed that were signed.', []),
+    logLeaves: counter('signet_audit_log_leaves_total', 'Audit events hashed into the tree of the log by this replica.', []),
+    logCheckpoints: counter('signet_audit_log_checkpoints_total', 'Checkpoints of the audit log signed by this replica.', []),
     authorityNotAfter: gauge('signet_authority_not_after_timestamp_seconds', 'notAfter of the authority certificates, seconds since 1970.', ['kind', 'authority']),
     connections: counter('signet_connections_total', 'Connections accepted.', ['door']),
     openConnections: gauge('signet_connections_open', 'Connections open now.', ['door'], 'sum'),

@@ -66,15 +66,19 @@ export interface CheckpointRecord {
 
 const toCheckpoint = (row: Omit<CheckpointRecord, 'root' | 'size'> & { root: Uint8Array; size: bigint }): CheckpointRecord => ({ ...row, size: Number(row.size), root: buffer(row.root) });
 
-/** Stores a checkpoint, unless there is one of its size; durable when the promise resolves. Returns the one that is stored. */
+/**
+ * Stores a checkpoint of what the tree holds, unless there is one of its size; durable when the promise resolves. Returns the one that is stored.
+ * @throws Error when the log runs no longer, or its tree is smaller
+ */
 export async function insertCheckpoint(db: Db, checkpoint: CheckpointRecord): Promise<CheckpointRecord> {
   const { logId, size, root, note, at } = checkpoint;
   const inserted = await db.$executeRaw`
     INSERT INTO audit_checkpoints (log_id, size, root, note, at)
-    SELECT id, ${size}, ${bytes(root)}, ${note}, ${at} FROM audit_logs WHERE id = ${logId} AND state = 'running' ON CONFLICT DO NOTHING`;
+    SELECT l.id, ${size}, ${bytes(root)}, ${note}, ${at} FROM audit_logs l JOIN audit_trees t ON t.id = l.tree_id
+    WHERE l.id = ${logId} AND l.state = 'running' AND t.size >= ${size} ON CONFLICT DO NOTHING`;
   if (inserted === 1) return checkpoint;
   const there = await db.auditCheckpoint.findUnique({ where: { logId_size: { logId, size } } });
-  if (there === null) throw new Error('the log is no longer running');
+  if (there === null) throw new Error('the log runs no longer, or its tree is smaller than what was signed');
   return toCheckpoint(there);
 }
 

@@ -100,12 +100,15 @@ export interface LeafHashes {
   first: number;
   /** One after the other. */
   hashes: Buffer;
+  /** No later event was committed when they were read. */
+  isLast: boolean;
 }
 
 const LEAVES: HotStatement = {
   name: 'audit-leaf-hashes',
   text: `
-    SELECT min(n)::text AS first, max(n)::text AS last, string_agg(sha256('\\x00'::bytea || event), ''::bytea ORDER BY n) AS hashes
+    SELECT min(n)::text AS first, max(n)::text AS last, string_agg(sha256('\\x00'::bytea || event), ''::bytea ORDER BY n) AS hashes,
+      (SELECT value FROM counters WHERE name = 'audit')::text AS "end"
     FROM (SELECT n, event FROM audit_events WHERE n > $1 ORDER BY n LIMIT $2) e`,
 };
 const PURGED_LEAVES: HotStatement = {
@@ -115,11 +118,11 @@ const PURGED_LEAVES: HotStatement = {
     FROM (SELECT * FROM audit_leaf_hashes WHERE first_n <= $1::bigint + 1 ORDER BY first_n DESC LIMIT 1) h WHERE last_n > $1::bigint`,
 };
 
-/** An event is missing where there must be one: numbers are without gaps. */
+/** An event is missing where there must be one: numbers are without gaps, and none is taken back. */
 export class MissingEvent extends Error {
   readonly n: number;
-  constructor(n: number) {
-    super(`audit event ${n} is not there, though later ones are`);
+  constructor(n: number, why: string) {
+    super(`audit event ${n} is not there, ${why}`);
     this.n = n;
   }
 }
@@ -129,15 +132,19 @@ export class MissingEvent extends Error {
  * numbers are given in commit order (DESIGN invariant 8). Undefined when there is no later event. @throws MissingEvent
  */
 export async function readLeafHashes(db: Db, n: number, limit: number): Promise<LeafHashes | undefined> {
-  const [found] = await runHot<{ first: string | null; last: string | null; hashes: Buffer | null }>(db, LEAVES, [n, limit]);
-  if (found?.first === String(n + 1) && found.hashes !== null) {
-    if (Number(found.last) - n !== found.hashes.length / HASH_OCTETS) throw new MissingEvent(await firstGap(db, n));
-    return { first: n + 1, hashes: found.hashes };
+  const [found] = await runHot<{ first: string | null; last: string | null; hashes: Buffer | null; end: string }>(db, LEAVES, [n, limit]);
+  if (!found) throw new Error('the audit counter is missing');
+  if (found.first === String(n + 1) && found.hashes !== null) {
+    const [count, last] = [found.hashes.length / HASH_OCTETS, Number(found.last)];
+    if (last - n !== count) throw new MissingEvent(await firstGap(db, n), 'though later ones are');
+    if (count < limit && last !== Number(found.end)) throw new MissingEvent(last + 1, 'though its number was given');
+    return { first: n + 1, hashes: found.hashes, isLast: last === Number(found.end) };
   }
+  if (Number(found.end) === n && found.first === null) return undefined;
+  if (Number(found.end) < n) throw new MissingEvent(n, `and the last number that was given is ${found.end}`);
   const [purged] = await runHot<{ hashes: Buffer }>(db, PURGED_LEAVES, [n, limit]);
-  if (purged) return { first: n + 1, hashes: purged.hashes };
-  if (found?.first != null) throw new MissingEvent(n + 1);
-  return undefined;
+  if (!purged) throw new MissingEvent(n + 1, 'though its number was given');
+  return { first: n + 1, hashes: purged.hashes, isLast: false };
 }
 
 async function firstGap(db: Db, n: number): Promise<number> {
