@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from './core/clock.ts';
 import { StartupError } from './core/errors.ts';
+import { createGuardedFetch } from './core/guarded-fetch.ts';
 import type { Logger } from './core/log.ts';
 import { createMetrics } from './core/metrics.ts';
 import { createSystemRandom } from './core/random.ts';
@@ -21,6 +22,8 @@ import { assertNotSetBack, noteSetBack, noteWhereTablesAre } from './admin/world
 import { keepWorldFile } from './admin/world-file.ts';
 import { ensureLog } from './audit/log.ts';
 import { runSequencer } from './audit/run-sequencer.ts';
+import type { Step } from './audit/sequence.ts';
+import { createWitnesses } from './audit/witnesses.ts';
 import { bootstrapAuthority } from './authorities/bootstrap.ts';
 import { openAuthorities } from './authorities/open-authorities.ts';
 import { connect, type Db } from './db/client.ts';
@@ -216,7 +219,11 @@ interface RunningWork {
 }
 
 function startWork(ctx: Context): RunningWork {
-  const running = [startJobs(ctx), runSequencer({ ...ctx, copyDir: auditCopyDirOf(ctx.config) })];
+  const witnesses = createWitnesses({ ...ctx, fetch: createGuardedFetch(ctx.config.outgoingHttp) });
+  const offer = ({ log, checkpoint }: Step): void => {
+    if (log && checkpoint) witnesses.offer(log, checkpoint);
+  };
+  const running = [startJobs(ctx), runSequencer({ ...ctx, copyDir: auditCopyDirOf(ctx.config) }, offer), witnesses];
   return { stop: async () => void (await Promise.all(running.map((one) => one.stop()))) };
 }
 
