@@ -220,8 +220,10 @@ interface RunningWork {
 
 function startWork(ctx: Context): RunningWork {
   const witnesses = createWitnesses({ ...ctx, fetch: createGuardedFetch(ctx.config.outgoingHttp) });
-  const offer = ({ log, checkpoint }: Step): void => {
-    if (log && checkpoint) witnesses.offer(log, checkpoint);
+  let last: Step = { did: 'nothing' };
+  const offer = (step: Step): void => {
+    if (step.checkpoint) last = step;
+    if (last.log && last.checkpoint) witnesses.offer(last.log, last.checkpoint);
   };
   const running = [startJobs(ctx), runSequencer({ ...ctx, copyDir: auditCopyDirOf(ctx.config) }, offer), witnesses];
   return { stop: async () => void (await Promise.all(running.map((one) => one.stop()))) };

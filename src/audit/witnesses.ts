@@ -17,7 +17,7 @@ export interface WitnessContext {
 }
 
 export interface Witnesses {
-  /** The newest checkpoint that was signed; each witness is asked about it as soon as it has answered before. */
+  /** The newest checkpoint that was signed, told again and again: each witness is asked about it once it has answered before and its wait is over, until it has cosigned. */
   offer(log: AuditLogRecord, checkpoint: CheckpointRecord): void;
   /** Resolves when nobody is being asked any more. */
   stop(): Promise<void>;
@@ -53,6 +53,7 @@ export function createWitnesses(ctx: WitnessContext): Witnesses {
 
 function createAsker(ctx: WitnessContext, witness: { url: string; key: NoteKey }, signal: AbortSignal) {
   let waiting: Offer | undefined;
+  let cosigned: CheckpointRecord | undefined;
   let running: Promise<void> | undefined;
   let notBeforeMs = -Infinity;
   let waitMs = BACK_OFF_MS;
@@ -64,8 +65,10 @@ function createAsker(ctx: WitnessContext, witness: { url: string; key: NoteKey }
       waiting = undefined;
       const outcome = await ask(ctx, witness, offer, signal).catch((error: unknown) => problemOf(error));
       const { state, problem } = await note(offer, outcome).catch((error: unknown) => ({ state: 'failing', problem: problemOf(error) }));
-      if (state === 'cosigning') waitMs = BACK_OFF_MS;
-      else {
+      if (state === 'cosigning') {
+        waitMs = BACK_OFF_MS;
+        cosigned = offer.checkpoint;
+      } else {
         notBeforeMs = ctx.clock.monotonicMs() + waitMs;
         waitMs = Math.min(waitMs * 2, BACK_OFF_MAX_MS);
       }
@@ -87,6 +90,7 @@ function createAsker(ctx: WitnessContext, witness: { url: string; key: NoteKey }
 
   return {
     offer(offer: Offer) {
+      if (offer.checkpoint.note === cosigned?.note) return;
       waiting = offer;
       running ??= work().finally(() => (running = undefined));
     },
