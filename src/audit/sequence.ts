@@ -49,6 +49,7 @@ export function createSequencer(ctx: SequenceContext) {
   let signedMs = -Infinity;
   let comparedMs = -Infinity;
   let signed = 0;
+  let copiedSize = -1;
 
   /** One round as the one who sequences. */
   async function step(signal: AbortSignal = new AbortController().signal): Promise<Step> {
@@ -75,9 +76,10 @@ export function createSequencer(ctx: SequenceContext) {
     const log = await liveLog();
     if (!log || copyDir === undefined) return { did: log ? 'nothing' : 'stopped' };
     const latest = await latestCheckpoint(db, log.id);
-    if (!latest || latest.size === seen?.size) return { did: 'nothing', log };
-    if (!(await holds(log, true))) return { did: 'stopped', log };
-    if ((await readNewestCopy(copyDir, log))?.size !== latest.size) await copy(latest);
+    if (!latest) return { did: 'nothing', log };
+    if (!(await holds(log, latest.size !== seen?.size))) return { did: 'stopped', log };
+    if (latest.size !== copiedSize && (await readNewestCopy(copyDir, log))?.size !== latest.size) await copy(latest);
+    copiedSize = latest.size;
     seen = latest;
     return { did: 'nothing', log };
   }

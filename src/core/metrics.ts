@@ -95,6 +95,11 @@ export interface Metrics {
     /** Stops of issuing in force, by kind (everything, issuer, profile); kills and resumes of kills that are not done. */
     readonly issuanceStops: Gauge<'kind'>;
     readonly killsUnfinished: Gauge;
+    /** Whether the Merkle log signs (1) or has stopped (0); events in its tree; age of the oldest event that no checkpoint covers, seconds; witnesses by state. */
+    readonly logRunning: Gauge;
+    readonly logSize: Gauge;
+    readonly logLag: Gauge;
+    readonly logWitnesses: Gauge<'state'>;
   };
   /** Sets a metric when it is asked for, instead of whenever what it tells changes. */
   onScrape(metric: Gauge | Counter, sample: () => void | Promise<void>): void;
@@ -195,6 +200,10 @@ export function createMetrics(options: MetricsOptions = { processMetrics: false 
       partitionDaysAhead: clusterGauge('signet_cluster_partition_days_ahead', 'Days from today on that have a partition.'),
       issuanceStops: clusterGauge('signet_cluster_issuance_stops', 'Stops of issuing in force, by kind (everything, issuer, profile).', ['kind']),
       killsUnfinished: clusterGauge('signet_cluster_kills_unfinished', 'Kills and resumes of kills that are not done.'),
+      logRunning: clusterGauge('signet_cluster_audit_log_running', 'Whether the audit log signs checkpoints (1) or has stopped (0).'),
+      logSize: clusterGauge('signet_cluster_audit_log_size', 'Audit events in the tree of the log.'),
+      logLag: clusterGauge('signet_cluster_audit_log_lag_seconds', 'Age of the oldest audit event that no checkpoint covers.'),
+      logWitnesses: clusterGauge('signet_cluster_audit_log_witnesses', 'Witnesses of the audit log, by state (cosigning, failing, ahead).', ['state']),
     },
     onScrape: (metric, sample) => void samplers.set(metric, sample),
     registry: Registry.merge([registry, ofCluster]),
