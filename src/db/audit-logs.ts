@@ -153,8 +153,8 @@ export async function firstUncovered(db: Db, size: number): Promise<Date | undef
 }
 
 /** Takes away, as the owner, checkpoints older than `before` but for the last of each day of a log. Returns how many. */
-export const thinCheckpoints = (ownerDb: Db, before: Date, limit: number): Promise<number> =>
-  ownerDb.$executeRaw`
+export const thinCheckpoints = (ownerTx: Tx, before: Date, limit: number): Promise<number> =>
+  ownerTx.$executeRaw`
     DELETE FROM audit_checkpoints c USING (
       SELECT log_id, size FROM audit_checkpoints o WHERE at < ${before} AND date_trunc('day', at, 'UTC') = (
         SELECT date_trunc('day', l.at, 'UTC') FROM audit_checkpoints l WHERE l.log_id = o.log_id AND l.size > o.size ORDER BY l.size LIMIT 1)

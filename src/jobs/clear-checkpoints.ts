@@ -1,6 +1,7 @@
 import type { Origin } from '../audit/events.ts';
 import type { Context } from '../context.ts';
 import { thinCheckpoints } from '../db/audit-logs.ts';
+import { inOneChunk } from '../db/retention.ts';
 import { clearRecords, daysAgo } from './records-cleared.ts';
 
 const BATCH = 5_000;
@@ -10,9 +11,9 @@ export async function clearCheckpoints(ctx: Context, origin: Origin, signal: Abo
   const before = daysAgo(ctx, ctx.config.checkpointRetentionDays);
   await clearRecords(ctx, origin, signal, {
     table: 'audit_checkpoints',
-    async clear(stop) {
+    async clear(run) {
       let cleared = 0;
-      for (let rows = BATCH; rows === BATCH && !stop.aborted; cleared += rows) rows = await thinCheckpoints(ctx.ownerDb, before, BATCH);
+      for (let rows = BATCH; rows === BATCH && !run.signal.aborted; cleared += rows) rows = await inOneChunk(ctx.ownerDb, (tx) => thinCheckpoints(tx, before, BATCH), run);
       return cleared;
     },
   });

@@ -7,7 +7,7 @@ import { BARRIERS } from '../../src/core/barrier.ts';
 import { findLiveLog } from '../../src/db/audit-logs.ts';
 import { openCheckpoint } from '../../src/verify/log/checkpoint.ts';
 import { parseVerifierKey } from '../../src/verify/log/note.ts';
-import { rootOverEvents } from '../support/audit-log.ts';
+import { insertBacklog, rootOverEvents } from '../support/audit-log.ts';
 import { testDatabase, type TestDatabase } from '../support/db.ts';
 import { fileBarriersIn } from '../support/fault/barriers.ts';
 import { createClient } from '../support/https-client.ts';
@@ -44,8 +44,9 @@ async function expectAllTrue(): Promise<void> {
 }
 
 test.each(BARRIERS.filter((name) => name.startsWith('log:')))('killed at %s', async (step) => {
-  barriers.arm(step);
   const killed = await startSignet({ database, dataDir, env });
+  barriers.arm(step);
+  await insertBacklog(database.ownerDb, 10);
   await barriers.reached(step);
   killed.kill('SIGKILL');
   await killed.exited;

@@ -38,7 +38,7 @@ export async function openTestLog(database: TestDatabase, options: Parameters<ty
 }
 
 async function appendEvents(authority: TestAuthority, count: number): Promise<void> {
-  const event: AuditEvent = { kind: 'request.denied', outcome: 'failure', target: 'test' };
+  const event: AuditEvent = { kind: 'request.denied', outcome: 'failure', target: 'test', detail: { code: 'test' } };
   for (let i = 0; i < count; i++) await inTransaction(authority.db, (tx) => appendAudit(authority, tx, TEST_ORIGIN, authority.clock.now(), event));
 }
 
