@@ -4,11 +4,12 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from './core/clock.ts';
 import { StartupError } from './core/errors.ts';
+import { createGuardedFetch } from './core/guarded-fetch.ts';
 import type { Logger } from './core/log.ts';
 import { createMetrics } from './core/metrics.ts';
 import { createSystemRandom } from './core/random.ts';
 import { alone, type Siblings } from './core/siblings.ts';
-import { crlCopyDirOf } from './config/load.ts';
+import { auditCopyDirOf, crlCopyDirOf } from './config/load.ts';
 import type { Config } from './config/schema.ts';
 import type { Context } from './context.ts';
 import { forgetCredentials } from './admins/announce.ts';
@@ -19,6 +20,10 @@ import { fileBarriers } from './admin/fault-barriers.ts';
 import { releaseStartMemory } from './admin/start-memory.ts';
 import { assertNotSetBack, noteSetBack, noteWhereTablesAre } from './admin/world-check.ts';
 import { keepWorldFile } from './admin/world-file.ts';
+import { ensureLog } from './audit/log.ts';
+import { runSequencer } from './audit/run-sequencer.ts';
+import type { Step } from './audit/sequence.ts';
+import { createWitnesses } from './audit/witnesses.ts';
 import { bootstrapAuthority } from './authorities/bootstrap.ts';
 import { openAuthorities } from './authorities/open-authorities.ts';
 import { connect, type Db } from './db/client.ts';
@@ -35,7 +40,7 @@ import { openDoors, type Doors } from './http/server.ts';
 import type { TlsMaterial } from './http/tls.ts';
 import { createCommitQueue } from './issuance/commit-queue.ts';
 import { runAtStart } from './jobs/run-at-start.ts';
-import { startJobs, type RunningJobs } from './jobs/start-jobs.ts';
+import { startJobs } from './jobs/start-jobs.ts';
 import { createLimits } from './limits/limits.ts';
 import { openKeyStore, resolveKek, type OpenKeyStore } from './keystore/index.ts';
 import { loadProfiles, ProfileError, type Profiles } from './profiles/profile.ts';
@@ -167,11 +172,11 @@ async function open({ config, warnings, log, place }: Opening, closers: (() => P
   };
 
   sampleMetrics(ctx);
-  let jobs: RunningJobs | undefined;
-  closers.push(async () => jobs?.stop());
+  let work: RunningWork | undefined;
+  closers.push(async () => work?.stop());
   const lead = async () => {
-    if (jobs) return;
-    jobs = startJobs(ctx);
+    if (work) return;
+    work = startWork(ctx);
     await publisher.start();
   };
   if (place.leads) {
@@ -181,7 +186,7 @@ async function open({ config, warnings, log, place }: Opening, closers: (() => P
     await Promise.race([publisher.idle(), sleep(FIRST_LISTS_MS, undefined, { ref: false })]);
   }
   releaseStartMemory();
-  if (place.leads) jobs = startJobs(ctx);
+  if (place.leads) work = startWork(ctx);
   const doors = await openDoors(ctx, { tls: await tlsMaterial(ctx), warnings: warned });
   closers.push(() => doors.close());
   authorities.subscribe(() => onAuthorityChange(ctx, doors));
@@ -208,6 +213,22 @@ async function open({ config, warnings, log, place }: Opening, closers: (() => P
   };
 }
 
+/** What one process of a replica does beside serving: the jobs, and the audit log. */
+interface RunningWork {
+  stop(): Promise<void>;
+}
+
+function startWork(ctx: Context): RunningWork {
+  const witnesses = createWitnesses({ ...ctx, fetch: createGuardedFetch(ctx.config.outgoingHttp) });
+  let last: Step = { did: 'nothing' };
+  const offer = (step: Step): void => {
+    if (step.checkpoint) last = step;
+    if (last.log && last.checkpoint) witnesses.offer(last.log, last.checkpoint);
+  };
+  const running = [startJobs(ctx), runSequencer({ ...ctx, copyDir: auditCopyDirOf(ctx.config) }, offer), witnesses];
+  return { stop: async () => void (await Promise.all(running.map((one) => one.stop()))) };
+}
+
 interface FirstStart {
   config: Config;
   clock: Context['clock'];
@@ -219,7 +240,7 @@ interface FirstStart {
   embedded: EmbeddedAccess | undefined;
 }
 
-/** Under the start lock: the schema, the service's rights, partitions, the key-encryption key, the authority, the first admin token. Each step is idempotent. */
+/** Under the start lock: the schema, the service's rights, partitions, the key-encryption key, the authority, the audit log, the first admin token. Each step is idempotent. */
 async function firstStart(needs: FirstStart): Promise<OpenKeyStore & { bootstrap: App['bootstrap'] }> {
   const { config, clock, random, log, db, ownerDb, urls, embedded } = needs;
   const applied = await migrate(urls.owner);
@@ -231,6 +252,7 @@ async function firstStart(needs: FirstStart): Promise<OpenKeyStore & { bootstrap
   await ensurePartitions(ownerDb, today, today + config.partitionDaysAhead);
   const store = await openKeyStore({ db, random, clock, log }, resolveKek(config, embedded !== undefined));
   await bootstrapAuthority({ config, db, keyStore: store.keyStore, clock, random, log });
+  await ensureLog({ config, db, keyStore: store.keyStore, clock, random, copyDir: auditCopyDirOf(config) }, { actor: { kind: 'system', id: 'first-start' }, requestId: null, source: null });
   await noteWhereTablesAre({ db, ownerDb });
   const { file, token } = await ensureBootstrapToken({ db, clock, random, config });
   return { ...store, bootstrap: { file, token } };

@@ -95,4 +95,16 @@ export const LOCAL_COMMANDS: readonly LocalCommand[] = [
     refusal: 'the person is still the owner or deputy of something in use',
     load: async () => (await import('./audit-erase.ts')).runAuditErase,
   },
+  {
+    name: 'audit restart-log',
+    usage: '--reason <text>',
+    summary:
+      'End the Merkle log over the audit events and begin another one, with a name and a key of its own, over a tree built anew from the events: after it has stopped and somebody has looked into it, or to change its key. ' +
+      'What the ended log has signed stays where it was copied to. The service may be running or not',
+    example: 'signet audit restart-log --reason "the tree was edited by hand; incident 4711"',
+    options: { reason: string },
+    help: { reason: 'why, in one line: it stands in the log' },
+    refusal: 'there is no Signet in this database',
+    load: async () => (await import('./audit-restart.ts')).runAuditRestart,
+  },
 ];

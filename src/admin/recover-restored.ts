@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import { ulid, type Random } from '../core/random.ts';
 import { appendAudit } from '../audit/append.ts';
 import type { AuditEvent, Origin } from '../audit/events.ts';
+import { endLog } from '../audit/log.ts';
 import { inTransaction, type Db, type Tx } from '../db/client.ts';
 import { lockIssuance } from '../db/authorities.ts';
 import {
@@ -77,6 +78,8 @@ export async function recoverRestored(needs: Needs, origin: Origin, evidence: re
       if (identity !== undefined) await noteDatabaseIdentity(tx, identity);
       const replayed = await replay(tx, entries, now);
       const tokens = await voidJoinTokens(tx, now);
+      // What the lost world has signed stays true of it; the next start begins another log.
+      const ended = await endLog({ clock }, tx, 'recovery', `the database was set back; epoch ${epoch} began`);
       const recovery: Recovery = {
         epoch, lostFrom: world.lostFrom, lostTo: now, lastEvidence, joinTokensVoided: tokens.length, lists,
         revoked: replayed.revoked, held: replayed.held, carried: replayed.carried, authoritiesRevoked: replayed.authorities, agents: replayed.agents,
@@ -84,7 +87,7 @@ export async function recoverRestored(needs: Needs, origin: Origin, evidence: re
       await barrier('recover:before-commit');
       for (const chunk of chunks(replayed.feed)) await appendFeed(tx, now, chunk);
       const voided = tokens.map(({ id, agentId }): AuditEvent => ({ kind: 'join-token.voided', outcome: 'success', target: id, agentId }));
-      for (const chunk of chunks([...replayed.audit, ...voided, summary(world.id, recovery)])) await appendAudit({ random }, tx, origin, now, ...chunk);
+      for (const chunk of chunks([...replayed.audit, ...voided, ...ended.events, summary(world.id, recovery)])) await appendAudit({ random }, tx, origin, now, ...chunk);
       return recovery;
     },
     TIMEOUT_MS,

@@ -14,6 +14,7 @@ import {
   getCompleteCrl, getCrlShard, getDocsPage, getErrorsDocument, getHealth, getIssuerCertificate, getMetrics, getOcsp, getOpenApi, getReadiness, getSpiffeBundle, getTrustBundlePem, listCrls, postOcsp,
 } from './public.ts';
 import { getKill, killOperation as kill, listKills, resumeKill } from './kills.ts';
+import { getAuditLog, getCheckpoint, getLogEntries, getLogKey, getLogTile } from './log.ts';
 import { listAudit, listFindings, listJobs, resolveFinding } from './records.ts';
 import {
   addRelyingPartyCertificate, changeRelyingParty, createRelyingPartyToken, disableRelyingParty, enableRelyingParty, getRelyingParty, listRelyingParties,
@@ -36,8 +37,9 @@ export const OPERATIONS = {
   createAdminToken, listAdminTokens, getOwnAdminToken, rotateOwnAdminToken, rotateAdminToken, revokeAdminToken,
   registerRelyingParty, listRelyingParties, getRelyingParty, changeRelyingParty, disableRelyingParty, enableRelyingParty,
   addRelyingPartyCertificate, removeRelyingPartyCertificate, createRelyingPartyToken, listRelyingPartyTokens, revokeRelyingPartyToken,
-  listAudit, listJobs, listFindings, resolveFinding,
+  listAudit, getAuditLog, listJobs, listFindings, resolveFinding,
   getConsistencyProof, getInclusionProof, getAuditEvidence,
+  getCheckpoint, getLogKey, getLogEntries, getLogTile,
   getCompleteCrl, getCrlShard, listCrls, getIssuerCertificate, postOcsp, getOcsp, getTrustBundlePem, getSpiffeBundle,
   getErrorsDocument, getOpenApi, getDocsPage, getHealth, getReadiness, getMetrics,
 };

@@ -142,9 +142,10 @@ export interface AuditKinds {
   'audit.purged': Success & OfTarget & Detail<{ first: Decimal; last: Decimal; before: Time; personalFields: number }> & { personal: { operator: string } };
   'person.erased': Success & OfTarget & Detail<{ personalFields: number; owners: number; texts: number }> & { personal: { operator: string } };
 
-  'log.started': Success & OfTarget & Detail<{ origin: string; key: string; after?: JsonValue }>;
-  'log.stopped': Failure & OfTarget & Detail<{ origin: string; reason: string }>;
-  'log.ended': Success & OfTarget & Detail<{ origin: string; reason: string }>;
+  /** The Merkle log over these events: one begins, where the one before ended as far as is known, and each ends. */
+  'log.started': Success & OfTarget & Detail<{ origin: string; key: string; after?: { origin: string; size?: number; root?: string } }>;
+  'log.stopped': Failure & OfTarget & Detail<{ origin: string; cause: string }>;
+  'log.ended': Success & OfTarget & Detail<{ origin: string; by: 'recovery' | 'operator' }> & Why;
 
   'partition.created': Success & OfTarget;
   'partition.dropped': Success & OfTarget;

@@ -26,14 +26,14 @@ const CHECKPOINT_SECONDS = 1;
 export async function viewLog({ db }: LogContext): Promise<LogView> {
   const log = await findLiveLog(db);
   const checkpoint = log && (await latestCheckpoint(db, log.id));
-  if (!log || !checkpoint || checkpoint.size === 0n) throw new SignetError('log-unavailable', 'nothing of the log is signed yet', { retryAfterSeconds: CHECKPOINT_SECONDS });
-  return { log, size: Number(checkpoint.size), note: await cosigned(db, checkpoint) };
+  if (!log || !checkpoint || checkpoint.size === 0) throw new SignetError('log-unavailable', 'nothing of the log is signed yet', { retryAfterSeconds: CHECKPOINT_SECONDS });
+  return { log, size: checkpoint.size, note: await cosigned(db, checkpoint) };
 }
 
 /** The checkpoint of exactly this size, with its cosignatures; null where none is kept. */
 export async function checkpointOf({ db }: LogContext, { log }: LogView, size: number): Promise<string | null> {
-  const checkpoint = await checkpointCovering(db, log.id, BigInt(size));
-  return checkpoint?.size === BigInt(size) ? cosigned(db, checkpoint) : null;
+  const checkpoint = await checkpointCovering(db, log.id, size);
+  return checkpoint?.size === size ? cosigned(db, checkpoint) : null;
 }
 
 async function cosigned(db: Db, { logId, size, note }: CheckpointRecord): Promise<string> {
@@ -44,7 +44,7 @@ async function cosigned(db: Db, { logId, size, note }: CheckpointRecord): Promis
 /** Hashes of the tree of `size`: tiles as they are now, cut to what they were then. */
 export function readerOf({ db }: LogContext, { log }: LogView, size: number): NodeReader {
   const tiles: TileReader = async (wanted) => {
-    const found = await readTiles(db, log.treeId, wanted.map(({ level, index }) => ({ level: Number(level), tile: BigInt(index) })));
+    const found = await readTiles(db, log.treeId, wanted.map(({ level, index }) => ({ level: Number(level), tile: index })));
     const byId = new Map(found.map(({ level, tile, hashes }) => [`${level}/${tile}`, hashes]));
     return wanted.map(({ level, index, width }) => byId.get(`${level}/${index}`)?.subarray(0, width * HASH_OCTETS) ?? new Uint8Array());
   };

@@ -1,5 +1,6 @@
 import * as adminTokens from '../api/admin-tokens.ts';
 import * as authorities from '../api/authorities.ts';
+import * as log from '../api/log.ts';
 import * as records from '../api/records.ts';
 import { text, UsageError, type Command } from './command.ts';
 import { asNumber, asText, asTexts, asValue, bodyOf } from './fields.ts';
@@ -62,6 +63,7 @@ export const ADMIN_COMMANDS: Command[] = [
 
 export const RECORD_COMMANDS: Command[] = [
   lister('audit list', records.listAudit, 'List audit events in order', ['n', 'at', 'kind', 'outcome', 'actor', 'agentId', 'serial'], '--kind certificate.revoked --since 2026-11-21T00:00:00Z --all'),
+  one('audit log', log.getAuditLog, 'The audit log as a Merkle log: its key, size, newest checkpoint and witnesses', {}),
   lister('job list', records.listJobs, 'Jobs with their last and next runs; one that looks often (publish-crls) runs, and has a last run, only when something was due', ['name', 'schedule', 'lastRun.outcome', 'lastRun.finishedAt', 'nextRunAt']),
   lister('finding list', records.listFindings, 'Things a person should look at', ['id', 'kind', 'agentId', 'instanceId', 'createdAt', 'resolvedAt'], '--open true'),
   one('finding resolve', records.resolveFinding, 'Close a finding: somebody has looked at it', { body: bodyOf(records.resolveFinding, { reason: asText('reason') }), example: '--reason "an answer was lost"' }),

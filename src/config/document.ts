@@ -34,7 +34,10 @@ function defaultOf(key: ConfigKey, doc: KeyDoc): string {
 export const formatAddress = ({ host, port }: ListenAddress): string => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
 
 /** A value as it is given in the environment. */
-export const formatValue = (value: Config[ConfigKey]): string => (typeof value === 'object' && 'host' in value ? formatAddress(value) : String(value));
+export function formatValue(value: Config[ConfigKey]): string {
+  if (Array.isArray(value)) return value.map((one) => (typeof one === 'string' ? one : `${one.url} ${one.vkey}`)).join(', ');
+  return typeof value === 'object' && 'host' in value ? formatAddress(value) : String(value);
+}
 
 function row(key: ConfigKey): string {
   const doc = configSchema.shape[key].meta() as KeyDoc | undefined;

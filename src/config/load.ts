@@ -93,6 +93,10 @@ export function defaultDataDir(env: Environment, uid: number | undefined = proce
 export const crlCopyDirOf = (config: Pick<Config, 'crlCopyDir' | 'databaseUrl' | 'dataDir'>): string | undefined =>
   config.crlCopyDir ?? (config.databaseUrl === undefined ? join(config.dataDir, 'crl-copies') : undefined);
 
+/** Where copies of checkpoints of the audit log go: as configured, or beside the embedded database; undefined: nowhere. */
+export const auditCopyDirOf = (config: Pick<Config, 'auditCopyDir' | 'databaseUrl' | 'dataDir'>): string | undefined =>
+  config.auditCopyDir ?? (config.databaseUrl === undefined ? join(config.dataDir, 'log-copies') : undefined);
+
 const LOOPBACK_HOST = /^(localhost|.*\.localhost|127(\.\d{1,3}){3}|\[::1\])$/i;
 
 /** Variables that Kubernetes sets for a service named "signet"; they are not meant for us. */

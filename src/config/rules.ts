@@ -60,6 +60,7 @@ export const RULES: readonly Rule[] = [
     holds: (c) => c.certificateRetentionDays * SECONDS_PER_DAY >= c.crlIntervalSeconds + c.crlValiditySeconds,
     says: 'must cover crlIntervalSeconds + crlValiditySeconds: a revoked certificate stays on one list past its expiry',
   },
+  { keys: ['auditWitnessQuorum', 'auditWitnesses'], holds: (c) => c.auditWitnessQuorum <= c.auditWitnesses.length, says: 'must not be more than there are auditWitnesses' },
   { keys: ['joinTokenTtlSeconds', 'joinTokenMaxTtlSeconds'], holds: (c) => c.joinTokenTtlSeconds <= c.joinTokenMaxTtlSeconds, says: 'must not be longer than joinTokenMaxTtlSeconds' },
   { keys: ['adminTokenTtlSeconds', 'adminTokenMaxTtlSeconds'], holds: (c) => c.adminTokenTtlSeconds <= c.adminTokenMaxTtlSeconds, says: 'must not be longer than adminTokenMaxTtlSeconds' },
   { keys: ['adminTokenOverlapSeconds', 'adminTokenOverlapMaxSeconds'], holds: (c) => c.adminTokenOverlapSeconds <= c.adminTokenOverlapMaxSeconds, says: 'must not be longer than adminTokenOverlapMaxSeconds' },

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { LOG_LEVELS } from '../core/log.ts';
 import {
-  addressBlocks, baseUrl, choice, count, days, displayName, listenAddress, machinePath, milliseconds, octets, optionalDatabaseUrl, optionalPath, parallelism, perSecond, seconds, trustDomain, word,
+  addressBlocks, baseUrl, choice, count, days, displayName, listenAddress, machinePath, milliseconds, octets, optionalDatabaseUrl, optionalPath, parallelism, perSecond, seconds, trustDomain, witnesses, word,
 } from './values.ts';
 
 export type { ListenAddress } from './values.ts';
@@ -89,6 +89,12 @@ export const CHAPTERS = {
     statusBatchMax: count(1_000, [1, 10_000], 'Serials in one request for their status.'),
     killConfirmAbove: count(100, [0, 1_000_000], 'Agents and certificates that one kill may hit without a second confirmation. A kill of everything always needs one.'),
   },
+  'Audit log': {
+    auditCopyDir: optionalPath('Where each checkpoint of the audit log is copied to before it is shown, outside the database: when that is set back or edited, the log stops instead of signing something else (docs/audit-log.md). One file a day is kept.', '`log-copies` in the data directory with the embedded database; unset otherwise'),
+    auditWitnesses: witnesses('Witnesses that are asked to cosign each checkpoint (C2SP tlog-witness): `<submission prefix> <verifier key>`, with commas between.', 'unset: none'),
+    auditWitnessQuorum: count(0, [0, 16], 'How many witnesses must have cosigned a checkpoint before it is shown at `/tlog/checkpoint`. 0: it is shown at once.'),
+    outgoingHttp: addressBlocks('Networks to which outgoing requests may go by plain http, besides the loopback addresses. Everything else is https.', 'unset: none'),
+  },
   'Enrollment and renewal': {
     joinTokenTtlSeconds: seconds(3_600, [1, 2_592_000], 'Life of a join token when the request does not say.'),
     joinTokenMaxTtlSeconds: seconds(604_800, [1, 2_592_000], 'Longest life of a join token.'),
@@ -158,6 +164,7 @@ export const CHAPTERS = {
     findingRetentionDays: days(90, [1, 3_650], 'How long a finding is listed after it was resolved; one that nobody resolved stays at least as long as its certificate is kept.'),
     agentRetentionDays: days(400, [1, 36_500], 'How long a retired agent is kept. Its id is never used again; the audit log keeps what it did.'),
     killRetentionDays: days(400, [1, 36_500], 'How long a kill is listed after it was resumed, or ended for ever. One that still suspends something stays.'),
+    checkpointRetentionDays: days(7, [1, 3_650], 'How long every checkpoint of the audit log is kept in the database; of older ones the last of each day stays.'),
     jobRunRetentionDays: days(30, [1, 3_650], 'How long job runs are listed.'),
     feedRetentionDays: days(30, [1, 3_650], 'How long the revocation feed can be followed from the past; also how long acknowledgements and lost enforcement points are kept.'),
   },
@@ -177,6 +184,7 @@ export const configSchema = z.strictObject({
   ...CHAPTERS['Key store'],
   ...CHAPTERS.Authorities,
   ...CHAPTERS.Revocation,
+  ...CHAPTERS['Audit log'],
   ...CHAPTERS['Enrollment and renewal'],
   ...CHAPTERS['Admins and relying parties'],
   ...CHAPTERS['Rate limits'],

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { parseBlock } from '../core/addresses.ts';
 import { isTrustDomain } from '../core/spiffe-id.ts';
+import { parseVerifierKey } from '../verify/log/note.ts';
 
 /** What docs/config.md says of a key. */
 export interface KeyDoc {
@@ -117,6 +118,36 @@ export function addressBlocks(doc: string, defaultNote: string) {
     .preprocess(listed, z.array(z.string({ error: fault }).refine(isBlock, { error: fault }), { error: fault }).max(256, { error: fault }))
     .default([])
     .meta({ doc, unit: 'addresses', defaultNote } satisfies KeyDoc);
+}
+
+/** A witness of the audit log: where it is asked (C2SP tlog-witness), and its key (C2SP signed-note verifier key, cosignature/v1). */
+export interface WitnessAddress {
+  url: string;
+  vkey: string;
+}
+
+/** Witnesses: a list, or text with commas; each is a URL, a blank and a verifier key. */
+export function witnesses(doc: string, defaultNote: string) {
+  const fault = 'must be `<submission prefix URL> <verifier key>` with commas between, at most 16, each key once; https, or http where outgoing requests may go so; keys of type cosignature/v1';
+  const listed = (value: unknown): unknown => (typeof value === 'string' ? value.split(',').map((one) => one.trim()) : value);
+  const parse = (text: string): WitnessAddress | undefined => {
+    const [address = '', vkey = '', ...more] = text.split(/ +/);
+    const url = URL.parse(address);
+    if (more.length > 0 || url === null || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '' || /[?#]/.test(address) || address.length > 500) return undefined;
+    try {
+      return parseVerifierKey(vkey).type === 'cosignature' ? { url: address.replace(/\/+$/, ''), vkey } : undefined;
+    } catch {
+      return undefined;
+    }
+  };
+  const isWitness = (text: string): boolean => parse(text) !== undefined;
+  const keyNames = (found: readonly string[]): string[] => found.map((text) => parse(text)?.vkey.split('+')[0] ?? '');
+  return z
+    .preprocess(listed, z.array(z.string({ error: fault }).refine(isWitness, { error: fault }), { error: fault }).max(16, { error: fault }))
+    .refine((found) => new Set(keyNames(found)).size === found.length, { error: fault })
+    .transform((found) => found.map(parse).filter((one) => one !== undefined))
+    .prefault([])
+    .meta({ doc, unit: 'URL and key', defaultNote } satisfies KeyDoc);
 }
 
 /** A SPIFFE trust domain. */

@@ -10,6 +10,7 @@ export const BARRIERS = [
   'kill:gate-taken', 'kill:state-changed', 'kill:stopped', 'kill:step-changed', 'kill:step-before-commit', 'kill:step-committed', 'kill:resume-begun',
   'rotate-token:before-commit', 'rotate-token:committed',
   'crl:numbered', 'crl:part-stored', 'crl:before-commit', 'crl:committed',
+  'log:hashed', 'log:grown', 'log:signed', 'log:copied', 'log:checkpointed',
   'restore:begun', 'restore:loaded', 'recover:before-commit',
 ] as const;
 

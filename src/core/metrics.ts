@@ -54,6 +54,9 @@ export interface Metrics {
   readonly feedEventsSent: Counter;
   /** Heartbeats signed here. */
   readonly feedHeartbeats: Counter;
+  /** Audit events hashed into the tree of the log here, and checkpoints signed here. */
+  readonly logLeaves: Counter;
+  readonly logCheckpoints: Counter;
   /** notAfter of the certificates of the authority, seconds since 1970. */
   readonly authorityNotAfter: Gauge<'kind' | 'authority'>;
   /** Connections accepted, and those open now. */
@@ -92,6 +95,11 @@ export interface Metrics {
     /** Stops of issuing in force, by kind (everything, issuer, profile); kills and resumes of kills that are not done. */
     readonly issuanceStops: Gauge<'kind'>;
     readonly killsUnfinished: Gauge;
+    /** Whether the Merkle log signs (1) or has stopped (0); events in its tree; age of the oldest event that no checkpoint covers, seconds; witnesses by state. */
+    readonly logRunning: Gauge;
+    readonly logSize: Gauge;
+    readonly logLag: Gauge;
+    readonly logWitnesses: Gauge<'state'>;
   };
   /** Sets a metric when it is asked for, instead of whenever what it tells changes. */
   onScrape(metric: Gauge | Counter, sample: () => void | Promise<void>): void;
@@ -167,6 +175,8 @@ export function createMetrics(options: MetricsOptions = { processMetrics: false 
     feedStreamsEnded: counter('signet_feed_streams_ended_total', 'Streams of the live feed that Signet ended, by reason.', ['reason']),
     feedEventsSent: counter('signet_feed_events_sent_total', 'Events written to streams of the live feed.', []),
     feedHeartbeats: counter('signet_feed_heartbeats_total', 'Heartbeats of the live feed that were signed.', []),
+    logLeaves: counter('signet_audit_log_leaves_total', 'Audit events hashed into the tree of the log by this replica.', []),
+    logCheckpoints: counter('signet_audit_log_checkpoints_total', 'Checkpoints of the audit log signed by this replica.', []),
     authorityNotAfter: gauge('signet_authority_not_after_timestamp_seconds', 'notAfter of the authority certificates, seconds since 1970.', ['kind', 'authority']),
     connections: counter('signet_connections_total', 'Connections accepted.', ['door']),
     openConnections: gauge('signet_connections_open', 'Connections open now.', ['door'], 'sum'),
@@ -190,6 +200,10 @@ export function createMetrics(options: MetricsOptions = { processMetrics: false 
       partitionDaysAhead: clusterGauge('signet_cluster_partition_days_ahead', 'Days from today on that have a partition.'),
       issuanceStops: clusterGauge('signet_cluster_issuance_stops', 'Stops of issuing in force, by kind (everything, issuer, profile).', ['kind']),
       killsUnfinished: clusterGauge('signet_cluster_kills_unfinished', 'Kills and resumes of kills that are not done.'),
+      logRunning: clusterGauge('signet_cluster_audit_log_running', 'Whether the audit log signs checkpoints (1) or has stopped (0).'),
+      logSize: clusterGauge('signet_cluster_audit_log_size', 'Audit events in the tree of the log.'),
+      logLag: clusterGauge('signet_cluster_audit_log_lag_seconds', 'Age of the oldest audit event that no checkpoint covers.'),
+      logWitnesses: clusterGauge('signet_cluster_audit_log_witnesses', 'Witnesses of the audit log, by state (cosigning, failing, ahead).', ['state']),
     },
     onScrape: (metric, sample) => void samplers.set(metric, sample),
     registry: Registry.merge([registry, ofCluster]),

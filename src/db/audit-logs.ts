@@ -57,24 +57,28 @@ export async function insertTree(ownerTx: Tx): Promise<number> {
 /** A signed checkpoint. */
 export interface CheckpointRecord {
   logId: string;
-  size: bigint;
+  size: number;
   root: Buffer;
   /** The signed note, with the signature of the log alone. */
   note: string;
   at: Date;
 }
 
-const toCheckpoint = (row: Omit<CheckpointRecord, 'root'> & { root: Uint8Array }): CheckpointRecord => ({ ...row, root: buffer(row.root) });
+const toCheckpoint = (row: Omit<CheckpointRecord, 'root' | 'size'> & { root: Uint8Array; size: bigint }): CheckpointRecord => ({ ...row, size: Number(row.size), root: buffer(row.root) });
 
-/** Stores a checkpoint, unless there is one of its size; durable when the promise resolves. Returns the one that is stored. */
+/**
+ * Stores a checkpoint of what the tree holds, unless there is one of its size; durable when the promise resolves. Returns the one that is stored.
+ * @throws Error when the log runs no longer, or its tree is smaller
+ */
 export async function insertCheckpoint(db: Db, checkpoint: CheckpointRecord): Promise<CheckpointRecord> {
   const { logId, size, root, note, at } = checkpoint;
   const inserted = await db.$executeRaw`
     INSERT INTO audit_checkpoints (log_id, size, root, note, at)
-    SELECT id, ${size}, ${bytes(root)}, ${note}, ${at} FROM audit_logs WHERE id = ${logId} AND state = 'running' ON CONFLICT DO NOTHING`;
+    SELECT l.id, ${size}, ${bytes(root)}, ${note}, ${at} FROM audit_logs l JOIN audit_trees t ON t.id = l.tree_id
+    WHERE l.id = ${logId} AND l.state = 'running' AND t.size >= ${size} ON CONFLICT DO NOTHING`;
   if (inserted === 1) return checkpoint;
   const there = await db.auditCheckpoint.findUnique({ where: { logId_size: { logId, size } } });
-  if (there === null) throw new Error('the log is no longer running');
+  if (there === null) throw new Error('the log runs no longer, or its tree is smaller than what was signed');
   return toCheckpoint(there);
 }
 
@@ -91,17 +95,17 @@ export async function latestCheckpoint(db: Db | Tx, logId: string, quorum = 0): 
 }
 
 /** The smallest checkpoint of a log that covers `size` leaves or more. */
-export async function checkpointCovering(db: Db | Tx, logId: string, size: bigint): Promise<CheckpointRecord | undefined> {
+export async function checkpointCovering(db: Db | Tx, logId: string, size: number): Promise<CheckpointRecord | undefined> {
   const row = await db.auditCheckpoint.findFirst({ where: { logId, size: { gte: size } }, orderBy: { size: 'asc' } });
   return row === null ? undefined : toCheckpoint(row);
 }
 
 /** Verified signature lines of witnesses below a checkpoint, in the order of their names. */
-export async function readCosignatures(db: Db | Tx, logId: string, size: bigint): Promise<{ witness: string; line: string; at: Date }[]> {
+export async function readCosignatures(db: Db | Tx, logId: string, size: number): Promise<{ witness: string; line: string; at: Date }[]> {
   return db.auditCosignature.findMany({ where: { logId, size }, select: { witness: true, line: true, at: true }, orderBy: { witness: 'asc' } });
 }
 
-export async function insertCosignature(db: Db | Tx, cosignature: { logId: string; size: bigint; witness: string; line: string; at: Date }): Promise<void> {
+export async function insertCosignature(db: Db | Tx, cosignature: { logId: string; size: number; witness: string; line: string; at: Date }): Promise<void> {
   await db.auditCosignature.createMany({ data: [cosignature], skipDuplicates: true });
 }
 
@@ -109,7 +113,7 @@ export async function insertCosignature(db: Db | Tx, cosignature: { logId: strin
 export interface WitnessRecord {
   name: string;
   /** Size of the last checkpoint that it cosigned, or says that it has. */
-  size: bigint;
+  size: number;
   state: 'cosigning' | 'failing' | 'ahead';
   problem: string | null;
   askedAt: Date;
@@ -118,7 +122,7 @@ export interface WitnessRecord {
 
 export async function listWitnesses(db: Db | Tx, logId: string): Promise<WitnessRecord[]> {
   const rows = await db.auditWitness.findMany({ where: { logId }, orderBy: { name: 'asc' } });
-  return rows.map(({ logId: _, ...row }) => ({ ...row, state: row.state as WitnessRecord['state'] }));
+  return rows.map(({ logId: _, ...row }) => ({ ...row, size: Number(row.size), state: row.state as WitnessRecord['state'] }));
 }
 
 /** `cosignedAt` null leaves what was noted before. */
@@ -143,14 +147,14 @@ export async function releaseSequencerLease(db: Db, holder: string): Promise<voi
 }
 
 /** Time of the first event that a checkpoint of `size` leaves does not cover; undefined when it covers all. */
-export async function firstUncovered(db: Db, size: bigint): Promise<Date | undefined> {
+export async function firstUncovered(db: Db, size: number): Promise<Date | undefined> {
   const [row] = await db.$queryRaw<{ at: Date }[]>`SELECT at FROM audit_events WHERE n > ${size} ORDER BY n LIMIT 1`;
   return row?.at;
 }
 
 /** Takes away, as the owner, checkpoints older than `before` but for the last of each day of a log. Returns how many. */
-export const thinCheckpoints = (ownerDb: Db, before: Date, limit: number): Promise<number> =>
-  ownerDb.$executeRaw`
+export const thinCheckpoints = (ownerTx: Tx, before: Date, limit: number): Promise<number> =>
+  ownerTx.$executeRaw`
     DELETE FROM audit_checkpoints c USING (
       SELECT log_id, size FROM audit_checkpoints o WHERE at < ${before} AND date_trunc('day', at, 'UTC') = (
         SELECT date_trunc('day', l.at, 'UTC') FROM audit_checkpoints l WHERE l.log_id = o.log_id AND l.size > o.size ORDER BY l.size LIMIT 1)

@@ -11,16 +11,17 @@ export interface PurgeScope {
 
 /**
  * The events before the first one of `before` or later, by two look-ups. What the numbers of certificates were not yet counted from stays
- * (db/certificate-numbers.ts).
+ * (db/certificate-numbers.ts), and what the tree of the log in force does not hold yet.
  */
 export async function purgeScope(db: Db | Tx, before: Date): Promise<PurgeScope> {
-  const [row] = await db.$queryRaw<{ first: bigint | null; at: Date | null; stays: bigint | null; end: bigint; counted: bigint }[]>`
+  const [row] = await db.$queryRaw<{ first: bigint | null; at: Date | null; stays: bigint | null; end: bigint; counted: bigint; hashed: bigint }[]>`
     SELECT o.n AS first, o.at, (SELECT n FROM audit_events WHERE at >= ${before} ORDER BY at, n LIMIT 1) AS stays,
-      (SELECT value FROM counters WHERE name = 'audit') AS end, (SELECT audit_n FROM certificate_numbers) AS counted
+      (SELECT value FROM counters WHERE name = 'audit') AS end, (SELECT audit_n FROM certificate_numbers) AS counted,
+      coalesce((SELECT t.size FROM audit_logs l JOIN audit_trees t ON t.id = l.tree_id WHERE l.state <> 'ended'), 0) AS hashed
     FROM (SELECT 1) one LEFT JOIN (SELECT n, at FROM audit_events ORDER BY n LIMIT 1) o ON true`;
   if (!row || row.first === null || row.at === null) return { first: undefined, until: 0n };
-  const [stays, uncounted] = [row.stays ?? row.end + 1n, row.counted + 1n];
-  return { first: { n: row.first, at: row.at }, until: stays < uncounted ? stays : uncounted };
+  const until = [row.counted + 1n, row.hashed + 1n].reduce((least, n) => (n < least ? n : least), row.stays ?? row.end + 1n);
+  return { first: { n: row.first, at: row.at }, until };
 }
 
 /** Events purged in one transaction. */

@@ -1,16 +1,13 @@
+import { HASH_OCTETS } from '../verify/log/merkle.ts';
 import { buffer, inHotTransaction, runHot, type Db, type HotStatement, type Tx } from './client.ts';
 
-/** SHA-256. */
-const HASH = 32;
-/** Hashes in a full tile (C2SP tlog-tiles). */
-export const TILE_WIDTH = 256;
 /** Levels above this one would need more than 2^64 leaves. */
 export const TOP_LEVEL = 7;
 
 /** A tile in the tree: full, or of the right edge. */
 export interface StoredTile {
   level: number;
-  tile: bigint;
+  tile: number;
   /** Hashes one after the other. */
   hashes: Buffer;
 }
@@ -18,7 +15,7 @@ export interface StoredTile {
 /** The tree as it stands: its size and, of each level, the hashes that do not fill a tile yet. */
 export interface TreeEdge {
   treeId: number;
-  size: bigint;
+  size: number;
   /** By level, from 0. */
   edges: Buffer[];
 }
@@ -34,20 +31,20 @@ export async function readTreeEdge(db: Db, treeId: number): Promise<TreeEdge> {
   const [first] = rows;
   if (!first) throw new Error(`there is no audit tree ${treeId}`);
   const edges = Array.from({ length: TOP_LEVEL + 1 }, (_, level) => rows.find((row) => row.level === level)?.hashes ?? Buffer.alloc(0));
-  return { treeId, size: BigInt(first.size), edges };
+  return { treeId, size: Number(first.size), edges };
 }
 
 /** Leaves hashed into a tree; what is below it is durable. */
-export async function readTreeSize(db: Db | Tx, treeId: number): Promise<bigint> {
+export async function readTreeSize(db: Db | Tx, treeId: number): Promise<number> {
   const [row] = await db.$queryRaw<{ size: bigint }[]>`SELECT size FROM audit_trees WHERE id = ${treeId}::int`;
   if (!row) throw new Error(`there is no audit tree ${treeId}`);
-  return row.size;
+  return Number(row.size);
 }
 
 /** A tile that a reader asks for, with as many of its hashes as it wants. */
 export interface WantedTile {
   level: number;
-  tile: bigint;
+  tile: number;
 }
 
 const TILES: HotStatement = {
@@ -63,8 +60,8 @@ const TILES: HotStatement = {
 /** Tiles of a tree as they are now, full or as far as they go; one that is not there is left out. One statement: all are of one moment. */
 export async function readTiles(db: Db, treeId: number, wanted: readonly WantedTile[]): Promise<StoredTile[]> {
   if (wanted.length === 0) return [];
-  const rows = await runHot<{ level: number; tile: string; hashes: Buffer | null }>(db, TILES, [treeId, wanted.map(({ level }) => level), wanted.map(({ tile }) => String(tile))]);
-  return rows.flatMap(({ level, tile, hashes }) => (hashes === null || hashes.length === 0 ? [] : [{ level, tile: BigInt(tile), hashes }]));
+  const rows = await runHot<{ level: number; tile: string; hashes: Buffer | null }>(db, TILES, [treeId, wanted.map(({ level }) => level), wanted.map(({ tile }) => tile)]);
+  return rows.flatMap(({ level, tile, hashes }) => (hashes === null || hashes.length === 0 ? [] : [{ level, tile: Number(tile), hashes }]));
 }
 
 const GROW: HotStatement = { name: 'audit-tree-grow', text: 'UPDATE audit_trees SET size = $3 WHERE id = $1 AND size = $2 RETURNING id' };
@@ -80,8 +77,8 @@ const PUT_EDGES: HotStatement = {
 /** What one batch of leaves changes. */
 export interface TreeGrowth {
   treeId: number;
-  from: bigint;
-  to: bigint;
+  from: number;
+  to: number;
   tiles: readonly StoredTile[];
   /** Edges that changed. */
   edges: readonly { level: number; hashes: Buffer }[];
@@ -90,8 +87,8 @@ export interface TreeGrowth {
 /** Grows a tree in one transaction, durable when the promise resolves. False when it is no longer of size `from`: another has done it. */
 export function growTree(db: Db, { treeId, from, to, tiles, edges }: TreeGrowth, beforeCommit: () => Promise<void> | undefined): Promise<boolean> {
   return inHotTransaction(db, async (tx) => {
-    if ((await tx.run(GROW, [treeId, String(from), String(to)])).length === 0) return false;
-    if (tiles.length > 0) await tx.run(PUT_TILES, [treeId, tiles.map(({ level }) => level), tiles.map(({ tile }) => String(tile)), tiles.map(({ hashes }) => hashes)]);
+    if ((await tx.run(GROW, [treeId, from, to])).length === 0) return false;
+    if (tiles.length > 0) await tx.run(PUT_TILES, [treeId, tiles.map(({ level }) => level), tiles.map(({ tile }) => tile), tiles.map(({ hashes }) => hashes)]);
     if (edges.length > 0) await tx.run(PUT_EDGES, [treeId, edges.map(({ level }) => level), edges.map(({ hashes }) => hashes)]);
     await beforeCommit();
     return true;
@@ -100,29 +97,32 @@ export function growTree(db: Db, { treeId, from, to, tiles, edges }: TreeGrowth,
 
 /** Leaf hashes of consecutive events. */
 export interface LeafHashes {
-  first: bigint;
+  first: number;
   /** One after the other. */
   hashes: Buffer;
+  /** No later event was committed when they were read. */
+  isLast: boolean;
 }
 
 const LEAVES: HotStatement = {
   name: 'audit-leaf-hashes',
   text: `
-    SELECT min(n)::text AS first, max(n)::text AS last, string_agg(sha256('\\x00'::bytea || event), ''::bytea ORDER BY n) AS hashes
+    SELECT min(n)::text AS first, max(n)::text AS last, string_agg(sha256('\\x00'::bytea || event), ''::bytea ORDER BY n) AS hashes,
+      (SELECT value FROM counters WHERE name = 'audit')::text AS "end"
     FROM (SELECT n, event FROM audit_events WHERE n > $1 ORDER BY n LIMIT $2) e`,
 };
 const PURGED_LEAVES: HotStatement = {
   name: 'audit-leaf-hashes-purged',
   text: `
-    SELECT $1::bigint + 1 AS first, substr(leaf_hashes, (($1::bigint + 1 - first_n) * 32 + 1)::int, least(last_n - $1::bigint, $2)::int * 32) AS hashes
+    SELECT substr(leaf_hashes, (($1::bigint + 1 - first_n) * 32 + 1)::int, least(last_n - $1::bigint, $2)::int * 32) AS hashes
     FROM (SELECT * FROM audit_leaf_hashes WHERE first_n <= $1::bigint + 1 ORDER BY first_n DESC LIMIT 1) h WHERE last_n > $1::bigint`,
 };
 
-/** An event is missing where there must be one: numbers are without gaps. */
+/** An event is missing where there must be one: numbers are without gaps, and none is taken back. */
 export class MissingEvent extends Error {
-  readonly n: bigint;
-  constructor(n: bigint) {
-    super(`audit event ${n} is not there, though later ones are`);
+  readonly n: number;
+  constructor(n: number, why: string) {
+    super(`audit event ${n} is not there, ${why}`);
     this.n = n;
   }
 }
@@ -131,26 +131,30 @@ export class MissingEvent extends Error {
  * RFC 6962 leaf hashes of the events after `n`, `limit` at most, in the order of their numbers; of purged ones those that were kept. What is committed is settled:
  * numbers are given in commit order (DESIGN invariant 8). Undefined when there is no later event. @throws MissingEvent
  */
-export async function readLeafHashes(db: Db, n: bigint, limit: number): Promise<LeafHashes | undefined> {
-  const [found] = await runHot<{ first: string | null; last: string | null; hashes: Buffer | null }>(db, LEAVES, [String(n), limit]);
-  if (found?.first === String(n + 1n) && found.last !== null && found.hashes !== null) {
-    if (BigInt(found.last) - n !== BigInt(found.hashes.length / HASH)) throw new MissingEvent(await firstGap(db, n));
-    return { first: n + 1n, hashes: found.hashes };
+export async function readLeafHashes(db: Db, n: number, limit: number): Promise<LeafHashes | undefined> {
+  const [found] = await runHot<{ first: string | null; last: string | null; hashes: Buffer | null; end: string }>(db, LEAVES, [n, limit]);
+  if (!found) throw new Error('the audit counter is missing');
+  if (found.first === String(n + 1) && found.hashes !== null) {
+    const [count, last] = [found.hashes.length / HASH_OCTETS, Number(found.last)];
+    if (last - n !== count) throw new MissingEvent(await firstGap(db, n), 'though later ones are');
+    if (count < limit && last !== Number(found.end)) throw new MissingEvent(last + 1, 'though its number was given');
+    return { first: n + 1, hashes: found.hashes, isLast: last === Number(found.end) };
   }
-  const [purged] = await runHot<{ first: string; hashes: Buffer }>(db, PURGED_LEAVES, [String(n), limit]);
-  if (purged && purged.hashes.length > 0) return { first: n + 1n, hashes: purged.hashes };
-  if (found?.first != null) throw new MissingEvent(n + 1n);
-  return undefined;
+  if (Number(found.end) === n && found.first === null) return undefined;
+  if (Number(found.end) < n) throw new MissingEvent(n, `and the last number that was given is ${found.end}`);
+  const [purged] = await runHot<{ hashes: Buffer }>(db, PURGED_LEAVES, [n, limit]);
+  if (!purged) throw new MissingEvent(n + 1, 'though its number was given');
+  return { first: n + 1, hashes: purged.hashes, isLast: false };
 }
 
-async function firstGap(db: Db, n: bigint): Promise<bigint> {
+async function firstGap(db: Db, n: number): Promise<number> {
   const [row] = await db.$queryRaw<{ n: bigint }[]>`
     SELECT e.n + 1 AS n FROM audit_events e WHERE e.n > ${n} AND NOT EXISTS (SELECT FROM audit_events f WHERE f.n = e.n + 1) ORDER BY e.n LIMIT 1`;
-  return row?.n ?? n + 1n;
+  return Number(row?.n ?? n + 1);
 }
 
-/** Canonical bytes of consecutive events, for entry bundles; null where the event was purged. */
-export async function readEventBytes(db: Db, first: bigint, last: bigint): Promise<{ n: bigint; event: Buffer }[]> {
+/** Canonical bytes of the events from `first` to `last` that were not purged. */
+export async function readEventBytes(db: Db, first: number, last: number): Promise<{ n: number; event: Buffer }[]> {
   const rows = await db.$queryRaw<{ n: bigint; event: Uint8Array }[]>`SELECT n, event FROM audit_events WHERE n BETWEEN ${first} AND ${last} ORDER BY n`;
-  return rows.map((row) => ({ n: row.n, event: buffer(row.event) }));
+  return rows.map((row) => ({ n: Number(row.n), event: buffer(row.event) }));
 }

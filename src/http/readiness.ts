@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { endingAdmins, endlessCredentials } from '../admins/ending.ts';
 import type { Context } from '../context.ts';
+import { auditLogView } from '../db/views/audit-log.ts';
 import { idleKills, stopsInForce } from '../db/views/kills.ts';
 import { clusterSince, databaseClock, jobHealth, partitionDaysAhead, pingDatabase, untimelyLists, wornLists, type ListState } from '../db/views/readiness.ts';
 import { dailyTimes, longestGapMs } from '../jobs/cron.ts';
@@ -36,6 +37,7 @@ const CHECKS: Readonly<Record<string, { essential: boolean; check: Check }>> = {
   disk: { essential: false, check: disk },
   keyEncryptionKey: { essential: false, check: keyEncryptionKey },
   kills: { essential: false, check: kills },
+  auditLog: { essential: false, check: auditLog },
 };
 
 /** Each check's time. Probes time out after a second or three: a hanging part must not make the whole look dead. Milliseconds. */
@@ -186,6 +188,22 @@ async function kills({ db }: Context): Promise<readonly string[]> {
   const stopped = (await stopsInForce(db)).map(({ kind, target, cause, createdAt }) => `issuing is stopped for ${kind === 'everything' ? kind : `${kind} ${target}`} since ${createdAt.toISOString()} (${cause})`);
   const idle = (await idleKills(db, KILL_IDLE_SECONDS)).map(({ id }) => `kill ${id} is not done: certificates that it covers may still be called good; see job finish-kills`);
   return [...stopped, ...idle];
+}
+
+/** A checkpoint comes each second; a backlog after an upgrade takes longer. Milliseconds. */
+const LOG_LAG_MAX_MS = 30_000;
+
+async function auditLog({ db, config }: Context, now: Date): Promise<readonly string[]> {
+  const view = await auditLogView(db);
+  if (!view) return ['there is no audit log: one begins at the next start'];
+  const { log, uncoveredSince, witnesses } = view;
+  if (log.state === 'stopped') return [`the audit log has STOPPED since ${log.changedAt.toISOString()}, and signs nothing more: ${log.reason ?? ''} (docs/audit-log.md)`];
+  const lagMs = uncoveredSince ? now.getTime() - uncoveredSince.getTime() : 0;
+  const names = config.auditWitnesses.map(({ vkey }) => vkey.split('+')[0]);
+  return [
+    ...(lagMs > LOG_LAG_MAX_MS ? [`no checkpoint of the audit log covers what happened since ${uncoveredSince?.toISOString()}`] : []),
+    ...witnesses.filter(({ name, state }) => names.includes(name) && state !== 'cosigning').map(({ name, state, problem }) => `witness ${name} is ${state}: ${problem ?? ''}`),
+  ];
 }
 
 async function disk({ config }: Context): Promise<readonly string[]> {

@@ -40,11 +40,11 @@ function expressApp(door: Door, routes: readonly Route[], serve: Serve, methodsO
   return app;
 }
 
-/** Pattern of a path template. The last parameter of an OCSP GET is the rest of the path: base64 has slashes (RFC 5019 §5). */
+/** Pattern of a path template. The last parameter of an OCSP GET and of a tile is the rest of the path: base64 has slashes (RFC 5019 §5), and so have tiles (C2SP tlog-tiles). */
 function patternOf(template: string): RegExp {
   const source = template
     .replaceAll(/[.]/g, '\\.')
-    .replace(/\{request\}$/, '(?<request>.+)')
+    .replace(/\{(request|tile)\}$/, '(?<$1>.+)')
     .replaceAll(/\{(\w+)\}/g, '(?<$1>[^/]+)');
   return new RegExp(`^${source}$`);
 }

@@ -12,6 +12,7 @@ import * as instances from './instances.ts';
 import * as joinTokens from './join-tokens.ts';
 import * as ocsp from './ocsp.ts';
 import * as kills from './kills.ts';
+import * as log from './log.ts';
 import * as operations from './operations.ts';
 import * as records from './records.ts';
 import * as relyingParties from './relying-parties.ts';
@@ -105,12 +106,18 @@ const TABLE: { readonly [Id in OperationId]: Columns<(typeof OPERATIONS)[Id]> } 
   revokeRelyingPartyToken: { on: api, as: 'admin', rate: 'change', body: 'json', handler: relyingParties.revokeToken },
 
   listAudit: { on: api, as: 'admin', rate: 'read', body: 'none', handler: records.audit },
+  getAuditLog: { on: api, as: 'admin', rate: 'read', body: 'none', handler: log.getAuditLog },
   listJobs: { on: api, as: 'admin', rate: 'read', body: 'none', handler: records.jobs },
   listFindings: { on: api, as: 'admin', rate: 'read', body: 'none', handler: records.findings },
   resolveFinding: { on: api, as: 'admin', rate: 'change', body: 'json', handler: records.resolve },
   getConsistencyProof: { on: api, as: 'admin', rate: 'read', body: 'none', handler: auditProofs.consistency },
   getInclusionProof: { on: api, as: 'admin', rate: 'read', body: 'none', handler: auditProofs.inclusion },
   getAuditEvidence: { on: api, as: 'admin', rate: 'read', body: 'none', handler: auditProofs.evidence },
+
+  getCheckpoint: { on: statusDoor, as: 'none', rate: 'status', body: 'none', handler: log.getCheckpoint },
+  getLogKey: { on: statusDoor, as: 'none', rate: 'status', body: 'none', handler: log.getLogKey },
+  getLogEntries: { on: api, as: 'admin', rate: 'status', body: 'none', handler: log.getLogEntries, lean: true },
+  getLogTile: { on: statusDoor, as: 'none', rate: 'status', body: 'none', handler: log.getLogTile, lean: true },
 
   getCompleteCrl: { on: statusDoor, as: 'none', rate: 'status', body: 'none', handler: crl.getCompleteCrl, lean: true },
   getCrlShard: { on: statusDoor, as: 'none', rate: 'status', body: 'none', handler: crl.getCrlShard, lean: true },

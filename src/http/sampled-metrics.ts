@@ -1,6 +1,7 @@
 import type { Context } from '../context.ts';
 import { logLinesDropped } from '../core/log.ts';
 import { poolState } from '../db/client.ts';
+import { auditLogView } from '../db/views/audit-log.ts';
 import { clusterNumbers, issuerLists } from '../db/views/cluster-numbers.ts';
 import { slowestLagMs } from '../db/views/enforcement-points.ts';
 import { stopsInForce, unfinishedKills } from '../db/views/kills.ts';
@@ -48,6 +49,8 @@ async function readCluster(ctx: Pick<Context, 'db' | 'clock'>) {
     partitionDays: await partitionDaysAhead(ctx.db, bucketOf(ctx.clock.now())),
     stops: await stopsInForce(ctx.db),
     killsUnfinished: await unfinishedKills(ctx.db),
+    auditLog: await auditLogView(ctx.db),
+    now: ctx.clock.now(),
   };
 }
 
@@ -83,4 +86,10 @@ function sampleCluster(ctx: Pick<Context, 'metrics'>, read: () => Promise<Cluste
     for (const kind of ['everything', 'issuer', 'profile'] as const) cluster.issuanceStops.set({ kind }, stops.filter((stop) => stop.kind === kind).length);
   });
   tell(cluster.killsUnfinished, ({ killsUnfinished }) => cluster.killsUnfinished.set(killsUnfinished));
+  tell(cluster.logRunning, ({ auditLog }) => cluster.logRunning.set(auditLog?.log.state === 'running' ? 1 : 0));
+  tell(cluster.logSize, ({ auditLog }) => cluster.logSize.set(auditLog?.size ?? 0));
+  tell(cluster.logLag, ({ auditLog, now }) => cluster.logLag.set(auditLog?.uncoveredSince ? Math.max(0, now.getTime() - auditLog.uncoveredSince.getTime()) / MS_PER_SECOND : 0));
+  tell(cluster.logWitnesses, ({ auditLog }) => {
+    for (const state of ['cosigning', 'failing', 'ahead'] as const) cluster.logWitnesses.set({ state }, auditLog?.witnesses.filter((one) => one.state === state).length ?? 0);
+  });
 }

@@ -1,6 +1,7 @@
 import { clearAdminTokens } from './clear-admin-tokens.ts';
 import { clearAgents } from './clear-agents.ts';
 import { clearAuthorityKeys } from './clear-authority-keys.ts';
+import { clearCheckpoints } from './clear-checkpoints.ts';
 import { clearFeed } from './clear-feed.ts';
 import { clearFindings } from './clear-findings.ts';
 import { clearIdempotencyRecords } from './clear-idempotency-records.ts';
@@ -41,5 +42,6 @@ export const JOBS: readonly Job[] = [
   { name: 'clear-authority-keys', cron: '47 * * * *', backfill: 1, run: clearAuthorityKeys },
   { name: 'clear-job-runs', cron: '53 3 * * *', backfill: 1, run: clearJobRuns },
   { name: 'finish-kills', cron: '*/5 * * * * *', backfill: 0, ...finishKills },
+  { name: 'clear-checkpoints', cron: '41 3 * * *', backfill: 1, run: clearCheckpoints },
   { name: 'clear-kills', cron: '13 3 * * *', backfill: 1, run: clearKills },
 ];

@@ -170,7 +170,7 @@ test('the life of an agent, operation by operation', async () => {
 }, 60_000);
 
 test('what operators read and do', async () => {
-  for (const id of ['listAudit', 'listJobs', 'listFindings', 'listAuthorities'] as const) await ask(admin, id);
+  for (const id of ['listAudit', 'getAuditLog', 'getLogEntries', 'listJobs', 'listFindings', 'listAuthorities'] as const) await ask(admin, id);
   const unknown = await admin.send('POST', '/v1/findings/01KAMV3W5QZ3C1D6X2G7R8S9TB/resolve', { json: {} });
   expect([unknown.status, jsonOf<{ code: string }>(unknown).code]).toEqual([404, 'finding-not-found']);
   const { token } = jsonOf<{ token: string }>(await ask(admin, 'createAdminToken', { headers: { 'idempotency-key': 'api-token' } }));
@@ -241,7 +241,7 @@ test('what anyone may have', async () => {
   here.set(EXAMPLES.getIssuerCertificate.params?.['issuerId'] ?? '', issuerId);
   await ask(anyone, 'getTrustBundle');
   await ask(statusDoor, 'getTrustBundle', { headers: { accept: 'application/pem-certificate-chain' } });
-  for (const id of ['getTrustBundlePem', 'listCrls', 'getSpiffeBundle', 'getHealth', 'getIssuerCertificate'] as const) await ask(statusDoor, id);
+  for (const id of ['getTrustBundlePem', 'listCrls', 'getSpiffeBundle', 'getCheckpoint', 'getLogKey', 'getLogTile', 'getHealth', 'getIssuerCertificate'] as const) await ask(statusDoor, id);
   const list = await ask(statusDoor, 'getCompleteCrl');
   expect((await ask(statusDoor, 'getCompleteCrl', { headers: { 'if-none-match': String(list.headers.etag) } })).status).toBe(304);
   // There are no shards by default.

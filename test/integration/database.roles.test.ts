@@ -65,11 +65,11 @@ test('even the owner meets the trigger', async () => {
 });
 
 test('a log stops and ends, and never goes back', async () => {
-  const of = async () => (await service.query("SELECT state FROM audit_logs WHERE id = 'log'")).rows;
+  const now = async () => (await service.query<{ state: string }>("SELECT state FROM audit_logs WHERE id = 'log'")).rows[0]?.state;
   for (const state of ['stopped', 'ended']) {
     expect(await attempt(`UPDATE audit_logs SET state = '${state}', reason = 'why' WHERE id = 'log'`)).toBe('done');
     expect(await attempt("UPDATE audit_logs SET state = 'running', reason = NULL WHERE id = 'log'")).toBe('42501');
-    expect(await of()).toEqual([{ state }]);
+    expect(await now()).toBe(state);
   }
   expect(await attempt("UPDATE audit_logs SET state = 'stopped' WHERE id = 'log'")).toBe('42501');
   await expect(t.ownerDb.$executeRaw`UPDATE audit_tiles SET hashes = hashes`).rejects.toThrow(/append-only/);

@@ -36,7 +36,7 @@ const NEEDS: Record<OperationId, Permission> = {
   removeRelyingPartyCertificate: 'relying-parties:manage', createRelyingPartyToken: 'relying-parties:manage', listRelyingPartyTokens: 'relying-parties:read',
   revokeRelyingPartyToken: 'relying-parties:manage',
   getConsistencyProof: 'audit:read', getInclusionProof: 'audit:read', getAuditEvidence: 'audit:read', getIssuanceProof: 'status:read',
-  listAudit: 'audit:read', listJobs: 'jobs:read', listFindings: 'findings:read', resolveFinding: 'findings:resolve',
+  listAudit: 'audit:read', getAuditLog: 'audit:read', getLogEntries: 'audit:read', getCheckpoint: 'public', getLogKey: 'public', getLogTile: 'public', listJobs: 'jobs:read', listFindings: 'findings:read', resolveFinding: 'findings:resolve',
   getCompleteCrl: 'public', getCrlShard: 'public', listCrls: 'public', getIssuerCertificate: 'public', postOcsp: 'public', getOcsp: 'public', getTrustBundlePem: 'public', getSpiffeBundle: 'public',
   getErrorsDocument: 'public', getOpenApi: 'public', getDocsPage: 'public', getHealth: 'public', getReadiness: 'public', getMetrics: 'public',
 };

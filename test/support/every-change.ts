@@ -19,6 +19,7 @@ export const STATE_TABLES: Readonly<Record<string, Columns>> = {
   join_tokens: 'all',
   findings: 'all',
   feed_events: 'all',
+  audit_logs: 'all',
   kills: 'all',
   renewal_steers: 'all',
   admin_tokens: { but: { last_used_at: 'use, kept to the minute' } },
@@ -29,7 +30,6 @@ export const STATE_TABLES: Readonly<Record<string, Columns>> = {
   },
   worlds: 'all',
   carried_revocations: 'all',
-  audit_logs: 'all',
 };
 
 /** The other tables, and why a change of them is no change of state. */
@@ -41,8 +41,8 @@ export const OTHER_TABLES: Readonly<Record<string, string>> = {
   crls: 'rows are made with their issuer; what is published in them is crl.published, and what is due follows from the feed',
   crl_parts: 'octets of a published list; older ones go with the next',
   audit_events: 'the log', audit_personal: 'beside the log; erasure is an event', audit_leaf_hashes: 'the log; a purge is an event',
-  audit_trees: 'hashes of the log', audit_tiles: 'hashes of the log', audit_tree_edges: 'hashes of the log', audit_checkpoints: 'signed over the log', audit_cosignatures: 'signed over the log',
-  audit_witnesses: 'how far witnesses are', audit_sequencer: 'a lease',
+  audit_trees: 'hashed from the log', audit_tiles: 'hashed from the log', audit_tree_edges: 'hashed from the log', audit_checkpoints: 'signed over the log; old ones go with an event',
+  audit_cosignatures: 'what witnesses say of checkpoints', audit_witnesses: 'how far witnesses are', audit_sequencer: 'a lease',
   enforcement_leases: 'leases that ran out', feed_acknowledgements: 'how far readers are',
   idempotency_records: 'a cache of answers', job_runs: 'leases of jobs',
   certificate_expiries: 'counted from the log', certificate_numbers: 'counted from the log',

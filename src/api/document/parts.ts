@@ -38,6 +38,7 @@ export const TAGS = [
   { name: 'API tokens', description: 'What people and programs use to administer.' },
   { name: 'relying parties', description: 'Who may ask for status.' },
   { name: 'audit', description: 'Who did what, and what happened by itself.' },
+  { name: 'log', description: 'The audit log as a Merkle log, for whoever does not trust this service (C2SP tlog-tiles).' },
   { name: 'jobs', description: 'What runs by itself.' },
   { name: 'findings', description: 'What a person should look at.' },
   { name: 'operations', description: 'Health and metrics, for the platform.' },

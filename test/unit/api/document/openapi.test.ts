@@ -57,6 +57,10 @@ get /ocsp/{request} getOcsp
 get /openapi.json getOpenApi
 get /readyz getReadiness
 get /spiffe/bundle.json getSpiffeBundle
+get /tlog/checkpoint getCheckpoint
+get /tlog/key getLogKey
+get /tlog/tile/entries/{tile} getLogEntries
+get /tlog/tile/{level}/{tile} getLogTile
 get /trust-bundle.pem getTrustBundlePem
 get /v1/admin-tokens listAdminTokens
 get /v1/admin-tokens/self getOwnAdminToken
@@ -66,6 +70,7 @@ get /v1/agents/{agentId}/instances listInstances
 get /v1/agents/{agentId}/join-tokens listJoinTokens
 get /v1/audit listAudit
 get /v1/audit/consistency getConsistencyProof
+get /v1/audit/log getAuditLog
 get /v1/audit/{event}/evidence getAuditEvidence
 get /v1/audit/{event}/proof getInclusionProof
 get /v1/authorities listAuthorities
