@@ -4,10 +4,10 @@ import { findCertificate } from '../db/commit.ts';
 import { findEventsAround, findIssuanceEvent, type LoggedEventRow } from '../db/logged-events.ts';
 import { actedBy, readEvent, type ActedBy } from '../verify/log/event.ts';
 import { encodePem } from '../x509/pem.ts';
-import { viewLog, type LogContext, type LogView } from './log-view.ts';
+import { viewLog, type ProofContext, type LogView } from './log-view.ts';
 import { eventAsked, proven } from './proofs.ts';
 
-export interface EvidenceContext extends LogContext {
+export interface EvidenceContext extends ProofContext {
   /** The certificates between a leaf of this issuer and the root, PEM. */
   chainPemFor(issuerId: string): string;
 }
@@ -55,7 +55,7 @@ async function authorityOf(ctx: EvidenceContext, view: LogView, by: ActedBy): Pr
   return { ...by, grant: made ? await provenIfLogged(ctx, view, made) : null };
 }
 
-async function findGrant(ctx: LogContext, kind: ActedBy['kind'], id: string): Promise<LoggedEventRow | undefined> {
+async function findGrant(ctx: ProofContext, kind: ActedBy['kind'], id: string): Promise<LoggedEventRow | undefined> {
   if (kind === 'api-token') return findMaking(ctx, ['admin-token.created', 'admin-token.rotated'], id);
   if (kind === 'join-token') return findMaking(ctx, ['join-token.created'], id);
   return kind === 'certificate' && SERIAL.test(id) ? findIssuanceEvent(ctx.db, Buffer.from(id, 'hex')) : undefined;
@@ -64,7 +64,7 @@ async function findGrant(ctx: LogContext, kind: ActedBy['kind'], id: string): Pr
 /** Ids of tokens are ULIDs, made with the time of the event that tells of them: it is looked for around it. */
 const AROUND_MS = 1_000;
 
-async function findMaking(ctx: LogContext, kinds: string[], id: string): Promise<LoggedEventRow | undefined> {
+async function findMaking(ctx: ProofContext, kinds: string[], id: string): Promise<LoggedEventRow | undefined> {
   const made = timeOfUlid(id);
   if (made === undefined) return undefined;
   const rows = await findEventsAround(ctx.db, kinds, new Date(made - AROUND_MS), new Date(made + AROUND_MS));
@@ -83,4 +83,4 @@ function timeOfUlid(id: string): number | undefined {
 }
 
 /** What only supports the evidence may be newer than the newest checkpoint: it is then left out. */
-const provenIfLogged = async (ctx: LogContext, view: LogView, row: LoggedEventRow): Promise<Authority['grant']> => (Number(row.n) <= view.size ? proven(ctx, view, row) : null);
+const provenIfLogged = async (ctx: ProofContext, view: LogView, row: LoggedEventRow): Promise<Authority['grant']> => (Number(row.n) <= view.size ? proven(ctx, view, row) : null);

@@ -6,7 +6,7 @@ import type { VerifiedCheckpoint } from './checkpoint.ts';
 import { appendLeaf, rootOf, type GrowingTree } from './merkle.ts';
 
 /** What is wrong with a log. `forked`: a checkpoint that was signed is of another history. `other-key`: it is signed by another key than the one that is trusted. */
-export type LogFaultKind = 'edited' | 'deleted' | 'inserted' | 'reordered' | 'truncated' | 'forked' | 'damaged-tile' | 'other-key' | 'unreadable';
+export type LogFaultKind = 'edited' | 'deleted' | 'inserted' | 'reordered' | 'truncated' | 'forked' | 'other-key';
 
 /** One thing that is wrong. Index and last are leaf indexes (number of the event less 1), both included. */
 export interface LogFinding {
@@ -61,6 +61,8 @@ export interface WholeLogReport {
   findings: LogFinding[];
   /** Checkpoints that fit. */
   fitting: number;
+  /** To go on from, where nothing was found. */
+  part: VerifiedPart;
 }
 
 const BATCH = 4_096;
@@ -135,7 +137,7 @@ export async function verifyWholeLog({ source, checkpoints, from, onProgress }: 
   const missing = leaves.held.length > 0 && !findings.isHopeless() ? await countRest(leaves, source, pass) : 0;
   if (missing > 0) findings.add({ fault: 'truncated', index: entries.at, last: entries.at + missing - 1, from: before, to: undefined, detail: `the tree that was published holds ${missing} events more than there are` });
   judged.rest(tree, before, missing > 0);
-  return { size: tree.size, root: rootOf(tree), findings: [...findings.list, ...judged.findings], fitting: judged.fitting };
+  return { size: tree.size, root: rootOf(tree), findings: [...findings.list, ...judged.findings], fitting: judged.fitting, part: { size: tree.size, hashes: [...tree.hashes] } };
 }
 
 async function fill<T>(side: Side<T>, read: (index: number, limit: number) => Promise<readonly T[]>): Promise<void> {
