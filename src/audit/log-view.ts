@@ -8,12 +8,14 @@ import { nodesFromTiles, type TileReader } from '../verify/log/tiles.ts';
 
 export interface ProofContext {
   readonly db: Db;
+  /** Of a checkpoint, as many witnesses must have cosigned it before it is shown. */
+  readonly config: { readonly auditWitnessQuorum: number };
 }
 
 /** What proofs are made in. */
 export interface LogView {
   log: AuditLogRecord;
-  /** Leaves of the newest checkpoint. */
+  /** Leaves of the newest checkpoint that is shown. */
   size: number;
   /** That checkpoint, with its cosignatures. */
   note: string;
@@ -23,9 +25,9 @@ export interface LogView {
 const CHECKPOINT_SECONDS = 1;
 
 /** @throws SignetError `log-unavailable` where there is no checkpoint yet */
-export async function viewLog({ db }: ProofContext): Promise<LogView> {
+export async function viewLog({ db, config }: ProofContext): Promise<LogView> {
   const log = await findLiveLog(db);
-  const checkpoint = log && (await latestCheckpoint(db, log.id));
+  const checkpoint = log && (await latestCheckpoint(db, log.id, config.auditWitnessQuorum));
   if (!log || !checkpoint || checkpoint.size === 0) throw new SignetError('log-unavailable', 'nothing of the log is signed yet', { retryAfterSeconds: CHECKPOINT_SECONDS });
   return { log, size: checkpoint.size, note: await cosigned(db, checkpoint) };
 }

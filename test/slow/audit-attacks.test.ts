@@ -60,7 +60,7 @@ async function verify(...args: string[]): Promise<{ code: number; found: [string
   const local: LocalContext = {
     io: { out: { write: () => undefined }, err: { write: () => undefined }, env: {} },
     json: true,
-    config: () => ({ ...log.config, databaseUrl: database.ownerUrl, ownerDatabaseUrl: database.ownerUrl }) as ReturnType<LocalContext['config']>,
+    config: () => ({ ...log.config, databaseUrl: database.ownerUrl, ownerDatabaseUrl: database.ownerUrl }),
     log: createLogger('error', { write: () => undefined }),
     show: (shown) => void (record = shown),
   };
