@@ -107,4 +107,21 @@ export const LOCAL_COMMANDS: readonly LocalCommand[] = [
     refusal: 'there is no Signet in this database',
     load: async () => (await import('./audit-restart.ts')).runAuditRestart,
   },
+  {
+    name: 'audit verify',
+    usage: '[--checkpoint <file>]... [--log-key <key>]... [--from <address or folder>] [--state <file>]',
+    summary:
+      'Judge the whole audit log: every event against the tree, the tree against every checkpoint that was kept. Says what was edited, deleted, inserted, reordered, cut off or forked, with index and time. ' +
+      'Without --from it reads the database of this installation; the service may be running or not',
+    example: 'signet audit verify --checkpoint /var/lib/signet/log-copies --log-key ./log.vkey',
+    options: { checkpoint: { type: 'string', multiple: true }, 'log-key': { type: 'string', multiple: true }, from: string, state: string },
+    help: {
+      checkpoint: 'checkpoint that was kept, or a folder of them (SIGNET_AUDIT_COPY_DIR); may be repeated',
+      'log-key': 'verifier key that the log signs with, or a file with it; without it the keys are those that the database names. May be repeated: a log that was begun anew has another key',
+      from: 'read tiles instead of the database: the address of the status door (events with the API token of SIGNET_TOKEN_FILE), or a folder with a copy',
+      state: 'file that remembers how far nothing was found: the next run goes on from there',
+    },
+    refusal: 'something is wrong with the log',
+    load: async () => (await import('./audit-verify.ts')).runAuditVerify,
+  },
 ];

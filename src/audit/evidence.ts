@@ -2,12 +2,12 @@
 import { EVIDENCE_FORMAT, type Evidence } from '../api/audit-proofs.ts';
 import { findCertificate } from '../db/commit.ts';
 import { findEventsAround, findIssuanceEvent, type LoggedEventRow } from '../db/logged-events.ts';
-import { readEvent, type LoggedAuditEvent } from '../verify/log/event.ts';
+import { actedBy, readEvent, type ActedBy } from '../verify/log/event.ts';
 import { encodePem } from '../x509/pem.ts';
-import { viewLog, type LogContext, type LogView } from './log-view.ts';
+import { viewLog, type ProofContext, type LogView } from './log-view.ts';
 import { eventAsked, proven } from './proofs.ts';
 
-export interface EvidenceContext extends LogContext {
+export interface EvidenceContext extends ProofContext {
   /** The certificates between a leaf of this issuer and the root, PEM. */
   chainPemFor(issuerId: string): string;
 }
@@ -20,7 +20,8 @@ export async function evidenceOf(ctx: EvidenceContext, asked: string, now: Date)
   const row = await eventAsked(ctx, asked);
   const view = await viewLog(ctx);
   const event = readEvent(row.event);
-  const shown = actorCertificate(event);
+  const by = actedBy(event);
+  const shown = by.kind === 'certificate' ? by.id : undefined;
   const certificates = await Promise.all([
     ...(event.serial === undefined ? [] : [certificateOf(ctx, view, event.serial, 'subject')]),
     ...(shown === undefined || shown === event.serial ? [] : [certificateOf(ctx, view, shown, 'actor')]),
@@ -33,16 +34,8 @@ export async function evidenceOf(ctx: EvidenceContext, asked: string, now: Date)
     ...(await proven(ctx, view, row)),
     checkpoint: view.note,
     certificates: certificates.filter((certificate) => certificate !== undefined),
-    authority: await authorityOf(ctx, view, event),
+    authority: await authorityOf(ctx, view, by),
   };
-}
-
-/** Serial of the certificate that an agent acted by. A renewal of version 1 says only what it superseded, which was what the agent had shown. */
-function actorCertificate(event: LoggedAuditEvent): string | undefined {
-  const { credential, detail, kind, v } = event;
-  if (credential?.kind === 'certificate' && typeof credential['serial'] === 'string') return credential['serial'];
-  const superseded = v === 1 && kind === 'certificate.renewed' ? detail?.['supersedes'] : undefined;
-  return typeof superseded === 'string' ? superseded : undefined;
 }
 
 const SERIAL = /^[0-9a-f]{40}$/;
@@ -56,49 +49,22 @@ async function certificateOf(ctx: EvidenceContext, view: LogView, serial: string
   return { concerns, serial, certificate: encodePem('CERTIFICATE', kept.der), chain: ctx.chainPemFor(kept.issuerId), issuance: issuance ? await provenIfLogged(ctx, view, issuance) : null };
 }
 
-/** What the actor acted by: since version 2 the event says it, before that the actor does. */
-async function authorityOf(ctx: EvidenceContext, view: LogView, event: LoggedAuditEvent): Promise<Authority> {
-  const { actor, credential } = event;
-  const id = credential?.['id'] ?? credential?.['serial'] ?? credential?.['fingerprint'];
-  const role = credential?.['role'];
-  const told = { ...(typeof id === 'string' ? { id } : {}), ...(typeof role === 'string' ? { role } : {}) };
-  const grantBy = async (kinds: string[], of: string): Promise<Authority['grant']> => {
-    const made = await findMaking(ctx, kinds, of);
-    return made ? provenIfLogged(ctx, view, made) : null;
-  };
-  switch (credential?.kind ?? (actor.kind === 'admin' ? 'api-token' : actor.kind)) {
-    case 'api-token': {
-      const token = told.id ?? actor.id;
-      return { kind: 'api-token', ...told, id: token, grant: await grantBy(['admin-token.created', 'admin-token.rotated'], token) };
-    }
-    case 'join-token': {
-      const token = told.id ?? actor.id;
-      return { kind: 'join-token', id: token, grant: await grantBy(['join-token.created'], token) };
-    }
-    case 'certificate':
-    case 'agent': {
-      const serial = actorCertificate(event);
-      const issued = serial === undefined || !SERIAL.test(serial) ? undefined : await findIssuanceEvent(ctx.db, Buffer.from(serial, 'hex'));
-      return { kind: 'certificate', ...(serial === undefined ? {} : { id: serial }), grant: issued ? await provenIfLogged(ctx, view, issued) : null };
-    }
-    case 'pinned-certificate':
-    case 'relying-party':
-      return { kind: 'pinned-certificate', ...told, grant: null };
-    case 'database-owner':
-    case 'command':
-      return { kind: 'database-owner', grant: null };
-    case 'job':
-    case 'system':
-      return { kind: 'service', grant: null };
-    default:
-      return { kind: 'none', grant: null };
-  }
+/** By what the actor acted, with the event that gave it. */
+async function authorityOf(ctx: EvidenceContext, view: LogView, by: ActedBy): Promise<Authority> {
+  const made = by.id === undefined ? undefined : await findGrant(ctx, by.kind, by.id);
+  return { ...by, grant: made ? await provenIfLogged(ctx, view, made) : null };
+}
+
+async function findGrant(ctx: ProofContext, kind: ActedBy['kind'], id: string): Promise<LoggedEventRow | undefined> {
+  if (kind === 'api-token') return findMaking(ctx, ['admin-token.created', 'admin-token.rotated'], id);
+  if (kind === 'join-token') return findMaking(ctx, ['join-token.created'], id);
+  return kind === 'certificate' && SERIAL.test(id) ? findIssuanceEvent(ctx.db, Buffer.from(id, 'hex')) : undefined;
 }
 
 /** Ids of tokens are ULIDs, made with the time of the event that tells of them: it is looked for around it. */
 const AROUND_MS = 1_000;
 
-async function findMaking(ctx: LogContext, kinds: string[], id: string): Promise<LoggedEventRow | undefined> {
+async function findMaking(ctx: ProofContext, kinds: string[], id: string): Promise<LoggedEventRow | undefined> {
   const made = timeOfUlid(id);
   if (made === undefined) return undefined;
   const rows = await findEventsAround(ctx.db, kinds, new Date(made - AROUND_MS), new Date(made + AROUND_MS));
@@ -117,4 +83,4 @@ function timeOfUlid(id: string): number | undefined {
 }
 
 /** What only supports the evidence may be newer than the newest checkpoint: it is then left out. */
-const provenIfLogged = async (ctx: LogContext, view: LogView, row: LoggedEventRow): Promise<Authority['grant']> => (Number(row.n) <= view.size ? proven(ctx, view, row) : null);
+const provenIfLogged = async (ctx: ProofContext, view: LogView, row: LoggedEventRow): Promise<Authority['grant']> => (Number(row.n) <= view.size ? proven(ctx, view, row) : null);

@@ -6,14 +6,16 @@ import type { Db } from '../db/client.ts';
 import { HASH_OCTETS, makeConsistencyProof, makeInclusionProof, readRoot, type NodeReader } from '../verify/log/merkle.ts';
 import { nodesFromTiles, type TileReader } from '../verify/log/tiles.ts';
 
-export interface LogContext {
+export interface ProofContext {
   readonly db: Db;
+  /** Of a checkpoint, as many witnesses must have cosigned it before it is shown. */
+  readonly config: { readonly auditWitnessQuorum: number };
 }
 
 /** What proofs are made in. */
 export interface LogView {
   log: AuditLogRecord;
-  /** Leaves of the newest checkpoint. */
+  /** Leaves of the newest checkpoint that is shown. */
   size: number;
   /** That checkpoint, with its cosignatures. */
   note: string;
@@ -23,15 +25,15 @@ export interface LogView {
 const CHECKPOINT_SECONDS = 1;
 
 /** @throws SignetError `log-unavailable` where there is no checkpoint yet */
-export async function viewLog({ db }: LogContext): Promise<LogView> {
+export async function viewLog({ db, config }: ProofContext): Promise<LogView> {
   const log = await findLiveLog(db);
-  const checkpoint = log && (await latestCheckpoint(db, log.id));
+  const checkpoint = log && (await latestCheckpoint(db, log.id, config.auditWitnessQuorum));
   if (!log || !checkpoint || checkpoint.size === 0) throw new SignetError('log-unavailable', 'nothing of the log is signed yet', { retryAfterSeconds: CHECKPOINT_SECONDS });
   return { log, size: checkpoint.size, note: await cosigned(db, checkpoint) };
 }
 
 /** The checkpoint of exactly this size, with its cosignatures; null where none is kept. */
-export async function checkpointOf({ db }: LogContext, { log }: LogView, size: number): Promise<string | null> {
+export async function checkpointOf({ db }: ProofContext, { log }: LogView, size: number): Promise<string | null> {
   const checkpoint = await checkpointCovering(db, log.id, size);
   return checkpoint?.size === size ? cosigned(db, checkpoint) : null;
 }
@@ -42,7 +44,7 @@ async function cosigned(db: Db, { logId, size, note }: CheckpointRecord): Promis
 }
 
 /** Hashes of the tree of `size`: tiles as they are now, cut to what they were then. */
-export function readerOf({ db }: LogContext, { log }: LogView, size: number): NodeReader {
+export function readerOf({ db }: ProofContext, { log }: LogView, size: number): NodeReader {
   const tiles: TileReader = async (wanted) => {
     const found = await readTiles(db, log.treeId, wanted.map(({ level, index }) => ({ level: Number(level), tile: index })));
     const byId = new Map(found.map(({ level, tile, hashes }) => [`${level}/${tile}`, hashes]));
@@ -64,15 +66,15 @@ export function assertSize(view: LogView, size: number): void {
 }
 
 /** Proof that leaf `index` is in the tree of `size`. */
-export const proveInclusion = (ctx: LogContext, view: LogView, index: number, size = view.size): Promise<Buffer[]> => makeInclusionProof(index, size, readerOf(ctx, view, size));
+export const proveInclusion = (ctx: ProofContext, view: LogView, index: number, size = view.size): Promise<Buffer[]> => makeInclusionProof(index, size, readerOf(ctx, view, size));
 
 /** Proof that the tree of `second` leaves begins with the one of `first`. Both read from the tree as of `second`. */
-export const proveConsistency = (ctx: LogContext, view: LogView, first: number, second: number): Promise<Buffer[]> => makeConsistencyProof(first, second, readerOf(ctx, view, second));
+export const proveConsistency = (ctx: ProofContext, view: LogView, first: number, second: number): Promise<Buffer[]> => makeConsistencyProof(first, second, readerOf(ctx, view, second));
 
-export const rootAt = (ctx: LogContext, view: LogView, size: number): Promise<Buffer> => readRoot(size, readerOf(ctx, view, size));
+export const rootAt = (ctx: ProofContext, view: LogView, size: number): Promise<Buffer> => readRoot(size, readerOf(ctx, view, size));
 
 /** Hash of one leaf, as it is in the tree. */
-export async function leafAt(ctx: LogContext, view: LogView, index: number, size: number): Promise<Buffer> {
+export async function leafAt(ctx: ProofContext, view: LogView, index: number, size: number): Promise<Buffer> {
   const [hash] = await readerOf(ctx, view, size)([{ level: 0, index }]);
   if (!hash) throw new Error(`leaf ${index} is missing`);
   return Buffer.from(hash);

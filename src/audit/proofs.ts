@@ -3,7 +3,7 @@ import type { ConsistencyProofAnswer, InclusionProofAnswer } from '../api/audit-
 import type { IssuanceProof, LoggedEvent } from '../api/log-proofs.ts';
 import { SignetError } from '../core/errors.ts';
 import { findIssuanceEvent, findLeafByFingerprint, findLoggedEvent, isPurged, type LoggedEventRow } from '../db/logged-events.ts';
-import { assertLogged, assertSize, checkpointOf, leafAt, proveConsistency, proveInclusion, rootAt, viewLog, type LogContext, type LogView } from './log-view.ts';
+import { assertLogged, assertSize, checkpointOf, leafAt, proveConsistency, proveInclusion, rootAt, viewLog, type ProofContext, type LogView } from './log-view.ts';
 
 export const hexes = (hashes: readonly Uint8Array[]): string[] => hashes.map((hash) => Buffer.from(hash).toString('hex'));
 
@@ -14,7 +14,7 @@ export const indexOf = (n: bigint): number => Number(n) - 1;
 const lookup = (event: string): { id: string } | { n: bigint } => (/^\d{1,15}$/.test(event) ? { n: BigInt(event) } : { id: event });
 
 /** The event that was asked for. @throws SignetError `event-not-found`, `event-purged` */
-export async function eventAsked(ctx: LogContext, event: string): Promise<LoggedEventRow> {
+export async function eventAsked(ctx: ProofContext, event: string): Promise<LoggedEventRow> {
   const which = lookup(event);
   const row = await findLoggedEvent(ctx.db, which);
   if (row) return row;
@@ -23,7 +23,7 @@ export async function eventAsked(ctx: LogContext, event: string): Promise<Logged
 }
 
 /** @throws SignetError `event-not-found`, `event-not-logged`, `log-unavailable`, `log-size-invalid` */
-export async function inclusionOf(ctx: LogContext, event: string, asked: number | undefined): Promise<InclusionProofAnswer> {
+export async function inclusionOf(ctx: ProofContext, event: string, asked: number | undefined): Promise<InclusionProofAnswer> {
   const which = lookup(event);
   const row = await findLoggedEvent(ctx.db, which);
   if (!row && !('n' in which && (await isPurged(ctx.db, which.n)))) throw new SignetError('event-not-found', 'there is no such event in the log');
@@ -47,7 +47,7 @@ export async function inclusionOf(ctx: LogContext, event: string, asked: number 
 }
 
 /** @throws SignetError `log-unavailable`, `log-size-invalid` */
-export async function consistencyOf(ctx: LogContext, first: number, asked: number | undefined): Promise<ConsistencyProofAnswer> {
+export async function consistencyOf(ctx: ProofContext, first: number, asked: number | undefined): Promise<ConsistencyProofAnswer> {
   const view = await viewLog(ctx);
   const second = asked ?? view.size;
   assertSize(view, second);
@@ -63,14 +63,14 @@ export async function consistencyOf(ctx: LogContext, first: number, asked: numbe
 }
 
 /** An event with its proof in the newest checkpoint. @throws SignetError `event-not-logged` */
-export async function proven(ctx: LogContext, view: LogView, row: LoggedEventRow): Promise<Omit<LoggedEvent, 'checkpoint'>> {
+export async function proven(ctx: ProofContext, view: LogView, row: LoggedEventRow): Promise<Omit<LoggedEvent, 'checkpoint'>> {
   const index = indexOf(row.n);
   assertLogged(view, index);
   return { event: row.event.toString('base64'), index, inclusionProof: hexes(await proveInclusion(ctx, view, index)) };
 }
 
 /** That a certificate was logged when it was issued. @throws SignetError `certificate-not-found`, `event-purged`, `event-not-logged`, `log-unavailable` */
-export async function issuanceProofOf(ctx: LogContext, fingerprint: string): Promise<IssuanceProof> {
+export async function issuanceProofOf(ctx: ProofContext, fingerprint: string): Promise<IssuanceProof> {
   const serial = await findLeafByFingerprint(ctx.db, Buffer.from(fingerprint, 'hex'));
   if (!serial) throw new SignetError('certificate-not-found', 'no certificate of an agent with this fingerprint was issued here, or it was cleared away after it had expired');
   const row = await findIssuanceEvent(ctx.db, serial);

@@ -3,6 +3,7 @@ import { AGENT_COMMANDS } from './commands-agents.ts';
 import { CERTIFICATE_COMMANDS, IDENTITY_COMMANDS } from './commands-certificates.ts';
 import { FEED_COMMANDS } from './commands-feed.ts';
 import { KILL_COMMANDS, renewalInfo } from './commands-kill.ts';
+import { LOG_COMMANDS } from './commands-log.ts';
 import { RELYING_PARTY_COMMANDS } from './commands-relying-parties.ts';
 import { SERVICE_COMMANDS, STATUS_COMMANDS } from './commands-status.ts';
 import { VERIFY_COMMANDS } from './commands-verify.ts';
@@ -27,6 +28,7 @@ export const GROUPS: readonly Group[] = [
   { title: 'API tokens', commands: ADMIN_COMMANDS },
   { title: 'Relying parties', commands: RELYING_PARTY_COMMANDS },
   { title: 'Records', commands: RECORD_COMMANDS },
+  { title: 'The log, as auditors check it', commands: LOG_COMMANDS },
   { title: 'The service', commands: SERVICE_COMMANDS },
 ];
 

@@ -14,7 +14,7 @@ export const consistency: HandlerOf<typeof api.getConsistencyProof> = async (ctx
 /** GET /v1/audit/{event}/evidence */
 export const evidence: HandlerOf<typeof api.getAuditEvidence> = async (ctx, { params, now }) => {
   const authorities = ctx.authorities.snapshot();
-  return ok(await evidenceOf({ db: ctx.db, chainPemFor: (issuerId) => authorities.chainPemFor(issuerId) }, params.event, now));
+  return ok(await evidenceOf({ db: ctx.db, config: ctx.config, chainPemFor: (issuerId) => authorities.chainPemFor(issuerId) }, params.event, now));
 };
 
 /**

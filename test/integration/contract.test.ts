@@ -2,6 +2,7 @@
  * Every operation, asked of the built program as a client asks it: the example requests of the documents are sent as they stand, but for what this
  * installation names otherwise (ids, serials, secrets, keys). Each answer has a status of the contract, its headers, and exactly the members of its schema.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { z } from 'zod';
 import { issuedCertificate } from '../../src/api/certificates.ts';
@@ -145,6 +146,11 @@ test('the life of an agent, operation by operation', async () => {
   for (const id of ['listAgentStatuses', 'listInstanceStatuses', 'getStatusByFingerprint'] as const) await ask(agent, id);
   await ask(agent, 'getRenewalInfo');
   await ask(admin, 'steerRenewals');
+  // In a checkpoint within some seconds.
+  const receipt = `/v1/audit/${renewed.receipt?.eventId ?? ''}/proof`;
+  while ((await admin.send('GET', receipt)).status === 503) await sleep(100);
+  for (const id of ['getInclusionProof', 'getConsistencyProof', 'getAuditEvidence'] as const) await ask(admin, id);
+  await ask(agent, 'getIssuanceProof');
 
   expect((await ask(admin, 'kill')).status).toBe(200);
   expect((await ask(admin, 'kill', { json: { selector: { agentId }, reason: 'tried' } })).status).toBe(201);

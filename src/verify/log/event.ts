@@ -51,3 +51,39 @@ export function fingerprintOf({ v, fingerprint, detail }: LoggedAuditEvent): str
 
 /** Events that hand out a certificate. */
 export const ISSUANCE_KINDS: readonly string[] = ['certificate.issued', 'certificate.renewed'];
+
+/** By what an actor acted. `service`: Signet itself, as it is configured. `none`: by nothing that was accepted. */
+export interface ActedBy {
+  kind: 'api-token' | 'join-token' | 'certificate' | 'pinned-certificate' | 'database-owner' | 'service' | 'none';
+  /** Id of the token, serial or fingerprint of the certificate. */
+  id?: string;
+  /** Role of the token. */
+  role?: string;
+}
+
+const CREDENTIALS: readonly string[] = ['api-token', 'join-token', 'certificate', 'pinned-certificate', 'database-owner'];
+
+/** By what the actor of an event acted, as its bytes tell it. Version 1 names only the actor: its id is that of its token; an agent that renewed had shown what it superseded. */
+export function actedBy({ v, kind, actor, credential, detail }: LoggedAuditEvent): ActedBy {
+  const given = (...values: unknown[]): string | undefined => values.find((value) => typeof value === 'string');
+  const told = (by: ActedBy['kind'], id: string | undefined, role?: string): ActedBy => ({ kind: by, ...(id === undefined ? {} : { id }), ...(role === undefined ? {} : { role }) });
+  if (credential) {
+    if (!CREDENTIALS.includes(credential.kind)) return { kind: 'none' };
+    return told(credential.kind as ActedBy['kind'], given(credential['id'], credential['serial'], credential['fingerprint']), given(credential['role']));
+  }
+  if (v > 1) return { kind: actor.kind === 'job' || actor.kind === 'system' ? 'service' : 'none' };
+  switch (actor.kind) {
+    case 'admin':
+      return told('api-token', actor.id);
+    case 'join-token':
+      return told('join-token', actor.id);
+    case 'agent':
+      return told('certificate', kind === 'certificate.renewed' ? given(detail?.['supersedes']) : undefined);
+    case 'relying-party':
+      return { kind: 'pinned-certificate' };
+    case 'command':
+      return { kind: 'database-owner' };
+    default:
+      return { kind: 'service' };
+  }
+}

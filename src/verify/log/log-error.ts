@@ -5,7 +5,7 @@ export const LOG_FAULTS = [
   // what is asked for cannot be
   'size-zero', 'size-beyond-tree', 'index-beyond-tree', 'sizes-reversed', 'number-too-large',
   // it can be read, and is not true
-  'wrong-origin', 'unknown-log-key', 'bad-signature', 'too-few-witnesses', 'not-included', 'not-consistent', 'other-certificate', 'other-event',
+  'wrong-origin', 'unknown-log-key', 'bad-signature', 'too-few-witnesses', 'not-included', 'not-consistent', 'other-certificate', 'other-event', 'certificate-untrusted',
 ] as const;
 export type LogFault = (typeof LOG_FAULTS)[number];
 

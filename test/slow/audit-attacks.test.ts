@@ -1,0 +1,186 @@
+/**
+ * The administrator of the database as the attacker: every change of the log is found, with the tree left as it was, and with everything rebuilt and signed anew with the log
+ * key, from a checkpoint that was kept outside.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { runAuditVerify } from '../../src/admin/audit-verify.ts';
+import type { LocalContext } from '../../src/admin/local-command.ts';
+import { restartLog } from '../../src/audit/log.ts';
+import { createSequencer } from '../../src/audit/sequence.ts';
+import type { LogDoor } from '../../src/client/log/tile-door.ts';
+import { watchLog, type WatchState } from '../../src/client/log/watch-log.ts';
+import { createLogger } from '../../src/core/log.ts';
+import { findLiveLog, latestCheckpoint } from '../../src/db/audit-logs.ts';
+import { readEventBytes, readTiles } from '../../src/db/audit-tree.ts';
+import { inTransaction, type Tx } from '../../src/db/client.ts';
+import { logTrust } from '../../src/verify/log/issuance-proof.ts';
+import { encodeEntries } from '../../src/verify/log/tiles.ts';
+import { TEST_ORIGIN } from '../support/authority.ts';
+import { openTestLog, type TestLog } from '../support/audit-log.ts';
+import { testDatabase, type TestDatabase } from '../support/db.ts';
+
+const EVENTS = 300;
+
+let database: TestDatabase;
+let log: TestLog;
+let folder: string;
+/** What an auditor kept. */
+let kept: string;
+let remembered: WatchState | undefined;
+
+beforeEach(async () => {
+  database = await testDatabase();
+  log = await openTestLog(database);
+  folder = mkdtempSync(path.join(tmpdir(), 'signet-auditor-'));
+  await log.append(EVENTS / 2);
+  await step();
+  await log.append(EVENTS / 2);
+  await step();
+  kept = path.join(folder, 'kept.checkpoint');
+  writeFileSync(kept, (await newest())?.note ?? '');
+  remembered = (await look()).state;
+}, 60_000);
+afterEach(async () => {
+  rmSync(folder, { recursive: true });
+  log.removeCopies();
+  await log.authorities.close();
+  await database.drop();
+});
+
+const newest = async () => latestCheckpoint(database.db, (await findLiveLog(database.db))?.id ?? '');
+/** A sequencer of the attacker's: without the copies that stop the one of the service. */
+const step = (copyDir = log.sequence.copyDir) => createSequencer({ ...log.sequence, copyDir }).step();
+
+/** What `signet audit verify` says, as its record. */
+async function verify(...args: string[]): Promise<{ code: number; found: [string, number, number][]; said: string }> {
+  let record: { findings?: { fault: string; index: number; last: number; detail: string }[] } = {};
+  const local: LocalContext = {
+    io: { out: { write: () => undefined }, err: { write: () => undefined }, env: {} },
+    json: true,
+    config: () => ({ ...log.config, databaseUrl: database.ownerUrl, ownerDatabaseUrl: database.ownerUrl }),
+    log: createLogger('error', { write: () => undefined }),
+    show: (shown) => void (record = shown),
+  };
+  const code = await runAuditVerify(local, { positionals: [], values: { checkpoint: args.filter((_, i) => args[i - 1] === '--checkpoint'), 'log-key': [log.record.vkey] } });
+  const findings = record.findings ?? [];
+  return { code, found: findings.map(({ fault, index, last }) => [fault, index, last]), said: findings.map(({ detail }) => detail).join('\n') };
+}
+
+/** The status door of this database. */
+const door: LogDoor = {
+  checkpoint: async () => (await newest())?.note ?? '',
+  async tile({ level, index, width }) {
+    const treeId = (await findLiveLog(database.db))?.treeId ?? 1;
+    if (level === 'entries') return encodeEntries((await readEventBytes(database.db, index * 256 + 1, index * 256 + width)).map(({ event }) => event));
+    return (await readTiles(database.db, treeId, [{ level, tile: index }]))[0]?.hashes.subarray(0, width * 32);
+  },
+};
+const look = () =>
+  watchLog({ door, trust: logTrust({ logKey: log.record.vkey }), state: remembered, names: ['nobody'], fromStart: true, staleAfterSeconds: undefined, now: new Date() });
+
+/** As the superuser, past every trigger. */
+const attack = (work: (tx: Tx) => Promise<unknown>): Promise<void> =>
+  inTransaction(database.ownerDb, async (tx) => {
+    await tx.$executeRaw`SET LOCAL session_replication_role = replica`;
+    await work(tx);
+  });
+
+/** Takes away all that was published and signed, and signs everything anew with the same key. */
+async function rebuild(): Promise<void> {
+  await attack(async (tx) => {
+    for (const table of ['audit_cosignatures', 'audit_checkpoints', 'audit_tiles', 'audit_tree_edges']) await tx.$executeRawUnsafe(`DELETE FROM ${table}`);
+    await tx.$executeRaw`UPDATE audit_trees SET size = 0`;
+  });
+  const elsewhere = path.join(folder, 'elsewhere');
+  while ((await step(elsewhere)).did === 'hashed');
+  expect((await newest())?.size).toBeGreaterThan(0);
+}
+
+/** Moves the numbers behind `after` by `by`. */
+async function renumber(tx: Tx, after: number, by: number): Promise<void> {
+  await tx.$executeRaw`UPDATE audit_events SET n = -(n + ${by}::int) WHERE n > ${after}`;
+  await tx.$executeRaw`UPDATE audit_events SET n = -n WHERE n < 0`;
+  await tx.$executeRaw`UPDATE counters SET value = value + ${by}::int WHERE name = 'audit'`;
+}
+
+const FORGED = Buffer.from('{"v":1,"id":"forged","kind":"request.denied","outcome":"failure","at":"2026-11-21T12:00:00.000Z","actor":{"kind":"system","id":"x"}}');
+
+const ATTACKS: [string, (tx: Tx) => Promise<unknown>, [string, number, number]][] = [
+  ['an edit of bytes', (tx) => tx.$executeRaw`UPDATE audit_events SET event = convert_to(replace(convert_from(event, 'UTF8'), '"failure"', '"success"'), 'UTF8'), outcome = 'success' WHERE n = 100`, ['edited', 99, 99]],
+  ['a deletion with a gap', (tx) => tx.$executeRaw`DELETE FROM audit_events WHERE n = 100`, ['deleted', 99, 99]],
+  ['a deletion that is renumbered', async (tx) => {
+    await tx.$executeRaw`DELETE FROM audit_events WHERE n BETWEEN 100 AND 102`;
+    await renumber(tx, 102, -3);
+  }, ['deleted', 99, 101]],
+  ['a swap', async (tx) => {
+    await tx.$executeRaw`UPDATE audit_events SET n = -100 WHERE n = 100`;
+    await tx.$executeRaw`UPDATE audit_events SET n = 100 WHERE n = 120`;
+    await tx.$executeRaw`UPDATE audit_events SET n = 120 WHERE n = -100`;
+  }, ['reordered', 99, 119]],
+  ['an insertion', async (tx) => {
+    await renumber(tx, 99, 1);
+    await tx.$executeRaw`INSERT INTO audit_events (n, id, kind, outcome, at, actor_kind, actor_id, event) VALUES (100, 'forged', 'request.denied', 'failure', '2026-11-21T12:00:00Z', 'system', 'x', ${new Uint8Array(FORGED)})`;
+  }, ['inserted', 99, 99]],
+];
+
+test('what was not touched is whole, also beside the checkpoint and the copies', async () => {
+  expect(await verify('--checkpoint', kept, '--checkpoint', log.sequence.copyDir)).toMatchObject({ code: 0, found: [] });
+  await log.append(10);
+  await step();
+  expect(await verify('--checkpoint', kept)).toMatchObject({ code: 0, found: [] });
+  expect((await look()).alarms).toEqual([]);
+});
+
+describe.each(ATTACKS)('%s', (name, work, expected) => {
+  test('with the tree left as it was: found at its place', async () => {
+    await attack(work);
+    const { code, found } = await verify('--checkpoint', kept);
+    expect([code, found]).toEqual([1, expect.arrayContaining([expected])]);
+  });
+
+  test('with everything rebuilt and signed anew: found from the checkpoint that was kept, by both', async () => {
+    await attack(work);
+    // A gap cannot be hashed: whoever rebuilds closes it.
+    if (name.includes('gap')) await attack((tx) => renumber(tx, 100, -1));
+    await log.append(5);
+    await rebuild();
+    const { code, found } = await verify('--checkpoint', kept);
+    expect([code, found.map(([fault]) => fault)]).toEqual([1, expect.arrayContaining(['forked'])]);
+    expect((await look()).alarms).toMatchObject([{ kind: 'fork' }]);
+  });
+});
+
+test('a column that says something else than the bytes is an edit', async () => {
+  await attack((tx) => tx.$executeRaw`UPDATE audit_events SET actor_id = 'somebody-else' WHERE n = 200`);
+  const { found, said } = await verify('--checkpoint', kept);
+  expect(found).toEqual([['edited', 199, 199]]);
+  expect(said).toMatch(/actor_id/);
+});
+
+test('a truncation, and a database that was set back to a backup', async () => {
+  const cut = (tx: Tx) => tx.$executeRaw`DELETE FROM audit_events WHERE n > 200`;
+  await attack(cut);
+  expect((await verify('--checkpoint', kept)).found).toEqual(expect.arrayContaining([['truncated', 200, expect.any(Number)]]));
+  await attack((tx) => tx.$executeRaw`UPDATE counters SET value = 200 WHERE name = 'audit'`);
+  await rebuild();
+  const { code, found } = await verify('--checkpoint', kept);
+  expect([code, found.map(([fault, index]) => [fault, index])]).toEqual([1, [['truncated', 200]]]);
+  expect((await look()).alarms).toMatchObject([{ kind: 'went-back' }]);
+  // It went on, and is longer now than it was.
+  await log.append(EVENTS);
+  await step(path.join(folder, 'elsewhere'));
+  expect((await verify('--checkpoint', kept)).found.map(([fault]) => fault)).toEqual(['forked']);
+  expect((await look()).alarms).toMatchObject([{ kind: 'fork' }]);
+});
+
+test('everything rebuilt with a new key is another log: the old checkpoint and the old key say so', async () => {
+  await attack((tx) => tx.$executeRaw`UPDATE audit_events SET event = ${new Uint8Array(FORGED)} WHERE n = 50`);
+  await restartLog({ ...log.sequence, ownerDb: database.ownerDb, copyDir: path.join(folder, 'elsewhere') }, TEST_ORIGIN, 'test');
+  while ((await step(path.join(folder, 'elsewhere'))).did === 'hashed');
+  const { code, found } = await verify('--checkpoint', kept);
+  expect([code, found.map(([fault]) => fault)]).toEqual([1, expect.arrayContaining(['other-key', 'forked'])]);
+  expect((await look()).alarms).toMatchObject([{ kind: 'not-believed' }]);
+});
