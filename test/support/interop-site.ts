@@ -25,7 +25,8 @@ export const PROFILES = ['agent', 'ephemeral', 'service'] as const;
 /** What a certificate is made with. */
 export interface LeafKind {
   key: SubjectKey;
-  profile: (typeof PROFILES)[number];
+  /** One of PROFILES, or of the profiles file that the site was opened with. */
+  profile: string;
 }
 
 /** Every kind of subject key, and every built-in profile. */
