@@ -73,6 +73,8 @@ describe.each(SITES)('gnutls with authority keys $authorityKey and $shards CRL s
       [{ root: impostorRoot(site), chain: good.chainFile, lists }, UNTRUSTED],
     ];
     for (const [shown, why] of controls) program.expects('known-bad', await verifyChain(site, shown), why);
+    // Its limit: without a list of the issuer it knows nothing and accepts (docs/relying-parties.md).
+    expect(await verifyChain(site, { root: root(), chain: one('revoked').chainFile, lists: await site.lists({ issuerId: site.rootId }) })).toMatchObject({ accepted: true });
   });
 
   program.test('certtool --verify-crl: each list is its issuer\'s, and an altered one is not', async () => {

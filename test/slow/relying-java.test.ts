@@ -1,9 +1,11 @@
 /** Java's PKIX with its own revocation checker: OCSP of the end entity, and lists by their distribution points. */
+import fs from 'node:fs';
 import path from 'node:path';
-import { afterAll, beforeAll } from '@jest/globals';
+import { afterAll, beforeAll, expect } from '@jest/globals';
 import { INTEROP_TIMEOUT_MS, outsideProgram, run, versionOf, type Verdict } from '../support/interop.ts';
 import { ALL_KINDS, altered, forged, impostorRoot, openSite, type Site, type SiteLeaf } from '../support/interop-site.ts';
 import { makeCsrByOpenssl } from '../support/openssl.ts';
+import { documentedBlock } from '../support/outside-servers.ts';
 
 const program = await outsideProgram({ name: 'java (PKIX)', debianPackage: 'default-jdk-headless', must: true, version: () => versionOf('javac', ['-version'], /^javac (\S+)/) });
 const SOURCE = path.resolve(import.meta.dirname, '../interop/java/Verify.java');
@@ -33,6 +35,12 @@ async function judged(way: Way, chainFiles: readonly string[], { root = `${site.
   return chainFiles.map((file) => lines.find((line) => line.startsWith(`${file}: `)) ?? '').map((said) => ({ accepted: said.endsWith(': good'), said }));
 }
 const one = (state: SiteLeaf['state']): SiteLeaf => leaves.find((leaf) => leaf.state === state && leaf.profile === 'agent') as SiteLeaf;
+
+program.test('the program does what the document shows', () => {
+  const source = fs.readFileSync(SOURCE, 'utf8');
+  for (const line of documentedBlock('java: revocation').trimEnd().split('\n').slice(1)) expect(source).toContain(line);
+  return Promise.resolve();
+});
 
 for (const way of WAYS) {
   program.test(`${way}: good, revoked and on hold, of every kind; ephemeral ones carry no pointer, and are refused`, async () => {
@@ -64,7 +72,7 @@ for (const way of WAYS) {
 
   program.test(`${way}: refuses what is altered, forged, of another root, or what it can learn nothing about`, async () => {
     const good = one('good');
-    const chains = [altered(site, good), forged(site, good)].map((file) => site.write(`chain-of-${file}`, ...[file, `${site.issuerId}.pem`].map(site.read)));
+    const chains = [altered(site, good), forged(site, good)].map((file) => site.write(`chain-of-${file}`, ...[file, `${site.issuerId}.pem`].map((name) => site.read(name))));
     for (const verdict of await judged(way, chains)) program.expects('known-bad', verdict, /signature|Signature|INVALID_SIGNATURE|algorithm/);
     const [foreign] = await judged(way, [good.chainFile], { root: impostorRoot(site) });
     program.expects('known-bad', foreign as Verdict, /INVALID_SIGNATURE|signature|algorithm/i);

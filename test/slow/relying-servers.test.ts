@@ -195,6 +195,30 @@ describe('curl --cert-status against nginx with a certificate of ours', () => {
   });
 });
 
+nginx.test('a rotation goes unnoticed where the timer runs, and stops everybody of the new issuer where it does not', async () => {
+  const [timed, forgotten] = [await startServer(site, { program: 'nginx', title: 'nginx: lists', server }), await startServer(site, { program: 'nginx', title: 'nginx: lists', server })];
+  const before = await site.enroll(AGENT);
+  const next = await site.rotateIssuer(() => untilDone(() => reloadLists(site, timed, 'HUP')));
+  const after = await site.enroll(AGENT);
+  expect([before.issuerId, after.issuerId]).toEqual([site.issuerId, next]);
+  const call = (at: OutsideServer, client: SiteLeaf) => callServer(site, server, at.ports[443] ?? 0, { client });
+  for (const client of [before, after]) nginx.expects('good', await untilVerdict(() => call(timed, client), true));
+  nginx.expects('good', await call(forgotten, before));
+  nginx.expects('known-bad', await call(forgotten, after), /SSL certificate error/);
+  for (const one of [timed, forgotten]) await one.stop();
+});
+
+/** As a timer would: again, where the list of the prepared issuer was not there yet. */
+async function untilDone(work: () => Promise<void>): Promise<void> {
+  for (const deadline = performance.now() + 20_000; ; await sleep(200)) {
+    try {
+      return await work();
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+    }
+  }
+}
+
 async function until(isSo: () => boolean): Promise<void> {
   for (const deadline = performance.now() + 10_000; !isSo() && performance.now() < deadline; ) await sleep(20);
   expect(isSo()).toBe(true);

@@ -25,7 +25,8 @@ export const PROFILES = ['agent', 'ephemeral', 'service'] as const;
 /** What a certificate is made with. */
 export interface LeafKind {
   key: SubjectKey;
-  profile: (typeof PROFILES)[number];
+  /** One of PROFILES, or of the profiles file that the site was opened with. */
+  profile: string;
 }
 
 /** Every kind of subject key, and every built-in profile. */
@@ -80,8 +81,8 @@ export interface Site {
   lists(...names: { issuerId: string; shard?: number }[]): Promise<string>;
   /** Complete lists of every issuer and root. */
   completeLists(): Promise<string>;
-  /** The next issuer under the same root, in use. Returns its id. */
-  rotateIssuer(): Promise<string>;
+  /** The next issuer under the same root, in use; `prepared` is called before it is. Returns its id. */
+  rotateIssuer(prepared?: () => Promise<void>): Promise<string>;
   /** A new root, cross-signed by the older one, with its first issuer, both in use. */
   rollOverRoot(): Promise<{ rootId: string; crossId: string; issuerId: string }>;
   write(name: string, ...pem: string[]): string;
@@ -164,8 +165,9 @@ export async function openSite({ authorityKey, shards = 1, makeCsr, env = {} }: 
       const issuers = (await site.authorities()).filter(({ kind }) => kind === 'root' || kind === 'issuing');
       return site.lists(...issuers.map(({ id }) => ({ issuerId: id })));
     },
-    async rotateIssuer() {
+    async rotateIssuer(prepared = () => Promise.resolve()) {
       await service.order('/v1/authorities/rotate', { step: 'prepare' });
+      await prepared();
       await activate(service);
       return (await site.authorities()).find(({ kind, state }) => kind === 'issuing' && state === 'active')?.id ?? '';
     },

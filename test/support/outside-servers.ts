@@ -105,12 +105,14 @@ export async function startServer(site: Site, { program, title, server, change =
   let said = '';
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (part: string) => (said += part));
   const end = new Promise<void>((resolve) => child.once('close', () => resolve()).once('error', () => resolve()));
+  const killAtExit = () => killGroup(child);
+  process.once('exit', killAtExit);
   const stop = async () => {
     killGroup(child);
     await end;
+    process.off('exit', killAtExit);
     fs.rmSync(folder, { recursive: true, force: true });
   };
-  process.once('exit', () => killGroup(child));
   try {
     for (const port of Object.values(ports)) await answersAt(port, child, () => said, START_MS);
   } catch (error) {

@@ -35,9 +35,17 @@ function attempt(what: string, toolchain: string, build: (folder: string) => Bui
   }
 }
 
-export const hasGo = (): boolean => installedProgram('go') !== undefined;
-export const hasCargo = (): boolean => installedProgram('cargo') !== undefined;
-export const hasPython = (): boolean => installedProgram('python3') !== undefined;
+/** Whether a toolchain is here that the manifests ask for: `args` make it say `<major>.<minor>`, which `suits`. */
+function has(program: string, args: string[], suits: (major: number, minor: number) => boolean): boolean {
+  if (installedProgram(program) === undefined) return false;
+  const [, major, minor] = /(\d+)\.(\d+)/.exec(tool(program, args, '/')) ?? [];
+  return suits(Number(major), Number(minor));
+}
+
+export const hasGo = (): boolean => has('go', ['version'], (major, minor) => major === 1 && minor >= 23);
+export const hasCargo = (): boolean => has('cargo', ['--version'], (major, minor) => major === 1 && minor >= 71);
+/** Those whose wheels test/interop/python/requirements.txt pins. */
+export const hasPython = (): boolean => has('python3', ['--version'], (major, minor) => major === 3 && minor >= 11 && minor <= 13);
 
 const GO = { GOFLAGS: '-mod=mod -buildvcs=false', GOTOOLCHAIN: 'local' };
 

@@ -1,5 +1,5 @@
 module signet.test/relying-party
 
-go 1.26.0
+go 1.23.0
 
-require golang.org/x/crypto v0.58.0
+require golang.org/x/crypto v0.36.0

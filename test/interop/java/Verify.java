@@ -41,7 +41,6 @@ public final class Verify {
   }
 
   private static Set<PKIXRevocationChecker.Option> options(String how) {
-    // java: options
     return how.equals("ocsp")
         ? EnumSet.of(PKIXRevocationChecker.Option.ONLY_END_ENTITY, PKIXRevocationChecker.Option.NO_FALLBACK)
         : EnumSet.of(PKIXRevocationChecker.Option.PREFER_CRLS, PKIXRevocationChecker.Option.NO_FALLBACK);

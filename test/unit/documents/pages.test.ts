@@ -21,13 +21,14 @@ const RUN_BY: Record<string, string[]> = {
   'docs/auditor.md': ['test/slow/documents.test.ts'],
   'docs/backup.md': ['test/slow/backup-docs.test.ts'],
   'docs/platform-engineer.md': ['test/slow/documents.test.ts'],
+  'docs/relying-parties.md': ['test/slow/relying-servers.test.ts', 'test/slow/relying-commands.test.ts'],
   'docs/retention.md': ['test/slow/documents.test.ts'],
   'docs/upgrade.md': ['test/slow/backup-docs.test.ts'],
 };
 /** Blocks that no test runs, because they need a container engine, systemd, a proxy of another name, or are what runs the tests; by page, how many. */
-const SHOWN_ONLY: Record<string, number> = { 'README.md': 1, 'docs/platform-engineer.md': 2, 'docs/proxies.md': 1 };
+const SHOWN_ONLY: Record<string, number> = { 'README.md': 1, 'docs/platform-engineer.md': 2, 'docs/proxies.md': 1, 'docs/relying-parties.md': 1 };
 /** Configurations of other programs, which a test of these programs runs. */
-const OTHER_PROGRAMS: Record<string, string[]> = { 'docs/proxies.md': ['haproxy', 'nginx', 'yaml'] };
+const OTHER_PROGRAMS: Record<string, string[]> = { 'docs/proxies.md': ['haproxy', 'nginx', 'yaml'], 'docs/relying-parties.md': ['apache', 'haproxy', 'ini', 'java', 'nginx'] };
 const COMMAND_LINE = /^(?:[$#] )?(?:npm|npx|node|signet|curl|openssl|docker|psql|pg_\w+|systemctl|export) /m;
 
 const byPage = (infos: readonly string[]): [string, number][] =>
