@@ -327,7 +327,7 @@ describe('jobs', () => {
 
   test('clear-feed: who acknowledged what is forgotten before the event is', async () => {
     const ctx = await replica();
-    const { db } = ctx;
+    const { db } = database;
     const daysLater = (count: number) => new Date(FIXED_NOW.getTime() + count * 86_400_000);
     for (const [n, day] of [[1, 0], [2, 9]] as const) await db.$executeRaw`INSERT INTO feed_events (n, epoch, kind, at) VALUES (${n}, 1, 'agent-retired', ${daysLater(day)})`;
     await db.$executeRaw`INSERT INTO owners (id, email, created_at) VALUES ('o', 'o@example.com', ${FIXED_NOW})`;
