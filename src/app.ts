@@ -147,7 +147,7 @@ async function open({ config, warnings, log, place }: Opening, closers: (() => P
   siblings.on('certificates-changed', (changed) => signals.changed(changed as ChangedCertificate[]));
   const feed = await followFeed({ db, signals, clock, log, metrics }, urls.listen);
   closers.push(() => feed.stop());
-  const liveFeed = createLiveFeed({ db, feed, authorities, clock, log, metrics, config });
+  const liveFeed = createLiveFeed({ db, feed, authorities, clock, log, metrics, config, workers: siblings.workers });
   closers.push(() => liveFeed.close());
   const statuses = createStatusReader({ readRows: (serials) => readStatusRows(db, serials), signals, feed, clock, config });
   const copies = createCrlCopies(crlCopyDirOf(config), log);

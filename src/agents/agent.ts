@@ -64,7 +64,7 @@ export async function assertNotStopped(db: Db | Tx): Promise<void> {
 
 /** The same at the beginning of a transaction that registers or lets in: a stop waits for its commit, or is seen here. */
 export async function enterGate(tx: Tx): Promise<void> {
-  await takeGate(tx, 'shared');
+  await takeGate(tx);
   await assertNotStopped(tx);
 }
 

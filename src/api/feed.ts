@@ -75,6 +75,7 @@ export const enforcementPoint = z
     relyingPartyId: id,
     name: z.string(),
     state: z.enum(['live', 'lost', 'left']).describe('`live`: its lease holds. `lost`: it ran out. `left`: it said that it goes.'),
+    connected: z.boolean().describe('Its lease holds, and it was heard from within half a lease, on whichever replica: who follows renews three times in the time of one.'),
     appliedN: z.int().describe('The last number it acknowledged.'),
     appliedAt: time,
     lagNumbers: z.int().describe('Events after that.'),
@@ -101,6 +102,7 @@ export const propagation = z
     epoch,
     summary: z.string().describe('The same in one sentence.'),
     enforcementPoints: z.object({
+      known: z.boolean().describe('False: the event is older than acknowledgements are kept (`acknowledgementRetentionDays`), and what follows is empty.'),
       expected: z.int().describe('Those whose lease held when the event was committed.'),
       applied: z.int(),
       appliedMs: z.int().nullable().describe('From the event to the last acknowledgement; null before the first.'),

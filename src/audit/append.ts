@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Random } from '../core/random.ts';
 import { ulid } from '../core/random.ts';
 import { insertAuditEvents, insertAuditEventsHot, type AuditRow } from '../db/audit.ts';
-import type { HotTx, Tx } from '../db/client.ts';
+import type { Runner, Tx } from '../db/client.ts';
 import { canonicalJson, type JsonMembers, type JsonValue } from './canonical-json.ts';
 import type { AuditEvent, Origin } from './events.ts';
 
@@ -99,7 +99,7 @@ export async function appendAudit(ctx: AuditContext, tx: Tx, origin: Origin, at:
   await insertAuditEvents(tx, events.map((event) => encodeAuditEvent(ctx, origin, at, event)));
 }
 
-/** The same in a transaction past Prisma, of events without personal fields. */
-export async function appendAuditHot(ctx: AuditContext, tx: HotTx, origin: Origin, at: Date, ...events: AuditEvent[]): Promise<void> {
+/** The same in a transaction past Prisma. */
+export async function appendAuditHot(ctx: AuditContext, tx: Runner, origin: Origin, at: Date, ...events: AuditEvent[]): Promise<void> {
   await insertAuditEventsHot(tx, events.map((event) => encodeAuditEvent(ctx, origin, at, event)));
 }

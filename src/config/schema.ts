@@ -79,8 +79,8 @@ export const CHAPTERS = {
     ocspMaxCertIds: count(16, [1, 1_000], 'Certificates asked about in one OCSP request.'),
     ocspSigningMax: count(1_000, [1, 100_000], 'OCSP answers that wait for their signature at once in each worker. Who asks for more is told tryLater.'),
     ocspCacheEntries: count(50_000, [0, 10_000_000], 'OCSP answers kept in the memory of each worker.'),
-    feedStreamsMax: count(10_000, [1, 1_000_000], 'Streams of the live feed that one worker serves at once.'),
-    feedStreamsPerCallerMax: count(2_000, [1, 1_000_000], 'The same of one relying party or API token.'),
+    feedStreamsMax: count(10_000, [1, 1_000_000], 'Streams of the live feed that one replica serves at once, divided among its workers.'),
+    feedStreamsPerCallerMax: count(2_000, [1, 1_000_000], 'The same of one relying party or API token, divided among the workers.'),
     feedBufferBytes: octets(65_536, [4_096, 16_777_216], 'Octets that wait for one reader of the feed; more is sent when it has taken them.'),
     feedSlowReaderMs: milliseconds(5_000, [100, 600_000], 'A reader that has not taken what waits for it after this time is sent away, to come back and catch up.'),
     snapshotsMax: count(4, [1, 1_000], 'Snapshots of the feed that one worker makes at once; each takes a connection to the database. Others are told to come back; one caller gets all but one of them.'),
@@ -88,6 +88,7 @@ export const CHAPTERS = {
     enforcementPointsMax: count(1_000, [1, 1_000_000], 'Enforcement points of one relying party; for one more, the one that ended the longest ago is forgotten.'),
     statusBatchMax: count(1_000, [1, 10_000], 'Serials in one request for their status.'),
     killConfirmAbove: count(100, [0, 1_000_000], 'Agents and certificates that one kill may hit without a second confirmation. A kill of everything always needs one.'),
+    killLookMax: count(200_000, [100, 10_000_000], 'Live certificates, and agents, that are looked at to say what a kill would hit. Where there are more, what is said is a lower bound, and the kill needs its confirmation.'),
   },
   'Audit log': {
     auditCopyDir: optionalPath('Where each checkpoint of the audit log is copied to before it is shown, outside the database: when that is set back or edited, the log stops instead of signing something else (docs/audit-log.md). One file a day is kept.', '`log-copies` in the data directory with the embedded database; unset otherwise'),
@@ -166,7 +167,8 @@ export const CHAPTERS = {
     killRetentionDays: days(400, [1, 36_500], 'How long a kill is listed after it was resumed, or ended for ever. One that still suspends something stays.'),
     checkpointRetentionDays: days(7, [1, 3_650], 'How long every checkpoint of the audit log is kept in the database; of older ones the last of each day stays.'),
     jobRunRetentionDays: days(30, [1, 3_650], 'How long job runs are listed.'),
-    feedRetentionDays: days(30, [1, 3_650], 'How long the revocation feed can be followed from the past; also how long acknowledgements and lost enforcement points are kept.'),
+    feedRetentionDays: days(30, [1, 3_650], 'How long the revocation feed can be followed from the past; also how long lost enforcement points are kept.'),
+    acknowledgementRetentionDays: days(7, [1, 3_650], 'How long it is kept who acknowledged which event of the feed and when: one row an event and enforcement point. No longer than the feed itself.'),
   },
   'Log and environment': {
     logLevel: choice(LOG_LEVELS, 'info', 'Least severe records that are written.'),

@@ -7,7 +7,7 @@ export const BARRIERS = [
   'renew:authenticated', 'renew:prepared', 'renew:signed', 'renew:before-commit', 'renew:committed',
   'revoke:before-commit', 'revoke:committed',
   'suspend:state-changed', 'suspend:before-commit', 'suspend:committed',
-  'kill:gate-taken', 'kill:state-changed', 'kill:stopped', 'kill:step-changed', 'kill:step-before-commit', 'kill:step-committed', 'kill:resume-begun',
+  'kill:few-changed', 'kill:few-committed', 'kill:gate-taken', 'kill:state-changed', 'kill:stopped', 'kill:step-changed', 'kill:step-before-commit', 'kill:step-committed', 'kill:resume-begun',
   'rotate-token:before-commit', 'rotate-token:committed',
   'crl:numbered', 'crl:part-stored', 'crl:before-commit', 'crl:committed',
   'log:hashed', 'log:grown', 'log:signed', 'log:copied', 'log:checkpointed',

@@ -1,4 +1,4 @@
-import { buffer, bytes, type HotStatement, type HotTx, type Tx } from './client.ts';
+import { buffer, bytes, type HotStatement, type Runner, type Tx } from './client.ts';
 
 /** An audit event ready to be stored; `event` are its canonical bytes. */
 export interface AuditRow {
@@ -28,11 +28,18 @@ export async function insertAuditEvents(tx: Tx, rows: AuditRow[]): Promise<void>
   await tx.$executeRawUnsafe(INSERT.text, rows.length, batchOf(rows));
 }
 
-/** The same past Prisma. @throws Error for an event with personal fields */
-export async function insertAuditEventsHot(tx: HotTx, rows: AuditRow[]): Promise<void> {
-  if (rows.some((row) => row.personal.length > 0)) throw new Error('personal fields are not stored this way');
-  await tx.run(INSERT, [rows.length, batchOf(rows)]);
+/** The same past Prisma. */
+export async function insertAuditEventsHot(tx: Runner, rows: AuditRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  const personal = rows.flatMap((row) => row.personal.map((p) => ({ event_id: row.id, field: p.field, salt: hex(p.salt), value: p.value })));
+  // Both are sent, in this order, before either is answered.
+  await Promise.all([...(personal.length > 0 ? [tx.run(INSERT_PERSONAL, [JSON.stringify(personal)])] : []), tx.run(INSERT, [rows.length, batchOf(rows)])]);
 }
+
+const INSERT_PERSONAL: HotStatement = {
+  name: 'insert-audit-personal',
+  text: 'INSERT INTO audit_personal (event_id, field, salt, value) SELECT v.event_id, v.field, v.salt, v.value FROM json_to_recordset($1::json) AS v (event_id text, field text, salt bytea, value text)',
+};
 
 const INSERT: HotStatement = {
   name: 'insert-audit-events',

@@ -124,16 +124,26 @@ export async function credentialsThatFollow(db: Db, { tokens, pins }: StreamCred
   return new Map(rows.map(({ credential, identity }) => [credential, { identity }]));
 }
 
-/** Rows of enforcement points that ran out before, and acknowledgements of numbers that are not kept; returns the rows deleted. */
-export async function deleteOldEnforcement(db: Db, before: Date, run: Deletion): Promise<number> {
-  const chunk = Prisma.sql`5000`;
+/**
+ * Acknowledgements of events from before, and of those that are not kept any more; returns the rows deleted. Whoever acknowledged a later event did so after it: what is asked of
+ * those is all there.
+ */
+export async function deleteOldAcknowledgements(db: Db, before: Date, run: Deletion): Promise<number> {
+  const [bound] = await db.$queryRaw<{ n: bigint }[]>`
+    SELECT coalesce((SELECT n + 1 FROM feed_events WHERE at < ${before} ORDER BY n DESC LIMIT 1), (SELECT min(n) FROM feed_events), (SELECT value + 1 FROM counters WHERE name = 'feed')) AS n`;
   let total = 0;
   for (let deleted = 1; deleted > 0 && !run.signal.aborted; total += deleted) {
     deleted = await inOneChunk(db, (tx) => tx.$executeRaw`
-      DELETE FROM feed_acknowledgements WHERE ctid IN (
-        SELECT a.ctid FROM feed_acknowledgements a WHERE a.n < (SELECT coalesce((SELECT min(n) FROM feed_events), (SELECT value + 1 FROM counters WHERE name = 'feed'))) LIMIT ${chunk})`, run);
+      DELETE FROM feed_acknowledgements WHERE ctid IN (SELECT a.ctid FROM feed_acknowledgements a WHERE a.n < ${bound?.n ?? 0n} LIMIT ${DELETED_AT_ONCE})`, run);
   }
-  total += await inOneChunk(db, (tx) => tx.$executeRaw`DELETE FROM enforcement_leases WHERE lease_until < ${before}`, run);
+  return total;
+}
+
+const DELETED_AT_ONCE = 5_000;
+
+/** Rows of enforcement points that ran out before; returns the rows deleted. */
+export async function deleteOldEnforcement(db: Db, before: Date, run: Deletion): Promise<number> {
+  let total = await inOneChunk(db, (tx) => tx.$executeRaw`DELETE FROM enforcement_leases WHERE lease_until < ${before}`, run);
   total += await inOneChunk(db, (tx) => tx.$executeRaw`DELETE FROM enforcement_points WHERE least(lease_until, coalesce(left_at, lease_until)) < ${before}`, run);
   return total;
 }

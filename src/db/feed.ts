@@ -1,4 +1,4 @@
-import { buffer, type Db, type Tx } from './client.ts';
+import { buffer, type Db, type HotStatement, type Runner, type Tx } from './client.ts';
 
 export type FeedKind =
   | 'revoked' | 'held' | 'released'
@@ -30,28 +30,50 @@ export async function appendFeedRows(tx: Tx, at: Date, rows: readonly FeedRow[])
   const [counter] = await tx.$queryRaw<{ last: bigint; epoch: number }[]>`
     UPDATE counters SET value = value + ${rows.length} WHERE name = 'feed' RETURNING value AS last, (SELECT epoch FROM cluster) AS epoch`;
   if (!counter) throw new Error('the feed counter is missing');
-  const batch = rows.map((r, i) => ({
-    i: i + 1,
-    kind: r.kind,
-    serial: r.serial ? `\\x${buffer(r.serial).toString('hex')}` : null,
-    issuer_id: r.issuerId ?? null,
-    shard: r.shard ?? null,
-    agent_id: r.agentId ?? null,
-    instance_id: r.instanceId ?? null,
-    reason: r.reason ?? null,
-    owner_id: r.ownerId ?? null,
-    stop: r.stop ?? null,
-    kill_id: r.killId ?? null,
-  }));
   // One parameter, whatever the number of rows.
   await tx.$executeRaw`
     INSERT INTO feed_events (n, epoch, kind, serial, issuer_id, shard, agent_id, instance_id, reason, owner_id, stop, kill_id, at)
     SELECT ${counter.last - BigInt(rows.length)}::bigint + v.i, ${counter.epoch}::int, v.kind, v.serial, v.issuer_id, v.shard, v.agent_id, v.instance_id, v.reason, v.owner_id, v.stop, v.kill_id, ${at}::timestamptz
-    FROM json_to_recordset(${JSON.stringify(batch)}::json) AS v (
+    FROM json_to_recordset(${batchOf(rows)}::json) AS v (
       i integer, kind text, serial bytea, issuer_id text, shard integer, agent_id text, instance_id text, reason integer, owner_id text, stop text, kill_id text)`;
   await tx.$executeRaw`SELECT pg_notify(${FEED_CHANNEL}, ${String(counter.last)})`;
   return counter.last;
 }
+
+/** The same past Prisma, in one statement. */
+export async function appendFeedRowsHot(tx: Runner, at: Date, rows: readonly FeedRow[]): Promise<void> {
+  await tx.run(APPEND, [rows.length, at, batchOf(rows), FEED_CHANNEL]);
+}
+
+const APPEND: HotStatement = {
+  name: 'append-feed-events',
+  text: `
+    WITH taken AS (UPDATE counters SET value = value + $1::int WHERE name = 'feed' RETURNING value AS last, value - $1::int AS base, (SELECT epoch FROM cluster) AS epoch),
+    appended AS (
+      INSERT INTO feed_events (n, epoch, kind, serial, issuer_id, shard, agent_id, instance_id, reason, owner_id, stop, kill_id, at)
+      SELECT taken.base + v.i, taken.epoch, v.kind, v.serial, v.issuer_id, v.shard, v.agent_id, v.instance_id, v.reason, v.owner_id, v.stop, v.kill_id, $2::timestamptz
+      FROM taken, json_to_recordset($3::json) AS v (
+        i integer, kind text, serial bytea, issuer_id text, shard integer, agent_id text, instance_id text, reason integer, owner_id text, stop text, kill_id text))
+    SELECT pg_notify($4, taken.last::text) FROM taken`,
+};
+
+/** One parameter, whatever the number of rows. What is left out is NULL: every octet that is sent costs. */
+const batchOf = (rows: readonly FeedRow[]): string =>
+  JSON.stringify(
+    rows.map((r, i) => ({
+      i: i + 1,
+      kind: r.kind,
+      serial: r.serial ? `\\x${buffer(r.serial).toString('hex')}` : undefined,
+      issuer_id: r.issuerId,
+      shard: r.shard,
+      agent_id: r.agentId,
+      instance_id: r.instanceId,
+      reason: r.reason,
+      owner_id: r.ownerId,
+      stop: r.stop,
+      kill_id: r.killId,
+    })),
+  );
 
 /** An event of the feed as it is stored. */
 export interface FollowedEvent {

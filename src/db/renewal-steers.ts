@@ -1,4 +1,4 @@
-import { Prisma, type Db, type Tx } from './client.ts';
+import { Prisma, type Db, type PipelinedTx, type Tx } from './client.ts';
 import type { Selection } from './kills.ts';
 
 /** Renewal windows moved to a time, for what a selection meant and what was issued until then. */
@@ -14,8 +14,19 @@ export interface RenewalSteer extends Selection {
   expiresAt: Date;
 }
 
-export async function insertSteer(tx: Tx, steer: RenewalSteer): Promise<void> {
-  await tx.renewalSteer.create({ data: steer });
+export async function insertSteer(tx: PipelinedTx, steer: RenewalSteer): Promise<void> {
+  const { id, selector, target, spreadSeconds, explanationUrl, reason, createdBy, createdAt, expiresAt } = steer;
+  await tx.query(Prisma.sql`
+    INSERT INTO renewal_steers (id, selector, target, spread_seconds, explanation_url, reason, created_by, created_at, expires_at)
+    VALUES (${id}, ${selector}, ${target}, ${spreadSeconds}, ${explanationUrl}, ${reason}, ${createdBy}, ${createdAt}, ${expiresAt})`);
+}
+
+/** Moves what was stored with `insertSteer` at `createdAt` to begin at `now`. */
+export async function moveSteer(tx: PipelinedTx, steer: Pick<RenewalSteer, 'selector' | 'target' | 'createdBy' | 'createdAt'>, now: Date): Promise<void> {
+  const { selector, target, createdBy, createdAt } = steer;
+  await tx.query(Prisma.sql`
+    UPDATE renewal_steers SET expires_at = expires_at + (${now}::timestamptz - created_at), created_at = ${now}
+    WHERE selector = ${selector} AND target = ${target} AND created_by = ${createdBy} AND created_at = ${createdAt} AND expires_at > ${createdAt}`);
 }
 
 /** A certificate as a steer may mean it. `serial`: lower-case hexadecimal. */

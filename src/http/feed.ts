@@ -133,12 +133,14 @@ export const leave: HandlerOf<typeof api.leaveEnforcementPoint> = async (ctx, { 
 /** GET /v1/enforcement-points */
 export const list: HandlerOf<typeof api.listEnforcementPoints> = async (ctx, { query: { cursor, limit, ...filters }, now }) => {
   const { items, nextCursor } = await listEnforcementPointViews(ctx.db, now, filters, { cursor, limit: pageSize(ctx, limit) });
-  return ok({ items: items.map((point) => render(point, ctx.config.enforcementLeaseSeconds)), nextCursor });
+  return ok({ items: items.map((point) => render(point, ctx.config.enforcementLeaseSeconds, now)), nextCursor });
 };
 
-function render(point: EnforcementPointView, leaseSeconds: number): api.EnforcementPointAnswer {
+function render(point: EnforcementPointView, leaseSeconds: number, now: Date): api.EnforcementPointAnswer {
   const { id, relyingPartyId, name, state, appliedN, appliedAt, lagNumbers, lagMs, leaseUntil, createdAt } = point;
   // A lease is renewed to the same length each time.
   const lastSeenAt = new Date(leaseUntil.getTime() - leaseSeconds * 1000);
-  return { id, relyingPartyId, name, state, appliedN: Number(appliedN), appliedAt: iso(appliedAt), lagNumbers: Number(lagNumbers), lagMs: Math.round(lagMs), leaseUntil: iso(leaseUntil), lastSeenAt: iso(lastSeenAt), registeredAt: iso(createdAt) };
+  // Renewed three times in the time of a lease: once may be late.
+  const connected = state === 'live' && now.getTime() - lastSeenAt.getTime() <= leaseSeconds * 500;
+  return { id, relyingPartyId, name, state, connected, appliedN: Number(appliedN), appliedAt: iso(appliedAt), lagNumbers: Number(lagNumbers), lagMs: Math.round(lagMs), leaseUntil: iso(leaseUntil), lastSeenAt: iso(lastSeenAt), registeredAt: iso(createdAt) };
 }

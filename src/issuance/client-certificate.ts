@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { SignetError } from '../core/errors.ts';
 import type { Context } from '../context.ts';
+import { findInstance } from '../db/instances.ts';
 import type { PresentedCertificate } from '../db/presented.ts';
 import type { Origin } from '../audit/events.ts';
 import { assertNotStopped } from '../agents/agent.ts';
@@ -14,13 +15,18 @@ export type ClientIdentity = PresentedCertificate;
 
 /** What the certificate may be used for in this request: renewing may come after expiry, within the profile's grace. */
 export type ClientPurpose = 'renewal' | 'request';
+/** A renewal, with what looks at that of a quarantined instance before it is refused. */
+export interface RenewalUse {
+  ofQuarantined: (client: ClientIdentity) => Promise<void>;
+}
 
 /**
  * Judges a TLS client certificate by our own chain check and our own records, on every request (DESIGN §4: Node's authorizationError cannot
  * tell ours from a forgery once it has expired, and a resumed session outlives its certificate). Records the presentation durably.
  * @throws SignetError client-certificate-*, agent-*, instance-*, issuance-stopped
  */
-export async function authenticateClient(ctx: Context, origin: Origin, der: Buffer | undefined, now: Date, purpose: ClientPurpose): Promise<ClientIdentity> {
+export async function authenticateClient(ctx: Context, origin: Origin, der: Buffer | undefined, now: Date, use: ClientPurpose | RenewalUse): Promise<ClientIdentity> {
+  const purpose = typeof use === 'string' ? use : 'renewal';
   if (der === undefined || der.length === 0) {
     throw new SignetError('client-certificate-required', 'this door wants the client certificate that Signet issued to the agent');
   }
@@ -33,7 +39,10 @@ export async function authenticateClient(ctx: Context, origin: Origin, der: Buff
   if (client.displaced) await refuseCopiedKey(ctx, origin, client, now);
   if (client.revokedAt) throw refusal('client-certificate-revoked');
   assertUnexpired(ctx, client, now, purpose);
-  if (client.instanceState === 'quarantined') throw refusal('instance-quarantined');
+  if (client.instanceState === 'quarantined') {
+    if (typeof use !== 'string') await use.ofQuarantined(client);
+    throw refusal('instance-quarantined');
+  }
   if (client.instanceState !== 'active') throw refusal('instance-revoked');
   if (client.agentState === 'suspended') throw refusal('agent-suspended');
   if (client.agentState !== 'active') throw refusal('agent-retired');
@@ -78,10 +87,15 @@ function assertUnexpired(ctx: Context, client: PresentedCertificate, now: Date, 
 
 /** Renewal rule (c): two holders of one key were seen. The instance stops until an operator has looked. */
 export async function refuseCopiedKey(ctx: Context, origin: Origin, client: PresentedCertificate, now: Date): Promise<never> {
-  if (client.instanceState === 'active') {
+  if (client.instanceState === 'active' || (await isQuarantinedByKillsOnly(ctx, client))) {
     const actor = { kind: 'agent', id: client.agentId } as const;
     const credential = { kind: 'certificate', serial: client.serial.toString('hex') } as const;
     await quarantineInstance(ctx, { ...origin, actor, credential }, client.instanceId, { reason: 'copied-key', serial: client.serial, now });
   }
   throw refusal('instance-quarantined');
+}
+
+/** Then the copied key is no cause of it yet, and the resume of the kill would end it. */
+async function isQuarantinedByKillsOnly({ db }: Pick<Context, 'db'>, { instanceState, instanceId }: PresentedCertificate): Promise<boolean> {
+  return instanceState === 'quarantined' && (await findInstance(db, instanceId))?.quarantineId === null;
 }

@@ -34,7 +34,7 @@ const LOST_RACE: readonly ErrorCode[] = ['certificate-superseded', 'key-in-use',
 export async function renewCertificate(ctx: Context, origin: Origin, request: RenewRequest): Promise<IssuedCertificate> {
   const { now } = request;
   for (let attempt = 1; ; attempt++) {
-    const client = await authenticateClient(ctx, origin, request.peerCertificate, now, 'renewal');
+    const client = await authenticateClient(ctx, origin, request.peerCertificate, now, { ofQuarantined: (quarantined) => lookForCopiedKey(ctx, origin, quarantined, request) });
     if (attempt === 1) ctx.limits.agent(client.agentId);
     await ctx.barrier('renew:authenticated');
     const csr = parseCsr(request.csr, { maxBytes: ctx.config.csrMaxBytes, maxNames: ctx.config.maxNames });
@@ -79,6 +79,15 @@ async function supersededRules(ctx: Context, origin: Origin, client: ClientIdent
   await assertIssuable(ctx, wanted());
   if (!(await displaceSuccessor(ctx, origin, client, successor, now))) return supersededRules(ctx, origin, client, asked);
   return undefined;
+}
+
+/** Rule (c) of an instance that is quarantined already: perhaps only by a kill, whose resume must not hide what was seen. */
+async function lookForCopiedKey(ctx: Context, origin: Origin, client: ClientIdentity, request: Pick<RenewRequest, 'csr' | 'now'>): Promise<void> {
+  if (client.supersededBy === null) return;
+  const csr = parseCsr(request.csr, { maxBytes: ctx.config.csrMaxBytes, maxNames: ctx.config.maxNames });
+  verifyCsr(csr);
+  const successor = await findCertificate(ctx.db, client.supersededBy);
+  if (successor && successor.presentedAt !== null && !successor.keyHash.equals(csr.publicKey.keyHash)) await refuseCopiedKey(ctx, origin, client, request.now);
 }
 
 /** What a renewal asks to be issued. @throws SignetError profile-not-found, key-not-fresh */

@@ -1,5 +1,5 @@
-import { appendFeedRows, type FeedKind, type FeedRow } from '../db/feed.ts';
-import type { Tx } from '../db/client.ts';
+import { appendFeedRows, appendFeedRowsHot, type FeedKind, type FeedRow } from '../db/feed.ts';
+import type { Runner, Tx } from '../db/client.ts';
 import type { AffectedCertificate } from './apply.ts';
 
 /** One change that relying parties must learn of. Certificate events name the serial; those of agents, instances, owners and stops stand for later issuance too. */
@@ -12,6 +12,11 @@ export type FeedEvent = FeedRow;
 export async function appendFeed(tx: Tx, at: Date, events: readonly FeedEvent[]): Promise<bigint | undefined> {
   if (events.length === 0) return undefined;
   return appendFeedRows(tx, at, events);
+}
+
+/** The same in a transaction past Prisma. */
+export async function appendFeedHot(tx: Runner, at: Date, events: readonly FeedEvent[]): Promise<void> {
+  if (events.length > 0) await appendFeedRowsHot(tx, at, events);
 }
 
 /** Feed events of one kind for certificates a statement affected. */

@@ -2,7 +2,8 @@ import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import type { Db } from '../db/client.ts';
-import { FEED_CHANNEL, readFeed, type FollowedEvent } from '../db/feed.ts';
+import { FEED_CHANNEL, type FollowedEvent } from '../db/feed.ts';
+import { readFeedPage } from '../db/feed-page.ts';
 import { createListener } from '../db/listen.ts';
 import { readFeedStanding, type FeedStanding } from '../db/worlds.ts';
 import type { RevocationSignals } from './signals.ts';
@@ -60,12 +61,11 @@ export async function followFeed(needs: Needs, listenUrl: string): Promise<FeedF
   let lost = false;
 
   /** @throws Error from when on the position is not confirmed, and nothing good is said from memory */
-  const assertSameWorld = async (): Promise<FeedStanding> => {
-    const now = await readFeedStanding(db, position);
+  const assertSameWorld = (now: FeedStanding): void => {
     const other = otherWorld(known, position, now);
     if (other === undefined) {
       known = { ...known, auditN: now.auditN };
-      return now;
+      return;
     }
     endWorld(other);
     throw new Error(`${other.says}. Restart this replica`);
@@ -74,11 +74,11 @@ export async function followFeed(needs: Needs, listenUrl: string): Promise<FeedF
   const catchUp = async (): Promise<void> => {
     for (;;) {
       const askedAt = clock.monotonicMs();
-      const events = await readFeed(db, position, PAGE);
+      const { standing, events } = await readFeedPage(db, position, PAGE);
       signals.changed(
         events.flatMap(({ serial, issuerId, shard }) => (serial && issuerId !== null && shard !== null ? [{ serial, issuerId, shard }] : [])),
       );
-      const standing = await assertSameWorld();
+      assertSameWorld(standing);
       position = events.at(-1)?.n ?? position;
       if (events.length > 0) {
         known = { ...known, at: events.at(-1)?.at ?? null };

@@ -1,7 +1,7 @@
 import type { Context } from '../context.ts';
 import { SignetError } from '../core/errors.ts';
 import type { Origin } from '../audit/events.ts';
-import { readHits, type HitAgent, type HitCertificate, type KillCounts, type KillEffect } from '../db/kills.ts';
+import { readHits, type Hits, type KillCounts, type KillEffect } from '../db/kills.ts';
 import type { Selection } from './selection.ts';
 
 type PreviewContext = Pick<Context, 'db' | 'config' | 'sealer'>;
@@ -14,19 +14,12 @@ export interface AskedKill {
 }
 
 /** What a kill would hit, and what confirms that this was seen. */
-export interface KillPreview {
-  counts: KillCounts;
-  /** Else there are at least so many certificates. */
-  isExact: boolean;
-  agents: HitAgent[];
-  certificates: HitCertificate[];
+export interface KillPreview extends Hits {
   needsConfirm: boolean;
   confirm: string;
   confirmUntil: Date;
 }
 
-/** Beyond it certificates are not counted: a dry run reads no more than this of a large table. */
-const COUNT_MAX = 1_000_000;
 /** Time to look at what a dry run says. */
 const CONFIRM_MS = 300_000;
 /** Things are issued all the time: so many more than were seen are still the same thing. */
@@ -35,14 +28,12 @@ const GROWTH_SPARE = 10;
 
 /** Says what a kill would hit, and changes nothing. `limit`: agents and certificates shown. */
 export async function previewKill(ctx: PreviewContext, origin: Origin, asked: AskedKill, limit: number): Promise<KillPreview> {
-  const { counts, ...shown } = await readHits(ctx.db, asked.selection, { now: asked.now, countMax: COUNT_MAX, limit });
+  const hits = await readHits(ctx.db, asked.selection, { now: asked.now, lookMax: ctx.config.killLookMax, limit });
   const confirmUntil = new Date(asked.now.getTime() + CONFIRM_MS);
-  const seen: Seen = { total: totalOf(counts), until: confirmUntil.getTime() };
+  const seen: Seen = { total: totalOf(hits.counts), until: confirmUntil.getTime() };
   return {
-    counts,
-    isExact: counts.certificates < COUNT_MAX,
-    ...shown,
-    needsConfirm: needsConfirm(ctx, asked.selection, counts),
+    ...hits,
+    needsConfirm: needsConfirm(ctx, asked.selection, hits),
     confirm: ctx.sealer.seal(contextOf(origin, asked), Buffer.from(JSON.stringify(seen))).toString('base64url'),
     confirmUntil,
   };
@@ -54,9 +45,10 @@ export async function previewKill(ctx: PreviewContext, origin: Origin, asked: As
  * @throws SignetError `kill-confirmation-required`
  */
 export async function assertConfirmed(ctx: PreviewContext, origin: Origin, asked: AskedKill & { confirm: string | undefined }): Promise<void> {
-  const { counts } = await readHits(ctx.db, asked.selection, { now: asked.now, countMax: COUNT_MAX, limit: 0 });
-  if (!needsConfirm(ctx, asked.selection, counts)) return;
-  const hit = `it would hit ${counts.agents} agents and ${counts.certificates} certificates`;
+  const hits = await readHits(ctx.db, asked.selection, { now: asked.now, lookMax: ctx.config.killLookMax, limit: 0 });
+  const { counts } = hits;
+  if (!needsConfirm(ctx, asked.selection, hits)) return;
+  const hit = `it would hit ${hits.isExact ? '' : 'at least '}${counts.agents} agents and ${counts.certificates} certificates`;
   if (asked.confirm === undefined) throw unconfirmed(hit);
   const seen = opened(ctx, contextOf(origin, asked), asked.confirm);
   if (!seen) throw unconfirmed(`${hit}; confirm is not what a dry run of this kill gave to this caller`);
@@ -72,7 +64,8 @@ interface Seen {
 
 const totalOf = ({ agents, certificates }: KillCounts): number => agents + certificates;
 
-const needsConfirm = ({ config }: Pick<Context, 'config'>, { selector }: Selection, counts: KillCounts): boolean => selector === 'everything' || totalOf(counts) > config.killConfirmAbove;
+const needsConfirm = ({ config }: Pick<Context, 'config'>, { selector }: Selection, { counts, isExact }: Pick<Hits, 'counts' | 'isExact'>): boolean =>
+  selector === 'everything' || !isExact || totalOf(counts) > config.killConfirmAbove;
 
 const unconfirmed = (detail: string): SignetError => new SignetError('kill-confirmation-required', detail);
 

@@ -5,17 +5,17 @@ import { findAgent, isProfileUsed } from '../db/agents.ts';
 import { authorityKindOf, isIssuer } from '../db/authorities.ts';
 import { findCertificate } from '../db/commit.ts';
 import { findInstance } from '../db/instances.ts';
-import type { Selection } from '../db/kills.ts';
+import { isProfileAlive, type Selection } from '../db/kills.ts';
 import { findOwner } from '../db/owners.ts';
 import { parseSerial, serialHex } from '../x509/serial.ts';
 
 export type { Selection };
 
-type Lookup = Pick<Context, 'db' | 'profiles'>;
+type Lookup = Pick<Context, 'db' | 'config' | 'profiles'>;
 type Given<K extends keyof SelectorInput> = NonNullable<SelectorInput[K]>;
 
 /** How each member of a selector is looked up: what is not known is refused, so that a slip of the pen hits nothing, and never more than was meant. */
-const LOOK_UP: { readonly [K in keyof SelectorInput]-?: (ctx: Lookup, given: Given<K>) => Promise<Selection> } = {
+const LOOK_UP: { readonly [K in keyof SelectorInput]-?: (ctx: Lookup, given: Given<K>, now: Date) => Promise<Selection> } = {
   async serial(ctx, text) {
     const serial = parseSerial(text);
     await assertLeaf(ctx, serial);
@@ -42,8 +42,10 @@ const LOOK_UP: { readonly [K in keyof SelectorInput]-?: (ctx: Lookup, given: Giv
     if (!(await isIssuer(db, id))) throw new SignetError('authority-not-found', `there is no issuer ${id}`);
     return { selector: 'issuer', target: id };
   },
-  async profile({ db, profiles }, name) {
-    if (profiles.get(name) === undefined && !(await isProfileUsed(db, name))) throw new SignetError('profile-not-found', `profile ${name} is neither configured nor registered for any agent`);
+  async profile({ db, config, profiles }, name, now) {
+    // Of one that is neither configured nor registered any more, certificates may live on.
+    const isKnown = profiles.get(name) !== undefined || (await isProfileUsed(db, name)) || (await isProfileAlive(db, name, { now, lookMax: config.killLookMax }));
+    if (isKnown === false) throw new SignetError('profile-not-found', `profile ${name} is neither configured nor registered for any agent, and no live certificate has it`);
     return { selector: 'profile', target: name };
   },
   everything: () => Promise.resolve({ selector: 'everything', target: '*' }),
@@ -54,12 +56,23 @@ const LOOK_UP: { readonly [K in keyof SelectorInput]-?: (ctx: Lookup, given: Giv
  * @throws SignetError `selector-invalid`, `serial-malformed`, `certificate-not-found`, `authority-state-conflict`, `instance-not-found`, `agent-not-found`, `owner-not-found`,
  * `authority-not-found`, `profile-not-found`
  */
-export async function selectionOf(ctx: Lookup, selector: SelectorInput): Promise<Selection> {
+export async function selectionOf(ctx: Lookup, selector: SelectorInput, now: Date): Promise<Selection> {
   const [first, ...more] = Object.entries(selector) as [keyof SelectorInput, unknown][];
   if (first === undefined) throw new SignetError('selector-invalid', 'the selector is empty');
   if (more.length > 0) throw new SignetError('selector-invalid', `the selector has ${more.length + 1} members; one kill is about one of them`);
-  const lookUp = LOOK_UP[first[0]] as (ctx: Lookup, given: unknown) => Promise<Selection>;
-  return lookUp(ctx, first[1]);
+  const lookUp = LOOK_UP[first[0]] as (ctx: Lookup, given: unknown, now: Date) => Promise<Selection>;
+  return lookUp(ctx, first[1], now);
+}
+
+/** What a selector that names its target outright means, whether or not it is there; undefined for the others, and for what is refused. @throws SignetError `serial-malformed` */
+export function namedSelection(selector: SelectorInput): Selection | undefined {
+  if (Object.keys(selector).length !== 1) return undefined;
+  const { serial, instanceId, agentId, labels } = selector;
+  if (serial !== undefined) return { selector: 'serial', target: serialHex(parseSerial(serial)) };
+  if (instanceId !== undefined) return { selector: 'instance', target: instanceId };
+  if (agentId !== undefined) return { selector: 'agent', target: agentId };
+  if (labels !== undefined && Object.keys(labels).length > 0) return { selector: 'labels', target: JSON.stringify(labels) };
+  return undefined;
 }
 
 /** A selection as the wire has it. `email`: of the owner, when it is known. */

@@ -1,32 +1,30 @@
 import type { SteerRenewalsBody } from '../api/renewals.ts';
 import type { Context } from '../context.ts';
 import { ulid } from '../core/random.ts';
-import { appendAudit } from '../audit/append.ts';
+import { appendAuditHot } from '../audit/append.ts';
 import type { Origin } from '../audit/events.ts';
-import { inTransaction } from '../db/client.ts';
+import { inPipelinedTransaction } from '../db/client.ts';
 import { readHits } from '../db/kills.ts';
 import { insertSteer, type RenewalSteer } from '../db/renewal-steers.ts';
 import { MAX_LEAF_SECONDS } from '../profiles/profile.ts';
 import { selectionOf, type Selection } from './selection.ts';
 
-type SteerContext = Pick<Context, 'db' | 'random' | 'profiles'>;
-
-/** Certificates counted for the answer. */
-const COUNT_MAX = 1_000_000;
+type SteerContext = Pick<Context, 'db' | 'config' | 'random' | 'profiles'>;
 
 /** Moves the renewal windows of what a selector means to now. Whoever asks for renewal info learns it; nothing is refused to those that do not. @throws SignetError what `selectionOf` throws */
 export async function steerRenewals(ctx: SteerContext, origin: Origin, request: SteerRenewalsBody & { now: Date }): Promise<RenewalSteer & { certificates: number }> {
   const { now, reason, withinSeconds, explanationUrl } = request;
-  const selection = await selectionOf(ctx, request.selector);
-  const { counts } = await readHits(ctx.db, selection, { now, countMax: COUNT_MAX, limit: 0 });
+  const selection = await selectionOf(ctx, request.selector, now);
+  const { counts } = await readHits(ctx.db, selection, { now, lookMax: ctx.config.killLookMax, limit: 0 });
   const steer = steerOf(ctx, origin, { selection, withinSeconds, reason, explanationUrl, now });
-  await inTransaction(ctx.db, async (tx) => {
+  await inPipelinedTransaction(ctx.db, async (tx) => {
     await insertSteer(tx, steer);
-    await appendAudit(ctx, tx, origin, now, {
+    await appendAuditHot(ctx, tx, origin, now, {
       kind: 'renewals.steered', outcome: 'success', target: steer.id,
       detail: { selector: selection.selector, selected: selection.target, withinSeconds, certificates: counts.certificates },
       personal: { reason },
     });
+    return steer;
   });
   return { ...steer, certificates: counts.certificates };
 }

@@ -55,19 +55,21 @@ type It = Awaited<ReturnType<typeof newEnrollment>>;
 
 interface Way {
   by: string;
+  /** A step inside the transaction that changes the states: of a kill of few, its only one. */
+  changed: 'kill:few-changed' | 'kill:state-changed';
   selector: (it: Pick<It, 'agentId' | 'name' | 'ownerEmail'>) => object;
   refusal: string;
 }
 const WAYS: Way[] = [
-  { by: 'agent', selector: ({ agentId }) => ({ agentId }), refusal: 'agent-suspended' },
-  { by: 'owner', selector: ({ ownerEmail }) => ({ owner: ownerEmail }), refusal: 'agent-suspended' },
-  { by: 'labels', selector: ({ name }) => ({ labels: { kill: name } }), refusal: 'agent-suspended' },
-  { by: 'issuer', selector: () => ({ issuerId: fleet.issuerId }), refusal: 'issuance-stopped' },
-  { by: 'profile', selector: () => ({ profile: 'agent' }), refusal: 'issuance-stopped' },
-  { by: 'everything', selector: () => ({ everything: true }), refusal: 'issuance-stopped' },
+  { by: 'agent', changed: 'kill:few-changed', selector: ({ agentId }) => ({ agentId }), refusal: 'agent-suspended' },
+  { by: 'owner', changed: 'kill:few-changed', selector: ({ ownerEmail }) => ({ owner: ownerEmail }), refusal: 'agent-suspended' },
+  { by: 'labels', changed: 'kill:few-changed', selector: ({ name }) => ({ labels: { kill: name } }), refusal: 'agent-suspended' },
+  { by: 'issuer', changed: 'kill:state-changed', selector: () => ({ issuerId: fleet.issuerId }), refusal: 'issuance-stopped' },
+  { by: 'profile', changed: 'kill:state-changed', selector: () => ({ profile: 'agent' }), refusal: 'issuance-stopped' },
+  { by: 'everything', changed: 'kill:state-changed', selector: () => ({ everything: true }), refusal: 'issuance-stopped' },
 ];
 
-describe.each(WAYS)('a kill by $by', ({ selector, refusal }) => {
+describe.each(WAYS)('a kill by $by', ({ selector, refusal, changed }) => {
   test('against an enrollment in the middle of its commit: it waits for it, and nothing issued stays good', async () => {
     const it = await newEnrollment();
     const obstacle = await obstructKey(fleet.database, it.pair.keyHash);
@@ -84,12 +86,12 @@ describe.each(WAYS)('a kill by $by', ({ selector, refusal }) => {
 
   test('in the middle of its own commit: an enrollment waits for it, and is refused', async () => {
     const it = await newEnrollment();
-    killing.barriers.arm('kill:state-changed');
+    killing.barriers.arm(changed);
     const killed = kill(killing, selector(it));
-    await killing.barriers.reached('kill:state-changed');
+    await killing.barriers.reached(changed);
     const answer = it.begin();
     await stuckOrDone(fleet.database, 1, answer);
-    killing.barriers.release('kill:state-changed');
+    killing.barriers.release(changed);
 
     begun.push(await killed);
     expect(outcome(await answer)).toBe(refusal);
@@ -116,17 +118,17 @@ function identityOf(reply: Awaited<ReturnType<typeof enroll>>, { pair }: Pick<It
 }
 
 test.each([
-  { by: 'owner', selector: (ownerEmail: string) => ({ owner: ownerEmail }), refusal: 'owner-suspended' },
-  { by: 'everything', selector: () => ({ everything: true }), refusal: 'issuance-stopped' },
-])('a registration and a join token during a kill by $by wait for it, and are refused', async ({ selector, refusal }) => {
+  { by: 'owner', changed: 'kill:few-changed', selector: (ownerEmail: string) => ({ owner: ownerEmail }), refusal: 'owner-suspended' },
+  { by: 'everything', changed: 'kill:state-changed', selector: () => ({ everything: true }), refusal: 'issuance-stopped' },
+] as const)('a registration and a join token during a kill by $by wait for it, and are refused', async ({ selector, refusal, changed }) => {
   const it = await newEnrollment();
-  killing.barriers.arm('kill:state-changed');
+  killing.barriers.arm(changed);
   const killed = kill(killing, selector(it.ownerEmail));
-  await killing.barriers.reached('kill:state-changed');
+  await killing.barriers.reached(changed);
   const registration = issuing.api.send('POST', '/v1/agents', { json: { name: `${it.name}-late`, purpose: 'testing', ownerEmail: it.ownerEmail } });
   const token = issuing.api.send('POST', `/v1/agents/${it.agentId}/join-tokens`, { json: {} });
   await stuckOrDone(fleet.database, 2, Promise.all([registration, token]));
-  killing.barriers.release('kill:state-changed');
+  killing.barriers.release(changed);
 
   begun.push(await killed);
   expect(outcome(await registration)).toBe(refusal);
@@ -147,10 +149,10 @@ test('a renewal of the certificate or the instance that a kill is about', async 
   }
 });
 
-/** A kill that is stopped right after its first commit: nothing is issued any more, and no certificate has followed yet. */
+/** A kill in steps (one that moves renewal windows is) that is stopped right after its first commit: nothing is issued any more, and no certificate has followed yet. */
 async function begunOnly(selector: object, effect: string): Promise<{ id: string; goOn: () => Promise<Kill> }> {
   killing.barriers.arm('kill:stopped');
-  const answer = kill(killing, selector, { effect });
+  const answer = kill(killing, selector, { effect, renewWithinSeconds: 0 });
   await killing.barriers.reached('kill:stopped');
   const [begunKill] = await rowsOf<{ id: string }>(fleet.database, `SELECT id FROM kills WHERE state = 'running'`);
   return {

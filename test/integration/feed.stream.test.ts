@@ -19,7 +19,7 @@ let partyId: string;
 const readers: FeedReader[] = [];
 
 beforeAll(async () => {
-  service = await startService({ env: { SIGNET_WORKERS: '2', SIGNET_FEED_BUFFER_BYTES: '8192', SIGNET_FEED_SLOW_READER_MS: '700', SIGNET_FEED_STREAMS_PER_CALLER_MAX: '20', SIGNET_RESPONSE_TIMEOUT_MS: '700' } });
+  service = await startService({ env: { SIGNET_WORKERS: '2', SIGNET_FEED_BUFFER_BYTES: '8192', SIGNET_FEED_SLOW_READER_MS: '700', SIGNET_FEED_STREAMS_PER_CALLER_MAX: '40', SIGNET_RESPONSE_TIMEOUT_MS: '700' } });
   ({ id: partyId, token } = await party('gateway', ['feed', 'identity']));
   ({ token: bareToken } = await party('bare', ['feed']));
 }, 90_000);
@@ -186,7 +186,7 @@ describe('who may follow', () => {
 
   test('one caller has so many streams and no more', async () => {
     const { token: greedy } = await party('greedy', ['feed']);
-    // Two workers with 20 each.
+    // 40 of the replica: 20 of each worker, whichever of them is asked.
     const opened = await Promise.all(Array.from({ length: 60 }, () => open({ token: greedy })));
     const statuses = opened.map(({ status }) => status);
     expect(statuses.filter((status) => status === 200).length).toBeLessThanOrEqual(40);
@@ -222,8 +222,12 @@ describe('enforcement points', () => {
 
     // A lease that ran out is shown, and still missed for what was committed while it held.
     await service.database.db.enforcementPoint.updateMany({ where: { id: two.id }, data: { leaseUntil: new Date(Date.now() - 5) } });
-    const { items } = jsonOf<{ items: { name: string; state: string; lagNumbers: number }[] }>(await service.admin.send('GET', '/v1/enforcement-points?limit=100'));
-    expect(items.map(({ name, state }) => `${name} ${state}`)).toEqual(['gw-1 live', 'gw-2 lost', 'gw-3 left', 'gw-4 live']);
+    const { items } = jsonOf<{ items: { name: string; state: string; connected: boolean; lagNumbers: number }[] }>(await service.admin.send('GET', '/v1/enforcement-points?limit=100'));
+    expect(items.map(({ name, state, connected }) => `${name} ${state} ${connected}`)).toEqual(['gw-1 live true', 'gw-2 lost false', 'gw-3 left false', 'gw-4 live true']);
+    // Its lease holds, but it should have renewed it by now.
+    await service.database.db.enforcementPoint.updateMany({ where: { id: late.id }, data: { leaseUntil: new Date(Date.now() + 12_000) } });
+    const later = jsonOf<{ items: { name: string; state: string; connected: boolean }[] }>(await service.admin.send('GET', '/v1/enforcement-points?limit=100')).items;
+    expect(later.find(({ name }) => name === 'gw-4')).toMatchObject({ state: 'live', connected: false });
     const other = await service.enrolled();
     await service.order(`/v1/certificates/${other.serial}/hold`);
     expect((await propagation(await last())).enforcementPoints).toMatchObject({ expected: 2, pending: [{ name: 'gw-1' }, { name: 'gw-4' }] });
@@ -231,6 +235,10 @@ describe('enforcement points', () => {
     expect((await propagation(n)).enforcementPoints).toMatchObject({ expected: 3, applied: 2 });
     expect((await propagation(await last())).enforcementPoints.expected).toBe(2);
     expect(answerOf(await service.admin.send('GET', `/v1/revocations/${(await last()) + 1}`))).toEqual([404, 'revocation-not-found']);
+
+    // Of an event from before acknowledgements are kept nothing is claimed.
+    await service.database.ownerDb.$executeRaw`UPDATE feed_events SET at = at - interval '8 days' WHERE n = ${n}`;
+    expect(await propagation(n)).toMatchObject({ enforcementPoints: { known: false, expected: 0, applied: 0, appliedMs: null }, summary: expect.stringContaining('not kept any more') });
   });
 
   test('nobody acknowledges what was never sent, in another world, or in another name; a lower number changes nothing', async () => {

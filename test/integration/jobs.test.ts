@@ -329,6 +329,22 @@ describe('jobs', () => {
     expect(await cleared(ctx)).toHaveLength(3);
   });
 
+  test('clear-feed: who acknowledged what is forgotten before the event is', async () => {
+    const ctx = await replica();
+    const { db } = database;
+    const daysLater = (count: number) => new Date(FIXED_NOW.getTime() + count * 86_400_000);
+    for (const [n, day] of [[1, 0], [2, 9]] as const) await db.$executeRaw`INSERT INTO feed_events (n, epoch, kind, at) VALUES (${n}, 1, 'agent-retired', ${daysLater(day)})`;
+    await db.$executeRaw`INSERT INTO owners (id, email, created_at) VALUES ('o', 'o@example.com', ${FIXED_NOW})`;
+    await db.$executeRaw`INSERT INTO relying_parties (id, name, owner_id, may_ask, state, created_at, updated_at) VALUES ('p', 'p', 'o', '{feed}', 'active', ${FIXED_NOW}, ${FIXED_NOW})`;
+    await db.$executeRaw`INSERT INTO enforcement_points (id, relying_party_id, name, epoch, lease_n, lease_from, lease_until, applied_n, applied_at, created_at)
+      VALUES ('e', 'p', 'gw', 1, 0, ${FIXED_NOW}, ${daysLater(11)}, 2, ${daysLater(9)}, ${FIXED_NOW})`;
+    for (const [n, day] of [[1, 0], [2, 9]] as const) await db.$executeRaw`INSERT INTO feed_acknowledgements (enforcement_point_id, n, at) VALUES ('e', ${n}, ${daysLater(day)})`;
+    ctx.clock.advance(10);
+    await run(ctx, 'clear-feed');
+    expect((await db.$queryRaw<{ n: bigint }[]>`SELECT n FROM feed_acknowledgements`).map(({ n }) => n)).toEqual([2n]);
+    expect((await db.feedEvent.findMany({ orderBy: { n: 'asc' } })).map(({ n }) => n)).toEqual([1n, 2n]);
+  });
+
   test('a sealed answer is gone 10 minutes after it was given, whenever the job looks', async () => {
     const ctx = await replica();
     const job = JOBS.find(({ name }) => name === 'clear-idempotency-records');

@@ -94,6 +94,33 @@ describe('what each selector stops, and what comes back', () => {
     expect(outcome(await ask({ instanceId: it.instanceId }))).toBe('instance-state-conflict');
   });
 
+  test.each([['at once', {}], ['in steps', { renewWithinSeconds: 0 }]])('instance, revoke, %s: its findings are closed', async (_how, more) => {
+    const it = await service.enrolled();
+    const { ownerDb } = service.database;
+    await ownerDb.$executeRaw`INSERT INTO findings (id, kind, agent_id, instance_id, created_at) VALUES (${`F${it.serial.slice(-25)}`}, 'copied-key', ${it.agentId}, ${it.instanceId}, now())`;
+    await kill({ instanceId: it.instanceId }, { effect: 'revoke', ...more });
+    expect(await rowsOf(service.database, 'SELECT resolved_at IS NOT NULL AS closed FROM findings WHERE instance_id = $1', [it.instanceId])).toEqual([{ closed: true }]);
+  });
+
+  test('a copied key that shows while only a kill quarantines: the finding is raised, and the resume of the kill does not end the quarantine', async () => {
+    const stolen = await service.enrolled();
+    const pair = makeKeyAndCsr();
+    const { certificate, chain, ...said } = jsonOf<Identity & { certificate: string }>(ok(await service.renew(stolen, pair.csr)));
+    const owners = { ...said, chain: certificate + chain, key: pair.key };
+    // The successor is used: from now on the old one in use means two holders of a key.
+    expect(await renewed(owners)).toMatch(/^[0-9a-f]{40}$/);
+    const done = await kill({ instanceId: stolen.instanceId });
+    // The lost answer asked for again shows no copied key.
+    expect(outcome(await service.renew(stolen, pair.csr))).toBe('instance-quarantined');
+    const found = () => rowsOf<{ kind: string }>(service.database, 'SELECT kind FROM findings WHERE instance_id = $1', [stolen.instanceId]);
+    expect(await found()).toEqual([]);
+    expect(await renewed(stolen)).toBe('instance-quarantined');
+    expect(await renewed(stolen)).toBe('instance-quarantined');
+    expect(await found()).toEqual([{ kind: 'copied-key' }]);
+    await resume(done);
+    expect((await instanceOf(stolen.instanceId)).state).toBe('quarantined');
+  });
+
   test('agent: two kills and an operator; each takes only its own back', async () => {
     const it = await service.enrolled();
     const token = await service.joinToken(it.agentId);
@@ -234,6 +261,12 @@ describe('what is refused', () => {
     expect(outcome(await ask({ profile: 'agent' }, { effect: 'revoke', revocationReason: 'cACompromise' }))).toBe('reason-not-allowed');
   });
 
+  test.each([{}, { dryRun: true }])('a reason of revocation for a suspension, which has none: %p', async (more) => {
+    const { agentId } = await service.enrolled();
+    expect(outcome(await ask({ agentId }, { effect: 'suspend', revocationReason: 'keyCompromise', ...more }))).toBe('reason-not-allowed');
+    expect(await stateOf(agentId)).toBe('active');
+  });
+
   test('the certificates of issuer and responder, by a kill or by themselves', async () => {
     const rows = await rowsOf<{ kind: string; serial: string }>(service.database, `SELECT kind, encode(serial, 'hex') AS serial FROM authority_certificates WHERE kind IN ('issuing', 'ocsp', 'root', 'tls', 'feed')`);
     expect(rows.length).toBeGreaterThanOrEqual(5);
@@ -328,6 +361,39 @@ test('a kill that cannot be finished does not keep the job from the others', asy
   expect(await states()).toEqual(['done', 'running']);
   await ownerDb.$executeRaw`DELETE FROM kills WHERE id = 'broken'`;
 }, 30_000);
+
+test('a kill of what another has retired and not finished: it answers when that is done', async () => {
+  const it = await service.enrolled();
+  const first = await kill({ agentId: it.agentId }, { effect: 'retire' });
+  // As if whoever began it had died before its first step, a moment ago.
+  await service.database.ownerDb.$executeRaw`UPDATE certificates SET revoked_at = NULL, revocation_reason = NULL WHERE serial = ${Buffer.from(it.serial, 'hex')}`;
+  await service.database.ownerDb.$executeRaw`UPDATE kills SET state = 'running', certificates = 1, finished_at = NULL, position = NULL, touched_at = now() WHERE id = ${first.id}`;
+  expect(await kill({ agentId: it.agentId }, { effect: 'retire' })).toMatchObject({ state: 'done', agents: 0 });
+  expect([await statusOf(it), jsonOf<Kill>(ok(await service.admin.send('GET', `/v1/kills/${first.id}`))).state]).toEqual(['revoked', 'done']);
+});
+
+test('a profile that is neither configured nor registered any more can be selected while a certificate of it lives', async () => {
+  const it = await service.enrolled();
+  const { ownerDb } = service.database;
+  await ownerDb.$executeRaw`UPDATE certificates SET profile = 'of-old' WHERE serial = ${Buffer.from(it.serial, 'hex')}`;
+  const done = await confirmed({ profile: 'of-old' });
+  expect([done.certificates, await statusOf(it)]).toEqual([1, 'held']);
+  await resume(done);
+});
+
+test('renewal windows that a kill has moved are spread from its resume on', async () => {
+  const it = await service.enrolled();
+  const done = await kill({ agentId: it.agentId }, { renewWithinSeconds: 600 });
+  const began = () => rowsOf<{ created: Date; left: number }>(service.database, 'SELECT created_at AS created, extract(epoch FROM expires_at - created_at)::int AS left FROM renewal_steers WHERE target = $1', [it.agentId]);
+  // The kill was an hour ago.
+  await service.database.ownerDb.$executeRaw`UPDATE renewal_steers SET created_at = created_at - interval '1 hour', expires_at = expires_at - interval '1 hour' WHERE target = ${it.agentId}`;
+  await service.database.ownerDb.$executeRaw`UPDATE kills SET created_at = created_at - interval '1 hour' WHERE id = ${done.id}`;
+  const [before] = await began();
+  await resume(done);
+  const [after] = await began();
+  expect(Number(after?.created) - Number(before?.created)).toBeGreaterThanOrEqual(3_600_000);
+  expect(after?.left).toBe(before?.left);
+});
 
 test('a stop in force is a warning of /readyz and a metric', async () => {
   const done = await kill({ profile: 'ephemeral' });

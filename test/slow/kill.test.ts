@@ -13,7 +13,7 @@ const CERTIFICATES = 10_000;
 
 let service: Service;
 beforeAll(async () => {
-  service = await startService({ env: { SIGNET_WORKERS: '1' } });
+  service = await startService({ env: { SIGNET_WORKERS: '1', SIGNET_KILL_LOOK_MAX: '5000' } });
   const { items } = jsonOf<{ items: { id: string; kind: string; state: string }[] }>(ok(await service.admin.send('GET', '/v1/authorities')));
   const issuer = items.find(({ kind, state }) => kind === 'issuing' && state === 'active')?.id ?? '';
   // Certificates without an issuance: to issue so many would be another test.
@@ -63,6 +63,26 @@ async function kill(what: string, body: object): Promise<Kill> {
 
 const resume = (what: string, { id }: Kill) => timed(`${what}, resumed`, async () => jsonOf<Kill>(ok(await service.admin.send('POST', `/v1/kills/${id}/resume`, { json: {} }))));
 const good = () => rowsOf<{ n: number }>(service.database, 'SELECT count(*)::int AS n FROM certificates WHERE revoked_at IS NULL AND held_at IS NULL').then(([row]) => row?.n);
+
+test('of a profile that few have, in a large table: not all is looked at, and a confirmation is asked for', async () => {
+  const json = { selector: { profile: 'ephemeral' }, reason: 'looked' };
+  expect(jsonOf(ok(await service.admin.send('POST', '/v1/kill', { json: { ...json, dryRun: true } })))).toMatchObject({ certificates: 0, isExact: false, needsConfirm: true });
+  const refused = await service.admin.send('POST', '/v1/kill', { json });
+  expect(jsonOf<{ code: string; detail: string }>(refused)).toMatchObject({ code: 'kill-confirmation-required', detail: expect.stringContaining('at least') });
+});
+
+test('of more agents than change their states at once: all of them, whoever finishes', async () => {
+  await runSql(service.database.ownerUrl, `
+    INSERT INTO owners (id, email, created_at) VALUES ('01KAMV3W5Q0000000000000001', 'more@example.com', now());
+    INSERT INTO agents (id, name, state, owner_id, purpose, risk_class, environment, profile, created_at, updated_at)
+      SELECT '01KAMV3W5S' || lpad(i::text, 16, '0'), 'more-' || i, 'active', '01KAMV3W5Q0000000000000001', 'testing', 'limited', 'production', 'agent', now(), now() FROM generate_series(1, 4500) i`);
+  const states = () => rowsOf<{ state: string; n: number }>(service.database, `SELECT state, count(*)::int AS n FROM agents WHERE name LIKE 'more-%' GROUP BY state`);
+  const done = await kill('4,500 agents without a certificate', { selector: { owner: 'more@example.com' } });
+  expect(done).toMatchObject({ state: 'done', agents: 4500, certificates: 0 });
+  expect(await states()).toEqual([{ state: 'suspended', n: 4500 }]);
+  await resume('of them', done);
+  expect(await states()).toEqual([{ state: 'active', n: 4500 }]);
+}, 60_000);
 
 test('of an owner, of everything, and for ever', async () => {
   const owner = { selector: { owner: 'many@example.com' } };

@@ -24,7 +24,7 @@ export const FEED_EXAMPLES = {
       200: {
         'application/json': {
           event, cluster: CLUSTER_ID, epoch: 1, summary: 'applied at 14 of 14 in 320 ms; offline parties: by 2026-11-21T12:04:22.000Z at the latest',
-          enforcementPoints: { expected: 14, applied: 14, appliedMs: 320, pending: [], lost: [], left: [] },
+          enforcementPoints: { known: true, expected: 14, applied: 14, appliedMs: 320, pending: [], lost: [], left: [] },
           offline: { by: '2026-11-21T12:04:22.000Z', crlBy: '2026-11-21T12:04:22.000Z', ocspBy: '2026-11-21T11:10:02.012Z', notAfter: '2026-11-21T12:04:22.000Z' },
         },
       },
@@ -47,7 +47,7 @@ export const FEED_EXAMPLES = {
     query: { state: 'live' },
     answers: {
       200: lastPage({
-        id: POINT_ID, relyingPartyId: RELYING_PARTY_ID, name: 'gateway-1', state: 'live', appliedN: 4_711, appliedAt: '2026-11-21T11:00:00.332Z', lagNumbers: 0, lagMs: 0,
+        id: POINT_ID, relyingPartyId: RELYING_PARTY_ID, name: 'gateway-1', state: 'live', connected: true, appliedN: 4_711, appliedAt: '2026-11-21T11:00:00.332Z', lagNumbers: 0, lagMs: 0,
         leaseUntil: '2026-11-21T11:00:30.332Z', lastSeenAt: '2026-11-21T11:00:00.332Z', registeredAt: '2026-11-21T10:00:00.120Z',
       }),
     },

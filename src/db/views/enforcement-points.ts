@@ -58,6 +58,8 @@ export interface PointOfEvent {
 /** An event, who was to apply it, and what those who follow no feed may still believe. */
 export interface EventView {
   event: FollowedEvent;
+  /** Empty of an event from before acknowledgements are kept. */
+  arePointsKnown: boolean;
   points: PointOfEvent[];
   /** End of the certificate. */
   notAfter: Date | null;
@@ -65,21 +67,22 @@ export interface EventView {
   crlBy: Date | null;
 }
 
-/** Undefined when there is no such event (any more). */
-export async function findEventView(db: Db, n: bigint, now: Date, crlValidityMs: number): Promise<EventView | undefined> {
+/** Undefined when there is no such event (any more). `keptSince`: from when on acknowledgements are kept. */
+export async function findEventView(db: Db, n: bigint, { now, crlValidityMs, keptSince }: { now: Date; crlValidityMs: number; keptSince: Date }): Promise<EventView | undefined> {
   const [event] = await readFeed(db, n - 1n, 1);
   if (event?.n !== n) return undefined;
-  const points = await db.$queryRaw<PointOfEvent[]>`
+  const arePointsKnown = event.at >= keptSince;
+  const points = !arePointsKnown ? [] : await db.$queryRaw<PointOfEvent[]>`
     SELECT p.id, p.relying_party_id AS "relyingPartyId", p.name, ${stateAt(now)} AS state,
       (SELECT a.at FROM feed_acknowledgements a WHERE a.enforcement_point_id = p.id AND a.n >= ${n} ORDER BY a.n LIMIT 1) AS "appliedAt"
     FROM enforcement_points p
     WHERE p.lease_n < ${n} AND coalesce(p.left_at, p.lease_until) >= ${event.at}
       OR EXISTS (SELECT 1 FROM enforcement_leases l WHERE l.enforcement_point_id = p.id AND l.lease_n < ${n} AND l.lease_until >= ${event.at})
     ORDER BY p.id`;
-  if (!event.serial) return { event, points, notAfter: null, crlBy: null };
+  if (!event.serial) return { event, arePointsKnown, points, notAfter: null, crlBy: null };
   const [certificate] = await db.$queryRaw<{ not_after: Date }[]>`
     SELECT not_after FROM certificates WHERE bucket = ${bucketOfSerial(event.serial)} AND serial = ${bytes(event.serial)}`;
-  return { event, points, notAfter: certificate?.not_after ?? null, crlBy: await crlsWithout(db, event, crlValidityMs) };
+  return { event, arePointsKnown, points, notAfter: certificate?.not_after ?? null, crlBy: await crlsWithout(db, event, crlValidityMs) };
 }
 
 /** The time of an event is taken before its transaction; it is committed within this, or never. */

@@ -60,6 +60,8 @@ export interface LiveFeedNeeds {
   clock: Clock;
   log: Logger;
   metrics: Metrics;
+  /** Of the replica: each serves its share of the streams. */
+  workers: number;
   config: Pick<Config, 'feedStreamsMax' | 'feedStreamsPerCallerMax' | 'feedBufferBytes' | 'feedSlowReaderMs'>;
 }
 
@@ -247,6 +249,8 @@ function createSender(needs: LiveFeedNeeds, { streams, memory, heartbeats }: { s
 export function createLiveFeed(needs: LiveFeedNeeds): LiveFeed {
   const { db, feed, clock, log, config } = needs;
   const { world } = feed;
+  // Connections are spread by the kernel, evenly in the long run.
+  const [most, mostOfCaller] = [Math.ceil(config.feedStreamsMax / needs.workers), Math.ceil(config.feedStreamsPerCallerMax / needs.workers)];
   const streams = createStreams(needs.metrics);
   const heartbeats = createHeartbeats(needs);
   const memory: Memory = { end: feed.position(), recent: [] };
@@ -274,8 +278,8 @@ export function createLiveFeed(needs: LiveFeedNeeds): LiveFeed {
 
   function assertRoom({ callerId }: FeedReader): void {
     if (draining) throw new SignetError('overloaded', 'this replica goes: ask another one', { retryAfterSeconds: 1 });
-    if (streams.all.size >= config.feedStreamsMax) throw full(`this worker serves ${config.feedStreamsMax} streams (feedStreamsMax)`);
-    if (streams.of(callerId) >= config.feedStreamsPerCallerMax) throw full(`one caller may have ${config.feedStreamsPerCallerMax} streams (feedStreamsPerCallerMax)`);
+    if (streams.all.size >= most) throw full(`this worker serves ${most} streams, its share of feedStreamsMax`);
+    if (streams.of(callerId) >= mostOfCaller) throw full(`one caller may have ${mostOfCaller} streams at this worker, its share of feedStreamsPerCallerMax`);
   }
 
   return {

@@ -12,12 +12,14 @@ type Offline = NonNullable<PropagationAnswer['offline']>;
  * @throws SignetError `revocation-not-found`
  */
 export async function propagationOf(ctx: Pick<Context, 'db' | 'config' | 'feed'>, n: bigint, now: Date): Promise<PropagationAnswer> {
-  const view = await findEventView(ctx.db, n, now, ctx.config.crlValiditySeconds * 1000);
+  const keptSince = new Date(now.getTime() - Math.min(ctx.config.acknowledgementRetentionDays, ctx.config.feedRetentionDays) * 86_400_000);
+  const view = await findEventView(ctx.db, n, { now, crlValidityMs: ctx.config.crlValiditySeconds * 1000, keptSince });
   if (!view) throw new SignetError('revocation-not-found', `the feed has no event ${n}, or not any more`);
   const { event, points } = view;
   const delays = points.flatMap(({ appliedAt }) => (appliedAt ? [Math.max(0, appliedAt.getTime() - event.at.getTime())] : []));
   const missing = (state: PointOfEvent['state']) => points.filter((point) => !point.appliedAt && point.state === state).map(({ id, name, relyingPartyId }) => ({ id, name, relyingPartyId }));
   const enforcementPoints = {
+    known: view.arePointsKnown,
     expected: points.length,
     applied: delays.length,
     appliedMs: delays.length === 0 ? null : Math.max(...delays),
@@ -44,8 +46,8 @@ export function offlineBy(config: { ocspValiditySeconds: number }, { event, notA
   return { by: by.toISOString(), crlBy: crl?.toISOString() ?? null, ocspBy: ocsp.toISOString(), notAfter: notAfter?.toISOString() ?? null };
 }
 
-function sentence({ expected, applied, appliedMs, pending, lost, left }: PropagationAnswer['enforcementPoints'], offline: Offline | null): string {
+function sentence({ known, expected, applied, appliedMs, pending, lost, left }: PropagationAnswer['enforcementPoints'], offline: Offline | null): string {
   const missing = [[pending.length, 'pending'], [lost.length, 'lost'], [left.length, 'left']].filter(([count]) => count !== 0).map(([count, what]) => `${count} ${what}`);
-  const online = expected === 0 ? 'no enforcement point was registered' : `applied at ${applied} of ${expected}${appliedMs === null ? '' : ` in ${appliedMs} ms`}${missing.length === 0 ? '' : ` (${missing.join(', ')})`}`;
+  const online = !known ? 'who applied it is not kept any more' : expected === 0 ? 'no enforcement point was registered' : `applied at ${applied} of ${expected}${appliedMs === null ? '' : ` in ${appliedMs} ms`}${missing.length === 0 ? '' : ` (${missing.join(', ')})`}`;
   return `${online}; ${offline ? `offline parties: by ${offline.by} at the latest` : 'offline parties: see the events of its certificates'}`;
 }

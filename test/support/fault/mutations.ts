@@ -78,7 +78,15 @@ export const MUTATIONS: readonly Mutation[] = [
     lock: 'the exclusive issuance gate (revocation/kill.ts)',
     test: { file: 'kill-switch.test.ts', name: 'against an enrollment in the middle of its commit' },
     failure: /-\s+"held",\n\s*\+\s+"good",/,
-    program: { 'revocation/kill.js': [{ from: `await takeGate(tx, 'exclusive');`, to: '' }] },
+    program: { 'revocation/kill.js': [{ from: 'await takeGateExclusively(tx);', to: '' }] },
+  },
+  {
+    name: 'kill-few-without-gate',
+    race: 'a kill of few against an enrollment in its commit',
+    lock: 'the exclusive issuance gate in kill_few',
+    test: { file: 'kill-switch.test.ts', name: 'against an enrollment in the middle of its commit' },
+    failure: /-\s+"held",\n\s*\+\s+"good",/,
+    sqlFunction: { signature: 'kill_few(text, text, text, text, text, text, integer, timestamptz, timestamptz, timestamptz, timestamptz, integer)', changes: [{ from: 'PERFORM pg_advisory_xact_lock(7305, 1);', to: '' }] },
   },
   {
     name: 'kill-certificates-before-states',
@@ -89,7 +97,7 @@ export const MUTATIONS: readonly Mutation[] = [
     program: {
       'revocation/kill.js': [
         { from: 'const hit = await changeStates(tx, started);', to: 'const hit = { owners: [], agents: [], instances: [], stop: undefined };' },
-        { from: 'await finishKill(ctx, origin, started.id);', to: 'await finishKill(ctx, origin, started.id); await inTransaction(ctx.db, (tx) => changeStates(tx, started));' },
+        { from: 'await finishKill(ctx, origin, started.id);', to: 'await finishKill(ctx, origin, started.id); await inPipelinedTransaction(ctx.db, (tx) => changeStates(tx, started));' },
       ],
     },
   },
