@@ -30,12 +30,17 @@ export interface ConnectorOptions {
   httpSocket?: unknown;
 }
 
+/** What Node's own fetch takes as `dispatcher`. */
+export type FetchDispatcher = NonNullable<RequestInit['dispatcher']>;
+
 /** Judges servers that are connected to. */
 export interface ClientSide {
   /** For https.request, axios and what else takes an agent. */
   agent(options?: ClientOptions & Pick<https.AgentOptions, 'keepAlive' | 'maxSockets' | 'maxFreeSockets' | 'timeout'>): https.Agent;
   /** For undici: `new Agent({ connect: connector() })`. */
   connector(options?: ClientOptions): Connector;
+  /** For fetch: `fetch(url, { dispatcher: await dispatcher() })`. Its `close()` ends its connections. */
+  dispatcher(options?: ClientOptions): Promise<FetchDispatcher>;
   /** A TLS connection to a server that was let in. @throws PeerRefused, and node's own errors */
   connect(to: tls.ConnectionOptions & { host: string; port: number }, options?: ClientOptions): Promise<TLSSocket>;
   /** The server at the other end of a connection that was let in. */
@@ -85,13 +90,17 @@ export function createClientSide(peers: Peers, connections: Connections): Client
     });
   }
 
+  const connector = (options: ClientOptions = {}): Connector => ({ hostname, protocol, port, servername, localAddress, httpSocket }, callback) => {
+    if (protocol !== 'https:') return callback(new Error(`${protocol}//${hostname} has no certificate to judge: use https`), null);
+    const to = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port === '' ? 443 : port), ALPNProtocols: ['http/1.1'], ...(servername != null && servername !== '' && { servername }), ...(localAddress != null && { localAddress }) };
+    connect({ ...to, ...(httpSocket !== undefined && httpSocket !== null && { socket: httpSocket as net.Socket }) }, options).then((socket) => callback(null, socket), (error: Error) => callback(error, null));
+  };
+
   return {
     agent: (options = {}) => new JudgingAgent(options, (to) => connect(to, options)),
-    connector: (options = {}) => ({ hostname, protocol, port, servername, localAddress, httpSocket }, callback) => {
-      if (protocol !== 'https:') return callback(new Error(`${protocol}//${hostname} has no certificate to judge: use https`), null);
-      const to = { host: hostname, port: Number(port === '' ? 443 : port), ALPNProtocols: ['http/1.1'], ...(servername != null && servername !== '' && { servername }), ...(localAddress != null && { localAddress }) };
-      connect({ ...to, ...(httpSocket !== undefined && httpSocket !== null && { socket: httpSocket as net.Socket }) }, options).then((socket) => callback(null, socket), (error: Error) => callback(error, null));
-    },
+    connector,
+    // Loaded when it is asked for: a server that calls nobody does without.
+    dispatcher: async (options) => new (await import('undici')).Agent({ connect: connector(options) }) as unknown as FetchDispatcher,
     connect,
     peerOf: (socket) => servers.get(socket),
   };

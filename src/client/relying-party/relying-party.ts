@@ -17,7 +17,7 @@ import { createStatusJudge, type StatusJudge } from './status.ts';
 import { openTrust, type Trust } from './trust.ts';
 
 /** Judges who is at the other end of a connection, for as long as the connection lasts. */
-export interface RelyingParty extends Pick<ServerSide, 'attach' | 'express'>, Pick<ClientSide, 'agent' | 'connector' | 'connect'> {
+export interface RelyingParty extends Pick<ServerSide, 'attach' | 'express'>, Pick<ClientSide, 'agent' | 'dispatcher' | 'connector' | 'connect'> {
   /** Options of tls.createServer, https.createServer and http2.createSecureServer; the server's own `key` and `cert` come beside them. */
   tlsOptions(): typeof TLS_OPTIONS;
   /** Judges the caller of a request or connection now: by what, and how old that is. */
@@ -164,6 +164,7 @@ function assemble(parts: Parts): RelyingParty {
     attach: (of) => server.attach(of),
     express: () => server.express(),
     agent: (of) => client.agent(of),
+    dispatcher: (of) => client.dispatcher(of),
     connector: (of) => client.connector(of),
     connect: (to, of) => client.connect(to, of),
     judge: (caller) => server.judge(caller),
