@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { getIdentity, identityAnswer } from '../../api/status.ts';
-import type { Clock } from '../../core/clock.ts';
 import { ApiError, createApiClient, type ApiClient } from '../api-client.ts';
 import { createOnce, createPatience, createTurnstile, messageOf, NothingSaid, type SourceNeeds } from './sources.ts';
 
@@ -26,7 +25,7 @@ const AT_ONCE = 8;
 const WAITING = 1_000;
 
 /** Asks the API or mutual TLS doors, one after the other, with the credential of a relying party that has the grants `status` and `identity`. */
-export function createHolderSource(needs: Omit<SourceNeeds, 'ask'> & { clock: Clock }, options: HolderSourceOptions | undefined): HolderSource {
+export function createHolderSource(needs: Pick<SourceNeeds, 'clock' | 'random' | 'timeoutMs'>, options: HolderSourceOptions | undefined): HolderSource {
   const patience = createPatience(needs);
   const once = createOnce<Holder>();
   const turn = createTurnstile(AT_ONCE, WAITING);

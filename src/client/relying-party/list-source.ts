@@ -9,7 +9,7 @@ import { createSerialSet, type SerialSet } from '../serial-set.ts';
 import { AskError } from './ask.ts';
 import { createRecent } from './recent.ts';
 import type { SeenLists } from './seen-lists.ts';
-import { createOnce, createPatience, messageOf, NothingSaid, type Said, type Source, type SourceNeeds } from './sources.ts';
+import { addressesOf, createOnce, createPatience, messageOf, NothingSaid, type Said, type Source, type SourceNeeds } from './sources.ts';
 
 /** A list that is signed by the issuer, and not older than one that was seen. */
 interface HeldList {
@@ -31,21 +31,18 @@ const REMOVE_FROM_CRL = 8;
 const MAX_LISTS = 64;
 const MAX_SERIAL_BYTES = 20;
 const ENTRIES_A_TURN = 10_000;
-const MAX_ADDRESSES = 2;
 /** A list that was looked at is not asked for again before. */
 const LOOK_EACH_MS = 5_000;
 /** How far ahead of ours the clock of who made a list may be. */
 const CLOCK_TOLERANCE_MS = 300_000;
 
 export interface ListSourceOptions {
-  /** Of a complete list, instead of the addresses in certificates. */
-  url: string | undefined;
   maxBytes: number;
   seen: SeenLists;
 }
 
 /** CRLs over HTTP (RFC 5280 §6.3): complete, or the shard that a certificate names. Neither indirect lists nor deltas. */
-export function createListSource(needs: SourceNeeds, { url: configured, maxBytes, seen }: ListSourceOptions): Source {
+export function createListSource(needs: SourceNeeds, { maxBytes, seen }: ListSourceOptions): Source {
   const { ask, clock, timeoutMs } = needs;
   const patience = createPatience(needs);
   const once = createOnce<HeldList>();
@@ -114,7 +111,7 @@ export function createListSource(needs: SourceNeeds, { url: configured, maxBytes
 
   return {
     async ask(certificate, issuer) {
-      const urls = configured === undefined ? (certificate.crlDistributionPoints ?? []).slice(0, MAX_ADDRESSES) : [configured];
+      const urls = addressesOf(certificate.crlDistributionPoints ?? [], needs.statusUrl);
       let fault = 'the certificate names no list';
       for (const url of urls) {
         try {

@@ -2,19 +2,17 @@ import { DerError } from '../../x509/der/reader.ts';
 import type { Certificate } from '../../x509/certificate.ts';
 import { OcspAnswerError, ocspRequest, readOcspAnswer } from '../ocsp.ts';
 import { AskError } from './ask.ts';
-import { createOnce, createPatience, createTurnstile, messageOf, NothingSaid, type Said, type Source, type SourceNeeds } from './sources.ts';
+import { addressesOf, createOnce, createPatience, createTurnstile, messageOf, NothingSaid, type Said, type Source, type SourceNeeds } from './sources.ts';
 
 const MAX_ANSWER_BYTES = 65_536;
 const NONCE_BYTES = 16;
-/** Addresses of one certificate that are tried. */
-const MAX_ADDRESSES = 2;
 const AT_ONCE = 32;
 const WAITING = 2_000;
 /** CRLReason certificateHold (RFC 5280 §5.3.1). */
 const HOLD = 6;
 
 /** OCSP over HTTP (RFC 6960). Each question carries a nonce of its own: over plain HTTP an old answer could be played again for as long as it says. */
-export function createOcspSource(needs: SourceNeeds, configured: string | undefined): Source {
+export function createOcspSource(needs: SourceNeeds): Source {
   const { ask, clock, random, timeoutMs } = needs;
   const patience = createPatience(needs);
   const once = createOnce<Said>();
@@ -40,7 +38,7 @@ export function createOcspSource(needs: SourceNeeds, configured: string | undefi
 
   return {
     ask(certificate, issuer) {
-      const urls = configured === undefined ? (certificate.authorityInformationAccess?.ocsp ?? []).slice(0, MAX_ADDRESSES) : [configured];
+      const urls = addressesOf(certificate.authorityInformationAccess?.ocsp ?? [], needs.statusUrl);
       return once(`${issuer.subjectKeyIdentifier?.toString('hex') ?? ''} ${certificate.der.toString('latin1')}`, () =>
         turn(async () => {
           let fault = 'the certificate names no OCSP responder';

@@ -21,10 +21,15 @@ export interface RelyingPartyOptions {
    * the last answer of any kind that could be believed, or after the start.
    */
   maxStalenessMs?: number;
-  /** OCSP, when the feed is down. `url`: instead of those in certificates. `false`: never. */
-  ocsp?: false | { url?: string };
-  /** Lists, when OCSP is down as well. `url`: of a complete list, instead of those in certificates. `false`: never. */
-  crl?: false | { url?: string; /** Octets of a list; 67,108,864. */ maxBytes?: number };
+  /** Base URL of the status door, instead of the one in certificates: for a proxy, or another address of the same door. Paths stay those of the certificates. */
+  statusUrl?: string;
+  /** `false`: OCSP is never asked. By default it is when the feed is down. */
+  ocsp?: false;
+  /**
+   * `false`: lists are never fetched. By default they are when OCSP is down as well, and for issuing certificates, of which only lists tell: without lists the issuers' own status is not
+   * asked. `maxBytes`: octets of a list; 67,108,864.
+   */
+  crl?: false | { maxBytes?: number };
   /** Asked for instance, owner and profile: by default the doors of the feed with its credential. `false`: never. */
   identity?: false | { urls: readonly string[]; token?: string; identity?: { certificate: string; key: string } };
   /** API doors that tell of new roots, over TLS that present roots vouch for: by default those of the feed. `false`: roots stay what they are. */

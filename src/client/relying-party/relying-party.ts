@@ -90,7 +90,7 @@ export async function createRelyingParty(options: RelyingPartyOptions): Promise<
   const random = createSystemRandom();
   const seen = openSeenLists(settings.stateFile);
   const asking = askWithClock(clock);
-  const needs = { ask: asking.ask, clock, random, timeoutMs };
+  const needs = { ask: asking.ask, clock, random, timeoutMs, statusUrl: settings.statusUrl };
   // The feed tells of changes before all parts are there.
   const made: { parts?: Parts } = {};
   const trust = await openTrust({
@@ -110,8 +110,8 @@ export async function createRelyingParty(options: RelyingPartyOptions): Promise<
     throw error;
   }
   const sources: Source[] = [];
-  if (settings.ocsp !== false) sources.push(createOcspSource(needs, settings.ocsp?.url));
-  if (settings.crl !== false) sources.push(createListSource(needs, { url: settings.crl?.url, maxBytes: settings.maxListBytes, seen }));
+  if (settings.ocsp !== false) sources.push(createOcspSource(needs));
+  if (settings.crl !== false) sources.push(createListSource(needs, { maxBytes: settings.maxListBytes, seen }));
   const status = createStatusJudge({ settings, clock, feed: () => feed, sources });
   const asked = settings.identity === false ? undefined : (settings.identity ?? follow);
   const holders = createHolderSource(needs, asked && { ...asked, pem: () => trust.pem() });

@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import type { Random } from '../../core/random.ts';
 import type { Certificate } from '../../x509/certificate.ts';
-import type { AskError, Question, Reply } from './ask.ts';
+import type { Question, Reply } from './ask.ts';
 
 /** What a source says of one certificate. */
 export interface Said {
@@ -18,14 +18,14 @@ export interface SourceNeeds {
   clock: Clock;
   random: Random;
   timeoutMs: number;
+  /** Base URL of the status door, instead of the one in certificates. */
+  statusUrl: string | undefined;
 }
 
 /** Why a source says nothing: a silent server, or an answer that is not believed. */
 export class NothingSaid extends Error {
   override readonly name = 'NothingSaid';
 }
-
-export type { AskError };
 
 /** Asked of one certificate: of the whole list, or of OCSP. `issuer` is the next one on a valid path, so its word counts. */
 export interface Source {
@@ -97,6 +97,19 @@ export function createTurnstile(atOnce: number, waitingMost: number): <T>(work: 
       else inside--;
     }
   };
+}
+
+/** Addresses of one certificate that are tried. */
+const MAX_ADDRESSES = 2;
+
+/** The addresses in a certificate that is trusted, those of the status door that is configured instead. */
+export function addressesOf(urls: readonly string[], statusUrl: string | undefined): string[] {
+  const first = urls.slice(0, MAX_ADDRESSES);
+  if (statusUrl === undefined) return first;
+  return first.flatMap((text) => {
+    const url = URL.parse(text);
+    return url ? [new URL(url.pathname + url.search, statusUrl).href] : [];
+  });
 }
 
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -74,23 +74,24 @@ export function createStatusJudge({ settings, clock, feed, sources }: StatusNeed
   };
 
   const ageOf = ({ thisUpdate }: Said): number => Math.max(0, clock.now().getTime() - thisUpdate.getTime());
-  const isUsable = (said: Said): boolean => (said.nextUpdate === undefined || said.nextUpdate >= clock.now()) && ageOf(said) <= maxStalenessMs;
+  /** A list of issuers comes rarely, and is good for as long as it says; what is said of the leaf must also be young enough. */
+  const isUsable = (said: Said, index: number): boolean => (said.nextUpdate === undefined || said.nextUpdate >= clock.now()) && (index > 0 || ageOf(said) <= maxStalenessMs);
 
-  /** Those whose status counts: all but the root, and nobody where the leaf lives too short. */
-  const asked = ({ path }: StatusSubject): readonly Certificate[] => path.certificates.slice(0, -1);
+  /** Whether somebody is to be asked: not of a leaf that lives too short, nor of an issuer where only lists would tell, and none are to be fetched. */
+  const isAsked = (certificate: Certificate, index: number): boolean =>
+    index === 0 ? !hasNoRevocation(certificate) : settings.crl !== false || (certificate.authorityInformationAccess?.ocsp.length ?? 0) > 0;
 
   function fromSaid(subject: StatusSubject, isFreshEnough: (said: Said & { askedAtMs: number }) => boolean): Known | undefined {
-    let oldest: Said | undefined;
-    for (const [index, certificate] of asked(subject).entries()) {
+    for (const [index, certificate] of subject.path.certificates.slice(0, -1).entries()) {
       const said = subject.said[index];
       if (said?.status === 'revoked') return { status: 'revoked', source: said.source, ageMs: ageOf(said), detail: `revoked, as ${said.source} said for ${said.thisUpdate.toISOString()}` };
-      if (index === 0 && hasNoRevocation(certificate)) continue;
-      if (!said || !isUsable(said) || !isFreshEnough(said)) return undefined;
+      if (!isAsked(certificate, index)) continue;
+      if (!said || !isUsable(said, index) || !isFreshEnough(said)) return undefined;
       if (said.status !== 'good') return { status: said.status, source: said.source, ageMs: ageOf(said), detail: `${said.status}, as ${said.source} said for ${said.thisUpdate.toISOString()}` };
-      if (!oldest || said.thisUpdate < oldest.thisUpdate) oldest = said;
     }
-    if (!oldest) return { status: 'good', source: 'no-revocation', ageMs: 0, detail: 'it lives too short to be revoked (RFC 9608)' };
-    return { status: 'good', source: oldest.source, ageMs: ageOf(oldest), detail: `good, as ${oldest.source} said for ${oldest.thisUpdate.toISOString()}` };
+    const [leaf] = subject.said;
+    if (!leaf) return { status: 'good', source: 'no-revocation', ageMs: 0, detail: 'it lives too short to be revoked (RFC 9608)' };
+    return { status: 'good', source: leaf.source, ageMs: ageOf(leaf), detail: `good, as ${leaf.source} said for ${leaf.thisUpdate.toISOString()}` };
   }
 
   function now(subject: StatusSubject): Known | undefined {
@@ -106,13 +107,13 @@ export function createStatusJudge({ settings, clock, feed, sources }: StatusNeed
     return fromSaid(subject, ({ askedAtMs }) => clock.monotonicMs() - askedAtMs <= ASK_AGAIN_MS);
   }
 
-  async function askAbout(certificate: Certificate, issuer: Certificate): Promise<Said> {
+  async function askAbout(certificate: Certificate, issuer: Certificate, index: number): Promise<Said> {
     const faults: string[] = [];
     for (const source of sources) {
       try {
         const said = await source.ask(certificate, issuer);
-        if (!isUsable(said)) throw new NothingSaid(`what ${said.source} says is of ${said.thisUpdate.toISOString()}, older than ${maxStalenessMs} ms`);
-        last = { source: said.source, why: faults.join('; ') };
+        if (!isUsable(said, index)) throw new NothingSaid(`what ${said.source} says is of ${said.thisUpdate.toISOString()}, older than ${maxStalenessMs} ms`);
+        if (index === 0) last = { source: said.source, why: faults.join('; ') };
         return said;
       } catch (error) {
         if (!(error instanceof NothingSaid)) throw error;
@@ -125,12 +126,12 @@ export function createStatusJudge({ settings, clock, feed, sources }: StatusNeed
   async function ask(subject: StatusSubject): Promise<Known> {
     const feedFault = feedFaultOf(feed());
     try {
-      for (const [index, certificate] of asked(subject).entries()) {
+      for (const [index, certificate] of subject.path.certificates.slice(0, -1).entries()) {
         const issuer = subject.path.certificates[index + 1];
         const held = subject.said[index];
         const isFresh = held !== undefined && clock.monotonicMs() - held.askedAtMs <= ASK_AGAIN_MS;
-        if (!issuer || isFresh || (index === 0 && hasNoRevocation(certificate))) continue;
-        subject.said[index] = { ...(await askAbout(certificate, issuer)), askedAtMs: clock.monotonicMs() };
+        if (!issuer || isFresh || !isAsked(certificate, index)) continue;
+        subject.said[index] = { ...(await askAbout(certificate, issuer, index)), askedAtMs: clock.monotonicMs() };
       }
       const known = now(subject) ?? fromSaid(subject, () => true);
       if (!known) throw new NothingSaid('the answer is too old by now');
