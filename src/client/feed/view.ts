@@ -19,6 +19,8 @@ export interface StatusView {
   apply(event: FeedEventAnswer): void;
   /** Takes a line of a snapshot into account. */
   add(entry: SnapshotEntry): void;
+  /** The same for a certificate, whose serial (20 octets) is copied. */
+  addCertificate(serial: Uint8Array, status: 'revoked' | 'held'): void;
   /** Undefined: nothing is known against it. */
   judge(subject: Subject): NotGood | undefined;
   /** Stops of issuance in force: `everything`, `issuer:<id>`, `profile:<name>`. */
@@ -57,10 +59,11 @@ export function createStatusView(): StatusView {
     if (key !== undefined && of.get(key) !== final) of.set(key, value);
   };
 
+  const addCertificate = (serial: Uint8Array, status: 'revoked' | 'held'): void => {
+    if (certificates.get(serial) !== REVOKED) certificates.set(serial, status === 'revoked' ? REVOKED : HELD);
+  };
   const putCertificate = (serial: string | undefined, status: 'revoked' | 'held'): void => {
-    if (serial === undefined) return;
-    const octets = octetsOf(serial);
-    if (certificates.get(octets) !== REVOKED) certificates.set(octets, status === 'revoked' ? REVOKED : HELD);
+    if (serial !== undefined) addCertificate(octetsOf(serial), status);
   };
   const release = (serial: string | undefined): void => {
     if (serial === undefined) return;
@@ -117,6 +120,7 @@ export function createStatusView(): StatusView {
           stops.add(entry.stop);
       }
     },
+    addCertificate,
     judge({ serial, agentId, instanceId, ownerId }) {
       const certificate = serial === undefined ? undefined : judgeCertificate(serial);
       const agent = agentId === undefined ? undefined : agents.get(agentId);
