@@ -1,6 +1,6 @@
 /**
  * What the service costs (docs/performance.md).
- *   npm run bench [-- --workers 2,1] [--only renewal,ocsp,status,kill,feed,audit,crl,flat,verify] [--scale 0.5] [--json file] [--profile folder]
+ *   npm run bench [-- --workers 2,1] [--only renewal,ocsp,status,kill,feed,audit,crl,flat,verify,relying-party] [--scale 0.5] [--json file] [--profile folder]
  *   npm run bench:full [-- --certificates 10000000] [--revoked 1000000] [--data folder] [and the others]
  * Ends with exit code 1 when the figures do not count: an answer that is not stored, a key used twice, a database that is not durable, a worker that did nothing.
  */
@@ -9,7 +9,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { createFloor, makeCsrs } from './csrs.ts';
-import { describeRun, describeVerify } from './report.ts';
+import { describeRelyingParty, describeRun, describeVerify } from './report.ts';
+import { relyingParty, type RelyingPartyFigures } from './relying-party.ts';
 import { faultsOf, measureRun, SCENARIOS, type Run, type Scenario } from './run.ts';
 import { RAISED_KEYS, REMEMBERED } from './service.ts';
 import type { Sizes } from './stage.ts';
@@ -23,10 +24,14 @@ const SIZES: Sizes = {
 };
 const SIZES_OF_SEVERAL: Partial<Sizes> = { issuance: 6_000, trivial: 500, ocspCold: 1_000, ocspKnown: 4_000, status: 1_000, statusWarmUp: 1_000, kills: 0, killIssuances: 0, auditAppends: 0, auditIssuances: 0, subscribers: 0 };
 
+/** Serials that a relying party knows to be revoked, and requests to it. */
+const REVOKED_KNOWN = 1_000_000;
+const REQUESTS_OF_CALLER = 8_000;
+
 const { values: given } = parseArgs({
   options: {
     workers: { type: 'string', default: '2,1' },
-    only: { type: 'string', default: 'renewal,ocsp,status,crl,kill,feed,audit,verify' },
+    only: { type: 'string', default: 'renewal,ocsp,status,crl,kill,feed,audit,verify,relying-party' },
     scale: { type: 'string', default: '1' },
     certificates: { type: 'string', default: '0' },
     revoked: { type: 'string', default: '0' },
@@ -70,6 +75,7 @@ async function bench(): Promise<void> {
   chmodSync(dataDir, 0o711);
   const runs: Run[] = [];
   const faults: string[] = [];
+  let party: RelyingPartyFigures | undefined;
   try {
     for (const [n, start] of starts.entries()) {
       // Lists once: how they are made does not depend on how many workers wait for them.
@@ -79,13 +85,16 @@ async function bench(): Promise<void> {
       faults.push(...faultsOf(run, csrs.taken.size));
       say(describeRun(run));
     }
+    // The SDK in a process of its own, beside no service.
+    if (scenarios.includes('relying-party')) party = await relyingParty({ revoked: Math.ceil(REVOKED_KNOWN * Number(given.scale)), requests: Math.ceil(REQUESTS_OF_CALLER * Number(given.scale)) });
+    if (party) say(describeRelyingParty(party));
   } finally {
     rmSync(dataDir, { recursive: true, force: true });
   }
   const seconds = (Date.now() - began.getTime()) / 1000;
   const durability = Object.entries(runs[0]?.stored.durability ?? {}).map(([setting, value]) => `${setting} ${value}`);
   say(`${answered.size} certificates answered, stored and audited; ${csrs.taken.size} keys, each used once; ${durability.join(', ')}; took ${seconds.toFixed(0)} s`);
-  if (given.json !== undefined) writeFileSync(given.json, `${JSON.stringify({ at: began, machine, node: process.versions.node, seconds, starts, runs, faults }, null, 2)}\n`);
+  if (given.json !== undefined) writeFileSync(given.json, `${JSON.stringify({ at: began, machine, node: process.versions.node, seconds, starts, runs, relyingParty: party, faults }, null, 2)}\n`);
   for (const fault of faults) process.stderr.write(`bench: ${fault}\n`);
   if (faults.length > 0) process.exitCode = 1;
 }

@@ -3,6 +3,7 @@ import type { AuditFigures } from './audit.ts';
 import type { FlatStep } from './flat.ts';
 import { SHARDS, STEP_CA_MS, type CrlFigures } from './crl.ts';
 import type { FeedFigures } from './feed.ts';
+import type { RelyingPartyFigures } from './relying-party.ts';
 import type { KillFigures } from './kill.ts';
 import type { Figures } from './measure.ts';
 import { STATUS_BATCH } from './status.ts';
@@ -95,3 +96,6 @@ function describeLists({ shards, complete }: CrlFigures): string[] {
       `RSS of the process that built it ${rounded(rssMb.before, 0)} MB before, ${rounded(rssMb.peak, 0)} MB at most; its event loop blocked for ${rounded(blockedMs, 0)} ms at most`,
   ];
 }
+
+export const describeRelyingParty = ({ revoked, addedRssMb, plainMicros, guardedMicros, requests }: RelyingPartyFigures): string =>
+  `relying party SDK, ${revoked} serials revoked: ${rounded(addedRssMb, 0)} MB more resident memory; a request on a kept connection ${rounded(guardedMicros, 0)} µs CPU, ${rounded(plainMicros, 0)} without it (${requests} requests, in turns)`;

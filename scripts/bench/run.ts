@@ -21,7 +21,7 @@ const IDLE_MS = 4_000;
 const CRL_WAIT_MS = 300_000;
 
 /** What is measured beside issuance, which is always there: the others need its certificates. */
-export const SCENARIOS = ['renewal', 'ocsp', 'status', 'kill', 'feed', 'audit', 'crl', 'flat'] as const;
+export const SCENARIOS = ['renewal', 'ocsp', 'status', 'kill', 'feed', 'audit', 'crl', 'flat', 'relying-party'] as const;
 export type Scenario = (typeof SCENARIOS)[number];
 
 /** Those that need certificates put in by SQL. */

@@ -21,7 +21,7 @@ import {
   listRelyingPartyTokens, registerRelyingParty, removeRelyingPartyCertificate, revokeRelyingPartyToken,
 } from './relying-parties.ts';
 import { getRenewalInfo, steerRenewals } from './renewals.ts';
-import { getStatus, getStatusByFingerprint, listAgentStatuses, listInstanceStatuses, listStatuses } from './status.ts';
+import { getIdentity, getStatus, getStatusByFingerprint, listAgentStatuses, listInstanceStatuses, listStatuses } from './status.ts';
 
 /** The closed list of operations by id: all there is on the wire. http/routes.ts must have a row for each to compile. */
 export const OPERATIONS = {
@@ -31,7 +31,7 @@ export const OPERATIONS = {
   issueCertificate, renewCertificate, listCertificates, getCertificate, revokeCertificate, holdCertificate, releaseCertificate, revokeAgentCertificates, getIssuanceProof,
   getRenewalInfo, steerRenewals,
   kill, listKills, getKill, resumeKill,
-  getStatus, listStatuses, listAgentStatuses, listInstanceStatuses, getStatusByFingerprint,
+  getStatus, listStatuses, listAgentStatuses, listInstanceStatuses, getStatusByFingerprint, getIdentity,
   followRevocations, getRevocationSnapshot, getRevocation, registerEnforcementPoint, acknowledgeRevocations, leaveEnforcementPoint, listEnforcementPoints,
   listAuthorities, rotateAuthority, rolloverRoot, getTrustBundle,
   createAdminToken, listAdminTokens, getOwnAdminToken, rotateOwnAdminToken, rotateAdminToken, revokeAdminToken,

@@ -49,3 +49,21 @@ export const getStatusByFingerprint = operation({
   ...getStatus, id: 'getStatusByFingerprint', path: '/v1/status/fingerprints/{sha256}', summary: 'Status of one certificate by the SHA-256 of its DER', params: z.strictObject({ sha256: sha256Hex.describe('SHA-256 of the whole certificate, DER.') }),
   errors: ['certificate-not-found'],
 });
+
+/** Who stands behind a certificate. */
+export const identityAnswer = z
+  .object({
+    serial: serialOut,
+    agentId: id,
+    instanceId: id,
+    ownerId: id.nullable().describe('The accountable person.'),
+    profile: z.string().describe('What kind of certificate it is.'),
+    notAfter: time,
+  })
+  .meta({ id: 'CertificateIdentity' });
+export const getIdentity = operation({
+  id: 'getIdentity', method: 'get', path: '/v1/identity/{serial}', tag: 'status', summary: 'Who holds a certificate: agent, instance, owner and profile',
+  permission: 'status:read', params: z.strictObject({ serial }), query: nothing, body: nothing, consumes: [], creates: false,
+  responses: { 200: { description: 'Whose certificate it is. Whether it is still good is not said here.', contentTypes: ['application/json'], schema: identityAnswer } },
+  errors: ['serial-malformed', 'certificate-not-found', 'permission-denied'],
+});

@@ -224,6 +224,7 @@ export const STATUS_COMMANDS: Command[] = [
   lister('status agent', statuses.listAgentStatuses, 'Status of the certificates of an agent', STATUS_COLUMNS),
   lister('status instance', statuses.listInstanceStatuses, 'Status of the certificates of an instance', STATUS_COLUMNS),
   one('status fingerprint', statuses.getStatusByFingerprint, 'Status of the certificate with this SHA-256 of its DER'),
+  one('status identity', statuses.getIdentity, 'Who holds the certificate: agent, instance, owner and profile'),
   ocsp, crlFetch, crlAddresses, issuerFetch, trustBundle,
 ];
 export const SERVICE_COMMANDS: Command[] = [health, ready, metrics, errors, openapi];

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { parseCertificate, type Certificate } from '../x509/certificate.ts';
-import { nullValue, octetString, oid, sequence, unsignedInteger } from '../x509/der/writer.ts';
+import { context, nullValue, octetString, oid, sequence, unsignedInteger } from '../x509/der/writer.ts';
+import { encodeExtensions } from '../x509/extensions/extension.ts';
+import { encodeNonce } from '../x509/extensions/ocsp-nonce.ts';
 import { parseOcspResponse, type BasicOcspResponse, type ParsedSingleResponse } from '../x509/ocsp-response.ts';
 import { OID } from '../x509/oids.ts';
 import { subjectPublicKeyBits, verifySignature } from '../x509/public-key.ts';
@@ -15,22 +17,27 @@ const CLOCK_TOLERANCE_MS = 300_000;
 
 const sha256 = (bytes: Uint8Array): Buffer => createHash('sha256').update(bytes).digest();
 
-/** A request about one certificate (RFC 6960 §4.1.1), unsigned and without a nonce: an answer may come from a cache. */
-export function ocspRequest(issuer: Certificate, serial: Buffer): Buffer {
+/** A request about one certificate (RFC 6960 §4.1.1), unsigned. Without a nonce an answer may come from a cache. */
+export function ocspRequest(issuer: Certificate, serial: Buffer, nonce?: Uint8Array): Buffer {
   const certId = sequence(
     sequence(oid(OID.sha256), nullValue()),
     octetString(sha256(issuer.subjectName)),
     octetString(sha256(subjectPublicKeyBits(issuer.spki))),
     unsignedInteger(serial),
   );
-  return sequence(sequence(sequence(sequence(certId))));
+  const extensions = nonce === undefined ? [] : [context(2, encodeExtensions([encodeNonce(nonce)]))];
+  return sequence(sequence(sequence(sequence(certId)), ...extensions));
 }
 
-/** What a responder says of the certificate. @throws OcspAnswerError when it says nothing, or nothing that `issuer` vouches for at `now`; DerError */
-export function readOcspAnswer(der: Uint8Array, issuer: Certificate, serial: Buffer, now: Date): ParsedSingleResponse {
+/**
+ * What a responder says of the certificate. `nonce`: the one that was sent, which the answer must repeat (RFC 9654 §2.1): it was made for this question. @throws OcspAnswerError when it says nothing, or nothing that
+ * `issuer` vouches for at `now`; DerError
+ */
+export function readOcspAnswer(der: Uint8Array, issuer: Certificate, serial: Buffer, now: Date, nonce?: Uint8Array): ParsedSingleResponse {
   const { status, basic } = parseOcspResponse(der);
   if (!basic) throw new OcspAnswerError(`the responder answered ${status}`);
   assertSigned(basic, issuer, now);
+  if (nonce !== undefined && basic.nonce?.equals(nonce) !== true) throw new OcspAnswerError(`the answer ${basic.nonce ? 'repeats another nonce' : 'does not repeat the nonce'}: it was made for another question`);
   const found = basic.responses.find((response) => response.serial.equals(serial) && response.issuerKeyHash.equals(sha256(subjectPublicKeyBits(issuer.spki))));
   if (!found) throw new OcspAnswerError('the answer is about another certificate');
   const isEarly = found.thisUpdate.getTime() > now.getTime() + CLOCK_TOLERANCE_MS;

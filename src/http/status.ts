@@ -3,7 +3,7 @@ import type * as api from '../api/status.ts';
 import type { Context } from '../context.ts';
 import { SignetError } from '../core/errors.ts';
 import { findAgentView } from '../db/views/agents.ts';
-import { listSerialsOf, serialByFingerprint, type Holder } from '../db/views/holders.ts';
+import { findIdentityView, listSerialsOf, serialByFingerprint, type Holder } from '../db/views/holders.ts';
 import { findInstanceView } from '../db/views/instances.ts';
 import { statusEntityTag, statusOf, type CertificateStatus } from '../revocation/status.ts';
 import { parseSerial } from '../x509/serial.ts';
@@ -56,6 +56,16 @@ export const getStatusByFingerprint: HandlerOf<typeof api.getStatusByFingerprint
   return ok(render(status), { etag: statusEntityTag([status]), 'cache-control': 'no-cache' });
 };
 
+/** GET /v1/identity/{serial}: whose a certificate is does not change, so that one answer does for its life. */
+export const getIdentity: HandlerOf<typeof api.getIdentity> = async (ctx, { params, caller }) => {
+  assertMayIdentify(caller);
+  const serial = parseSerial(params.serial);
+  const found = await findIdentityView(ctx.db, serial);
+  if (!found) throw new SignetError('certificate-not-found', 'no certificate of an agent with this serial was issued here, or it was cleared away after it had expired');
+  const { notAfter, ...rest } = found;
+  return ok({ serial: serial.toString('hex'), ...rest, notAfter: iso(notAfter) });
+};
+
 /** The serials are only where to look: what is said of each is read as that of any serial, so that an acknowledged revocation is never told good. */
 async function pageOfStatuses(ctx: Context, holder: Holder, { query, now }: { query: { cursor?: string; limit?: number }; now: Date }): Promise<Answer> {
   const limit = Math.min(pageSize(ctx, query.limit), ctx.config.statusBatchMax);
@@ -66,7 +76,7 @@ async function pageOfStatuses(ctx: Context, holder: Holder, { query, now }: { qu
 
 /** Which certificates belong to whom is what `identity` is for. @throws SignetError `permission-denied` */
 function assertMayIdentify(caller: Caller): void {
-  if (!mayIdentify(caller)) throw new SignetError('permission-denied', 'to ask by agent or instance a relying party must be registered for identity');
+  if (!mayIdentify(caller)) throw new SignetError('permission-denied', 'to ask whose certificates are, a relying party must be registered for identity');
 }
 
 /** Whose a certificate is, only those learn who may: staff, agents, and relying parties registered for it. */

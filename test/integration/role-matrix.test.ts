@@ -25,7 +25,7 @@ const NEEDS: Record<OperationId, Permission> = {
   revokeCertificate: 'certificates:revoke', holdCertificate: 'certificates:revoke', releaseCertificate: 'certificates:revoke', revokeAgentCertificates: 'certificates:revoke',
   getRenewalInfo: 'certificates:renew', steerRenewals: 'renewals:steer',
   kill: 'kills:write', listKills: 'kills:read', getKill: 'kills:read', resumeKill: 'kills:write',
-  getStatus: 'status:read', listStatuses: 'status:read', listAgentStatuses: 'status:read', listInstanceStatuses: 'status:read', getStatusByFingerprint: 'status:read',
+  getStatus: 'status:read', listStatuses: 'status:read', listAgentStatuses: 'status:read', listInstanceStatuses: 'status:read', getStatusByFingerprint: 'status:read', getIdentity: 'status:read',
   followRevocations: 'feed:read', getRevocationSnapshot: 'feed:read', getRevocation: 'enforcement-points:read', listEnforcementPoints: 'enforcement-points:read',
   registerEnforcementPoint: 'feed:acknowledge', acknowledgeRevocations: 'feed:acknowledge', leaveEnforcementPoint: 'feed:acknowledge',
   listAuthorities: 'authorities:read', rotateAuthority: 'authorities:manage', rolloverRoot: 'authorities:manage', getTrustBundle: 'public',

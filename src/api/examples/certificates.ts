@@ -1,4 +1,4 @@
-import { AGENT_ID, CHECKPOINT, CSR, EVENT_BYTES, EVENT_ID, FINGERPRINT, FIRST_EVENT_ID, FIRST_SERIAL, INSTANCE_ID, ISSUER_ID, ISSUER_PEM, JOIN_TOKEN, lastPage, LEAF_HASH, LEAF_PEM, PROOF, SERIAL, UNKNOWN_SERIAL, type OperationExample } from './example.ts';
+import { AGENT_ID, CHECKPOINT, CSR, EVENT_BYTES, EVENT_ID, FINGERPRINT, FIRST_EVENT_ID, FIRST_SERIAL, INSTANCE_ID, ISSUER_ID, ISSUER_PEM, JOIN_TOKEN, lastPage, LEAF_HASH, LEAF_PEM, OWNER_ID, PROOF, SERIAL, UNKNOWN_SERIAL, type OperationExample } from './example.ts';
 
 const issued = (serial: string, generation: number, eventId: string) => ({
   201: {
@@ -108,5 +108,10 @@ export const CERTIFICATE_EXAMPLES = {
         },
       },
     },
+  },
+  getIdentity: {
+    description: 'For relying parties that are registered for `identity`. It stays what it is for the life of the certificate; only the owner of an agent may change.',
+    params: serial,
+    answers: { 200: { 'application/json': { serial: SERIAL, agentId: AGENT_ID, instanceId: INSTANCE_ID, ownerId: OWNER_ID, profile: 'agent', notAfter: '2026-11-21T11:41:47.000Z' } } },
   },
 } as const satisfies Record<string, OperationExample>;

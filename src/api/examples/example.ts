@@ -16,6 +16,7 @@ export interface OperationExample {
 /** Ids of the one story that the examples of all operations tell. */
 export const AGENT_ID = '01M7YV5B0RBS4E4WP8XD9NKT4E';
 export const INSTANCE_ID = '01M7YV5B2YWSSJVHJ9MTV8J6PN';
+export const OWNER_ID = '01M7YV5A3M8N2R6T0V4X7Z1B5D';
 export const JOIN_TOKEN_ID = '01M7YV5B23TB3MX548R55HT6VS';
 export const ADMIN_TOKEN_ID = '01M7YV54SG3KX595SP835AS9FG';
 export const NEW_ADMIN_TOKEN_ID = '01M7YVA2X9QJ4T5C8W3E6R1N0K';

@@ -17,8 +17,8 @@ import { createStatusView, type NotGood, type StatusView, type Subject } from '.
 export interface FollowOptions {
   /** Base URLs of the doors of one cluster: API doors with a token, mutual TLS doors with an identity. One after the other is tried. */
   urls: readonly string[];
-  /** Roots, PEM: the only thing that is trusted. */
-  trustBundle: string;
+  /** Roots, PEM: the only thing that is trusted. A function is asked at each connection: the roots may change meanwhile. */
+  trustBundle: string | (() => string);
   /** API token of a relying party with the grant `feed`. */
   token?: string;
   /** Instead: the certificate that is pinned to it, and its key, PEM. */
@@ -70,6 +70,8 @@ export interface Feed {
   /** Whether nothing is known against a serial (hexadecimal), or against any of what is known of a caller. Closed: nobody is allowed. */
   judge(subject: string | Subject): Judgement;
   state(): FeedState;
+  /** What was last heard against a subject, however old that is; undefined: nothing. What is revoked, retired or ended stays so: that is known without a live feed, too. */
+  known(subject: Subject): NotGood | undefined;
   /** Stops of issuance in force. */
   stops(): string[];
   close(): Promise<void>;
@@ -93,12 +95,27 @@ interface World {
   epoch: number;
 }
 
+/** The roots, as TLS takes them and as chains end in them. */
+interface Trust {
+  pem: string;
+  roots: readonly Certificate[];
+}
+
+function trustOf(trustBundle: FollowOptions['trustBundle']): () => Trust {
+  let trust: Trust | undefined;
+  return () => {
+    const pem = typeof trustBundle === 'string' ? trustBundle : trustBundle();
+    if (trust?.pem !== pem) trust = { pem, roots: decodePemAll(pem, 'CERTIFICATE').map((der) => parseCertificate(der)) };
+    return trust;
+  };
+}
+
 /** What following knows and where it stands. */
 interface Following {
   readonly options: FollowOptions;
   readonly limits: { stalenessMs: number; clockToleranceMs: number };
   readonly clock: Clock;
-  readonly roots: readonly Certificate[];
+  readonly trust: () => Trust;
   readonly freshness: Freshness;
   readonly stopping: AbortController;
   readonly acknowledger: Acknowledger | undefined;
@@ -148,13 +165,13 @@ function applied(self: Following, n: number): void {
 }
 
 function streamOptions(self: Following, path: string, silenceMs: number, signal: AbortSignal): StreamOptions {
-  const { trustBundle, token, identity } = self.options;
-  return { url: urlOf(self), path, trustBundle, token, identity, silenceMs, signal };
+  const { token, identity } = self.options;
+  return { url: urlOf(self), path, trustBundle: self.trust().pem, token, identity, silenceMs, signal };
 }
 
 async function takeSnapshot(self: Following): Promise<void> {
   const { clock, world } = self;
-  const reader = createSnapshotReader(self.roots, () => clock.now());
+  const reader = createSnapshotReader(self.trust().roots, () => clock.now());
   await readLines(streamOptions(self, getRevocationSnapshot.path, SNAPSHOT_SILENCE_MS, self.stopping.signal), (line) => reader.line(line));
   const { view, end } = reader.result();
   if (Math.abs(Date.parse(end.time) - clock.now().getTime()) > self.limits.clockToleranceMs) throw new StatementError(`the snapshot is of ${end.time}, too far from this machine's clock`);
@@ -215,7 +232,7 @@ function hearing(self: Following, onBeat: () => void): (event: ServerSentEvent) 
       case 'hello':
         return greet(value);
       case 'key':
-        key = trustFeedKey(streamKey.parse(value).x5c, self.roots, self.clock.now());
+        key = trustFeedKey(streamKey.parse(value).x5c, self.trust().roots, self.clock.now());
         return;
       case 'change':
         return change(value);
@@ -295,18 +312,24 @@ const randomByte = (): number => random.bytes(1)[0] ?? 0;
  * closed still after `openWithinMs`: it goes on trying, and denies meanwhile. @throws ApiError when the first answer is that the credential may not follow
  */
 export async function followFeed(options: FollowOptions): Promise<Feed> {
-  const { stalenessMs = STALENESS_MS, clockToleranceMs = CLOCK_TOLERANCE_MS, openWithinMs = OPEN_WITHIN_MS, clock = systemClock, trustBundle, token, identity } = options;
+  const { stalenessMs = STALENESS_MS, clockToleranceMs = CLOCK_TOLERANCE_MS, openWithinMs = OPEN_WITHIN_MS, clock = systemClock, token, identity } = options;
   const limits = { stalenessMs, clockToleranceMs };
-  const clients = new Map<string, ApiClient>();
+  const clients = new Map<string, { client: ApiClient; pem: string }>();
   const client = (): ApiClient => {
     const url = urlOf(self);
-    const known = clients.get(url) ?? createApiClient({ url, trustBundle, timeoutMs: CALL_MS, keepAlive: true, ...(token === undefined ? {} : { token }), ...(identity ? { identity } : {}) });
-    clients.set(url, known);
-    return known;
+    const { pem } = trust();
+    const known = clients.get(url);
+    if (known?.pem === pem) return known.client;
+    known?.client.close();
+    const fresh = createApiClient({ url, trustBundle: pem, timeoutMs: CALL_MS, keepAlive: true, ...(token === undefined ? {} : { token }), ...(identity ? { identity } : {}) });
+    clients.set(url, { client: fresh, pem });
+    return fresh;
   };
+  const trust = trustOf(options.trustBundle);
+  trust();
   const self: Following = {
     options, limits, clock,
-    roots: decodePemAll(trustBundle, 'CERTIFICATE').map((der) => parseCertificate(der)),
+    trust,
     freshness: createFreshness(limits),
     stopping: new AbortController(),
     acknowledger: options.enforcementPoint === undefined ? undefined : createAcknowledger(options.enforcementPoint, client, () => randomByte() / 255),
@@ -323,6 +346,7 @@ export async function followFeed(options: FollowOptions): Promise<Feed> {
       const found = self.view.judge(typeof subject === 'string' ? { serial: subject } : subject);
       return found === undefined ? { allowed: true, n: self.n } : { allowed: false, why: found, detail: `${found}, as of ${self.n}` };
     },
+    known: (subject) => self.view.judge(subject),
     state: () => stateOf(self),
     stops: () => self.view.stops(),
     async close() {
@@ -333,7 +357,7 @@ export async function followFeed(options: FollowOptions): Promise<Feed> {
       await running;
       look(self);
       await self.acknowledger?.leave();
-      for (const one of clients.values()) one.close();
+      for (const one of clients.values()) one.client.close();
     },
   };
   try {

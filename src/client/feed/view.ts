@@ -1,4 +1,5 @@
 import type { FeedEventAnswer, SnapshotEntry } from '../../api/feed.ts';
+import { createSerialSet } from '../serial-set.ts';
 
 /** What somebody is asked about: all that is known of a caller. A certificate's own validity and chain are the verifier's to check. */
 export interface Subject {
@@ -18,6 +19,8 @@ export interface StatusView {
   apply(event: FeedEventAnswer): void;
   /** Takes a line of a snapshot into account. */
   add(entry: SnapshotEntry): void;
+  /** The same for a certificate, whose serial (20 octets) is copied. */
+  addCertificate(serial: Uint8Array, status: 'revoked' | 'held'): void;
   /** Undefined: nothing is known against it. */
   judge(subject: Subject): NotGood | undefined;
   /** Stops of issuance in force: `everything`, `issuer:<id>`, `profile:<name>`. */
@@ -31,11 +34,17 @@ export interface StatusView {
 /** The form serials are compared in. */
 export const plainSerial = (serial: string): string => serial.replaceAll(':', '').toLowerCase();
 
+const octetsOf = (serial: string): Buffer => Buffer.from(plainSerial(serial), 'hex');
+
 /** Octets 1 to 3 of a serial: the day its certificate ends (DESIGN invariant 3). */
-const endDay = (serial: string): number => Number.parseInt(serial.slice(2, 8), 16);
+const endDay = (serial: Uint8Array): number => ((serial[1] ?? 0) << 16) | ((serial[2] ?? 0) << 8) | (serial[3] ?? 0);
+
+/** How a certificate is not good, as the set of serials holds it. */
+const HELD = 1;
+const REVOKED = 2;
 
 export function createStatusView(): StatusView {
-  const certificates = new Map<string, 'revoked' | 'held'>();
+  const certificates = createSerialSet();
   const agents = new Map<string, 'agent-suspended' | 'agent-retired'>();
   const instances = new Map<string, 'instance-quarantined' | 'instance-revoked'>();
   const owners = new Set<string>();
@@ -50,14 +59,30 @@ export function createStatusView(): StatusView {
     if (key !== undefined && of.get(key) !== final) of.set(key, value);
   };
 
+  const addCertificate = (serial: Uint8Array, status: 'revoked' | 'held'): void => {
+    if (certificates.get(serial) !== REVOKED) certificates.set(serial, status === 'revoked' ? REVOKED : HELD);
+  };
+  const putCertificate = (serial: string | undefined, status: 'revoked' | 'held'): void => {
+    if (serial !== undefined) addCertificate(octetsOf(serial), status);
+  };
+  const release = (serial: string | undefined): void => {
+    if (serial === undefined) return;
+    const octets = octetsOf(serial);
+    if (certificates.get(octets) === HELD) certificates.delete(octets);
+  };
+  const judgeCertificate = (serial: string): 'revoked' | 'held' | undefined => {
+    const found = certificates.get(octetsOf(serial));
+    return found === REVOKED ? 'revoked' : found === HELD ? 'held' : undefined;
+  };
+
   return {
     apply({ kind, serial, agentId, instanceId, ownerId, stop }) {
       switch (kind) {
         case 'revoked':
         case 'held':
-          return put(certificates, serial, kind, 'revoked');
+          return putCertificate(serial, kind);
         case 'released':
-          return lift(certificates, serial, 'revoked');
+          return release(serial);
         case 'agent-suspended':
         case 'agent-retired':
           return put(agents, agentId, kind, 'agent-retired');
@@ -84,7 +109,7 @@ export function createStatusView(): StatusView {
     add(entry) {
       switch (entry.type) {
         case 'certificate':
-          return put(certificates, entry.serial, entry.status, 'revoked');
+          return putCertificate(entry.serial, entry.status);
         case 'agent':
           return void agents.set(entry.agentId, `agent-${entry.state}`);
         case 'instance':
@@ -95,8 +120,9 @@ export function createStatusView(): StatusView {
           stops.add(entry.stop);
       }
     },
+    addCertificate,
     judge({ serial, agentId, instanceId, ownerId }) {
-      const certificate = serial === undefined ? undefined : certificates.get(plainSerial(serial));
+      const certificate = serial === undefined ? undefined : judgeCertificate(serial);
       const agent = agentId === undefined ? undefined : agents.get(agentId);
       const instance = instanceId === undefined ? undefined : instances.get(instanceId);
       return certificate ?? agent ?? instance ?? (ownerId !== undefined && owners.has(ownerId) ? 'owner-suspended' : undefined);
@@ -106,7 +132,7 @@ export function createStatusView(): StatusView {
     forgetEnded(today) {
       if (today === doneOn) return;
       doneOn = today;
-      for (const serial of certificates.keys()) if (endDay(serial) < today) certificates.delete(serial);
+      certificates.deleteWhere((serial) => endDay(serial) < today);
     },
   };
 }

@@ -1,4 +1,4 @@
-import { bucketOf } from '../../x509/serial.ts';
+import { bucketOf, bucketOfSerial } from '../../x509/serial.ts';
 import { buffer, bytes, Prisma, type Db } from '../client.ts';
 import { pageOf, readCursor, SERIAL_KEY, TIME_KEY, type Page, type PageRequest } from './cursor.ts';
 
@@ -23,4 +23,21 @@ export async function serialByFingerprint(db: Db, fingerprint: Uint8Array): Prom
   const [row] = await db.$queryRaw<{ serial: Uint8Array }[]>`
     SELECT serial FROM certificates WHERE fingerprint = ${bytes(fingerprint)} UNION ALL SELECT serial FROM authority_certificates WHERE fingerprint = ${bytes(fingerprint)} AND issuer_id IS NOT NULL LIMIT 1`;
   return row && buffer(row.serial);
+}
+
+/** Who stands behind a certificate. */
+export interface IdentityView {
+  agentId: string;
+  instanceId: string;
+  ownerId: string | null;
+  profile: string;
+  notAfter: Date;
+}
+
+/** Whose certificate it is, and who answers for the agent now; undefined for a serial that no agent's certificate has. `serial`: 20 octets. */
+export async function findIdentityView(db: Db, serial: Uint8Array): Promise<IdentityView | undefined> {
+  const [row] = await db.$queryRaw<IdentityView[]>`
+    SELECT c.agent_id AS "agentId", c.instance_id AS "instanceId", a.owner_id AS "ownerId", c.profile, c.not_after AS "notAfter"
+    FROM certificates c JOIN agents a ON a.id = c.agent_id WHERE c.bucket = ${bucketOfSerial(serial)} AND c.serial = ${bytes(serial)}`;
+  return row;
 }

@@ -16,6 +16,7 @@ const SERIAL = leaf.certificate.serial;
 
 
 interface Said {
+  nonce?: Buffer;
   by?: TestCertificate;
   /** Certificates in the answer. */
   with?: Certificate[];
@@ -26,9 +27,9 @@ interface Said {
 }
 
 /** An answer as a responder would sign it. */
-function answer({ by = responder, with: certificates = [by.certificate], about = { issuer: issuer.certificate, serial: SERIAL }, status = { status: 'good' }, thisUpdate = NOW, nextUpdate = daysFromNow(1) }: Said = {}): Buffer {
+function answer({ by = responder, with: certificates = [by.certificate], about = { issuer: issuer.certificate, serial: SERIAL }, status = { status: 'good' }, thisUpdate = NOW, nextUpdate = daysFromNow(1), nonce }: Said = {}): Buffer {
   const certId = parseOcspRequest(ocspRequest(about.issuer, about.serial)).certIds[0]!.raw;
-  const data = encodeOcspResponseData({ responderKeyHash: by.key.sha1, producedAt: NOW, responses: [{ certId, certStatus: status, thisUpdate, nextUpdate }], nonce: undefined });
+  const data = encodeOcspResponseData({ responderKeyHash: by.key.sha1, producedAt: NOW, responses: [{ certId, certStatus: status, thisUpdate, nextUpdate }], nonce });
   return assembleOcspResponse(data, by.key.algorithm, by.key.sign(data), certificates.map(({ der }) => der));
 }
 const read = (der: Buffer, now = NOW) => readOcspAnswer(der, issuer.certificate, SERIAL, now);
@@ -71,4 +72,13 @@ test.each<[string, () => Buffer, string]>([
   ['of tomorrow', () => answer({ thisUpdate: daysFromNow(1), nextUpdate: daysFromNow(2) }), 'not of now'],
 ])('an answer that is %s is not believed', (_, make, why) => {
   expect(() => read(make())).toThrow(why);
+});
+
+test('a nonce that was sent is repeated: an answer without it, or with another, was made for another question', () => {
+  const nonce = Buffer.from('0102030405060708', 'hex');
+  expect(parseOcspRequest(ocspRequest(issuer.certificate, SERIAL, nonce)).nonce).toEqual(nonce);
+  const readWith = (der: Buffer) => readOcspAnswer(der, issuer.certificate, SERIAL, NOW, nonce);
+  expect(readWith(answer({ nonce })).certStatus).toEqual({ status: 'good' });
+  expect(() => readWith(answer())).toThrow('does not repeat the nonce');
+  expect(() => readWith(answer({ nonce: Buffer.alloc(8) }))).toThrow('repeats another nonce');
 });

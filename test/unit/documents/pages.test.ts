@@ -27,8 +27,8 @@ const RUN_BY: Record<string, string[]> = {
 };
 /** Blocks that no test runs, because they need a container engine, systemd, a proxy of another name, or are what runs the tests; by page, how many. */
 const SHOWN_ONLY: Record<string, number> = { 'README.md': 1, 'docs/platform-engineer.md': 2, 'docs/proxies.md': 1, 'docs/relying-parties.md': 1 };
-/** Configurations of other programs, which a test of these programs runs. */
-const OTHER_PROGRAMS: Record<string, string[]> = { 'docs/proxies.md': ['haproxy', 'nginx', 'yaml'], 'docs/relying-parties.md': ['apache', 'haproxy', 'ini', 'java', 'nginx'] };
+/** Programs, and configurations of other programs, which a test of these programs runs. */
+const OTHER_PROGRAMS: Record<string, string[]> = { 'docs/proxies.md': ['haproxy', 'nginx', 'yaml'], 'docs/relying-parties.md': ['apache', 'haproxy', 'ini', 'java', 'nginx'], 'docs/sdk-relying-party.md': ['js'] };
 const COMMAND_LINE = /^(?:[$#] )?(?:npm|npx|node|signet|curl|openssl|docker|psql|pg_\w+|systemctl|export) /m;
 
 const byPage = (infos: readonly string[]): [string, number][] =>

@@ -79,6 +79,7 @@ get /v1/certificates/{fingerprint}/proof getIssuanceProof
 get /v1/certificates/{serial} getCertificate
 get /v1/enforcement-points listEnforcementPoints
 get /v1/findings listFindings
+get /v1/identity/{serial} getIdentity
 get /v1/instances/{instanceId} getInstance
 get /v1/jobs listJobs
 get /v1/kills listKills
