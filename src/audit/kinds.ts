@@ -1,5 +1,4 @@
 /** What an event of each kind carries. Kinds are closed: add one at the end of its group, to AUDIT_KINDS (api/audit-kinds.ts) and to the table in docs/auditor.md. */
-import type { JsonValue } from './canonical-json.ts';
 
 /** Everything that an event may carry besides its kind and outcome. */
 export interface Carried {

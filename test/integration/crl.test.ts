@@ -458,7 +458,7 @@ test('a list that ends before an older one does not shorten the time in which th
   authority.clock.set(later(51.5 * HOUR));
   await publishShort();
   await changeStatus(database.db, { kind: 'revoked', serial, at: later(51.6 * HOUR), reason: 1 });
-  const crlBy = async () => (await findEventView(database.db, 1n, later(51.7 * HOUR), short.crlValiditySeconds * 1000))?.crlBy;
+  const crlBy = async () => (await findEventView(database.db, 1n, { now: later(51.7 * HOUR), crlValidityMs: short.crlValiditySeconds * 1000, keptSince: later(0) }))?.crlBy;
   // The list in force lacks it; then there is one that has it.
   expect(await crlBy()).toEqual(long.nextUpdate);
   authority.clock.set(later(51.7 * HOUR));
@@ -468,5 +468,5 @@ test('a list that ends before an older one does not shorten the time in which th
   await changeStatus(database.db, { kind: 'held', serial, at: later(60 * HOUR) });
   authority.clock.set(later(60 * HOUR));
   await publishShort();
-  expect((await findEventView(database.db, 2n, later(60 * HOUR), short.crlValiditySeconds * 1000))?.crlBy).toEqual(long.nextUpdate);
+  expect((await findEventView(database.db, 2n, { now: later(60 * HOUR), crlValidityMs: short.crlValiditySeconds * 1000, keptSince: later(0) }))?.crlBy).toEqual(long.nextUpdate);
 });
