@@ -25,14 +25,20 @@ const TEXTS = [
 ] as const;
 
 /**
- * Takes an address away wherever it stands, alone or within a text, in any case of letters. An owner's row stays, under an address that nobody has (RFC 2606 §2): agents refer to it.
- * Only the owner of the tables can.
+ * Takes an address away wherever it stands, alone or within a text, in any case of letters; one that it is only a part of is somebody else's. An owner's row stays, under an address that
+ * nobody has (RFC 2606 §2): agents refer to it. Only the owner of the tables can.
  */
 export async function eraseAddress(tx: Tx, email: string): Promise<Erased> {
-  const holds = (column: string) => Prisma.sql`position(${email.toLowerCase()} IN lower(${Prisma.raw(column)})) > 0`;
+  const holds = (column: string) => Prisma.sql`lower(${Prisma.raw(column)}) ~ ${wholeAddress(email)}`;
   const personalFields = await tx.$executeRaw`DELETE FROM audit_personal WHERE ${holds('value')}`;
   const owners = await tx.$executeRaw`UPDATE owners SET email = lower(id) || '@erased.invalid' WHERE email = ${email}`;
   let texts = 0;
   for (const [table, column, instead] of TEXTS) texts += await tx.$executeRaw`UPDATE ${Prisma.raw(table)} SET ${Prisma.raw(column)} = ${instead} WHERE ${holds(column)}`;
   return { personalFields, owners, texts };
+}
+
+/** A regular expression (POSIX, as PostgreSQL has them) for an address with nothing before or behind it that would make it another one. A full stop or hyphen behind it may end a sentence. */
+function wholeAddress(email: string): string {
+  const literally = email.toLowerCase().replaceAll(/[!-/:-?[-`{-~]/g, String.raw`\$&`);
+  return `(^|[^[:alnum:]._%+-])${literally}($|[^[:alnum:].-]|[.-]+($|[^[:alnum:].-]))`;
 }

@@ -73,6 +73,18 @@ test('a deputy of a living agent is not erased before another one is named; pers
   expect((await eventsOf(agent.id))[0]?.personal).toEqual({ deputyEmail: null, ownerEmail: 'eve@example.org', purpose: 'testing' });
 });
 
+test('whose address only ends or begins the same is left alone; one in a sentence is found', async () => {
+  const names = ['joanna@example.net', 'anna@example.network', 'anna@example.net.example', 'j.anna@example.net', 'x+anna@example.net', 'anna@example.net-works.example'];
+  const others = await Promise.all(names.map((deputyEmail) => fixture.register({ ownerEmail: 'eve@example.org', deputyEmail, purpose: `for ${deputyEmail}` })));
+  const hers = await Promise.all(['ask ANNA@example.net.', 'ask <anna@example.net>', 'anna@example.net: pays', "'anna@example.net'", 'mailto:anna@example.net?subject=it', 'anna@example.net - pays'].map((purpose) => fixture.register({ ownerEmail: 'eve@example.org', purpose })));
+  const deputies = () => Promise.all(others.map(async ({ id }) => (await database.db.agent.findUniqueOrThrow({ where: { id } })).deputyEmail));
+  const before = await deputies();
+  const done = await erase(['--email', 'anna@example.net', '--yes', '--json']);
+  expect([done.code, JSON.parse(done.out)]).toEqual([0, { erased: true, personalFields: hers.length, owners: 0, texts: hers.length }]);
+  expect(await deputies()).toEqual(before);
+  expect((await eventsOf(others[0]?.id ?? ''))[0]?.personal).toEqual({ deputyEmail: 'joanna@example.net', ownerEmail: 'eve@example.org', purpose: 'for joanna@example.net' });
+});
+
 test('as the service role it is refused, says what to give, and nothing changes', async () => {
   const fields = await database.db.auditPersonal.count();
   const refused = await erase(['--email', 'nobody@example.org', '--yes'], { SIGNET_OWNER_DATABASE_URL: '' });
