@@ -124,9 +124,10 @@ export async function inPipelinedTransaction<T>(db: Db, work: (tx: PipelinedTx) 
   // Read by the driver at each statement; the others who use this connection wait for each answer.
   const pipelined = client as pg.PoolClient & { pipeline: boolean };
   const sent: Promise<unknown>[] = [];
+  let failed = false;
   const leave = (...answers: Promise<unknown>[]): void => {
     // Looked at in the end; until then an error is nobody's yet.
-    for (const answer of answers) answer.catch(() => undefined);
+    for (const answer of answers) answer.catch(() => (failed = true));
     sent.push(...answers);
   };
   let ended = false;
@@ -147,6 +148,9 @@ export async function inPipelinedTransaction<T>(db: Db, work: (tx: PipelinedTx) 
       query: async <R extends pg.QueryResultRow>({ text, values }: Prisma.Sql) => (await send<R>({ text, values })).rows,
       leave,
     });
+    // The database rolls back for what fails there. What failed here, before it was sent, it knows nothing of, and would commit all the rest: by the end of this turn that is known.
+    await new Promise<void>((resolve) => process.nextTick(resolve));
+    if (failed) await Promise.all(sent);
     const end = send(result === undefined ? 'ROLLBACK' : 'COMMIT');
     ended = true;
     await Promise.all(sent);
@@ -154,6 +158,8 @@ export async function inPipelinedTransaction<T>(db: Db, work: (tx: PipelinedTx) 
     if (result !== undefined && (await end).command !== 'COMMIT') throw new Error('a transaction was rolled back at its commit');
     return result;
   } catch (error) {
+    // What `work` left running must not send into the transaction of whoever has this connection next.
+    ended = true;
     await Promise.allSettled(sent);
     await client.query('ROLLBACK').catch((later: unknown) => (broken = later as Error));
     throw error;
