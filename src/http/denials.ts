@@ -70,6 +70,8 @@ export function createDenials(ctx: Pick<Context, 'clock' | 'log'>, to: DenialsLo
       else if ('relyingPartyId' in holder) await to.write({ ...origin, actor: { kind: 'relying-party', id: holder.relyingPartyId } }, now, event);
       else await to.write({ ...origin, actor: { kind: 'agent', id: holder.agentId } }, now, { ...event, ...holder });
     } catch (fault) {
+      // Neither this one nor those that it was to tell of are recorded yet.
+      suppressed += 1 + (detail.suppressed ?? 0);
       ctx.log.error({ err: fault, ...detail, operation, requestId: origin.requestId }, 'could not record a refused request');
     }
   }

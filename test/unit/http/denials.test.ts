@@ -42,6 +42,21 @@ test('what a stranger can write is bounded; what was left out is told by the nex
   expect(events[600]).toEqual({ kind: 'request.denied', outcome: 'failure', target: 'getAgent', detail: { code: 'invalid-credential', suppressed: 400 } });
 });
 
+test('what could not be written is told by the next event, too', async () => {
+  const events: AuditEvent[] = [];
+  let isAway = true;
+  const denials = createDenials(skeletonContext(), { write: (_by, _at, event) => (isAway ? Promise.reject(new Error('away')) : Promise.resolve(void events.push(event))), whoHolds: () => Promise.resolve(undefined) });
+  const note = () => denials.note(new SignetError('invalid-credential', ''), origin, 'getAgent', NOW);
+  note();
+  await denials.settled();
+  note();
+  await denials.settled();
+  isAway = false;
+  note();
+  await denials.settled();
+  expect(events.map(({ detail }) => detail)).toEqual([{ code: 'invalid-credential', suppressed: 2 }]);
+});
+
 test.each([
   ['nobody known', undefined, origin.actor, {}],
   ['an agent', { agentId: 'AGENT', instanceId: 'INSTANCE' }, { kind: 'agent', id: 'AGENT' }, { agentId: 'AGENT', instanceId: 'INSTANCE' }],
