@@ -6,13 +6,13 @@ import { cliContext } from '../cli/context.ts';
 import { writeFileAtomic } from '../cli/output.ts';
 import { openLogDoor, openLogFolder, type LogDoor } from '../client/log/tile-door.ts';
 import { tileSource } from '../client/log/tile-source.ts';
-import { findLiveLog, listLogs } from '../db/audit-logs.ts';
+import { findLiveLog, listLogs, type AuditLogRecord } from '../db/audit-logs.ts';
 import { scanCheckpoints, scanEnd } from '../db/audit-scan.ts';
 import { readTreeSize } from '../db/audit-tree.ts';
 import type { Db } from '../db/client.ts';
 import { LogError } from '../verify/log/log-error.ts';
-import { parseVerifierKey, type NoteKey } from '../verify/log/note.ts';
-import type { VerifiedCheckpoint } from '../verify/log/checkpoint.ts';
+import { parseNote, parseVerifierKey, type NoteKey } from '../verify/log/note.ts';
+import { openCheckpoint, parseCheckpoint, type VerifiedCheckpoint } from '../verify/log/checkpoint.ts';
 import { verifyWholeLog, type LogFinding, type LogSource, type VerifiedPart, type WholeLogReport } from '../verify/log/whole-log.ts';
 import { believe, checkpointFiles, givenKeys, readCheckpointFile } from './kept-checkpoints.ts';
 import { EXIT, Refused, type LocalContext, type LocalRun } from './local-command.ts';
@@ -21,6 +21,8 @@ import { withLocalDatabase, withOwner } from './local-database.ts';
 /** What is judged, and with what. */
 interface Judged {
   source: LogSource;
+  /** Events there are. */
+  size: number;
   origin: string;
   checkpoints: Pick<VerifiedCheckpoint, 'size' | 'root'>[];
   findings: LogFinding[];
@@ -72,21 +74,42 @@ async function verifyDatabase(local: LocalContext, input: CommandInput, db: Db):
   const published = live ? await readTreeSize(db, live.treeId) : 0;
   const stored = await scanCheckpoints(db);
   const end = await scanEnd(db);
-  const newest = stored.findLast(({ logId }) => logId === live?.id);
-  if (newest) {
-    try {
-      believe(newest.note, own);
-    } catch (error) {
-      findings.push(otherKey(`the newest checkpoint of the database: ${(error as Error).message}`));
-    }
-  }
+  const signed = storedCheckpoints(logs, stored, findings);
+  const covered = signed.reduce((largest, { size }) => Math.max(largest, size), 0);
+  if (covered < end.last) remarks.push(`No checkpoint of the database covers the events from ${covered + 1} to ${end.last}: nothing that was signed says what they were.`);
   if (live && live.state !== 'running') remarks.push(`The log has stopped: ${live.reason ?? ''}`);
   if (end.given > end.last) {
     findings.push({ fault: 'truncated', index: end.last, last: end.given - 1, from: undefined, to: undefined, detail: `${end.given} numbers were given to events, and the last that is there is ${end.last}` });
   }
   const source = databaseSource(db, { last: end.last, treeId: live?.treeId ?? 1, published });
-  return judge(local, input, { source, origin: live?.origin ?? '', checkpoints: [...kept, ...stored], findings, remarks });
+  return judge(local, input, { source, size: end.last, origin: live?.origin ?? '', checkpoints: [...kept, ...signed], findings, remarks });
 }
+
+/**
+ * The checkpoints of the database as their notes say them: its columns are signed by nobody. Of each log the newest must bear the signature of its key: it covers all
+ * that is below it.
+ */
+function storedCheckpoints(logs: readonly AuditLogRecord[], stored: Awaited<ReturnType<typeof scanCheckpoints>>, findings: LogFinding[]): Judged['checkpoints'] {
+  const newest = new Map(stored.map((checkpoint) => [checkpoint.logId, checkpoint]));
+  return stored.flatMap((row) => {
+    const log = logs.find(({ id }) => id === row.logId);
+    if (!log) return [];
+    try {
+      const said = newest.get(row.logId) === row ? openCheckpoint(row.note, { logKey: parseVerifierKey(log.vkey) }) : parseCheckpoint(parseNote(row.note).text);
+      if (said.origin === log.origin && said.size === row.size && said.root.equals(row.root)) return [said];
+      findings.push(forgedCheckpoint(row.size, log.origin, 'its columns do not say what was signed'));
+      return [said];
+    } catch (error) {
+      if (!(error instanceof LogError)) throw error;
+      findings.push(error.fault === 'unknown-log-key' ? otherKey(`the newest checkpoint of log ${log.origin} in the database: ${error.message}`) : forgedCheckpoint(row.size, log.origin, error.message));
+      return [];
+    }
+  });
+}
+
+const forgedCheckpoint = (size: number, origin: string, why: string): LogFinding => ({
+  fault: 'forked', index: 0, last: Math.max(0, size - 1), from: undefined, to: undefined, detail: `the checkpoint of ${size} events of log ${origin} that the database shows is not what was signed: ${why}`,
+});
 
 const textOf = ({ name, keyId, publicKey }: NoteKey): string => `${name}+${keyId.toString('hex')}+${Buffer.concat([Buffer.from([1]), publicKey]).toString('base64')}`;
 
@@ -99,7 +122,7 @@ async function verifyTiles(local: LocalContext, input: CommandInput, from: strin
   try {
     const newest = believe(await door.checkpoint(), keys);
     const source = tileSource(door, newest.size);
-    const judged: Judged = { source, origin: newest.origin, checkpoints: [...kept, newest], findings, remarks: [] };
+    const judged: Judged = { source, size: newest.size, origin: newest.origin, checkpoints: [...kept, newest], findings, remarks: [] };
     if (kept.length === 0) judged.remarks.push('No checkpoint that was kept before was given (--checkpoint): the log is whole, but may be another one than it was.');
     return await judge(local, input, judged, () => {
       const without = source.hashesOnly();
@@ -122,7 +145,14 @@ async function openDoor(local: LocalContext, from: string): Promise<LogDoor> {
 async function judge(local: LocalContext, input: CommandInput, judged: Judged, more: () => string[] = () => []): Promise<number> {
   const stateFile = text(input, 'state');
   const from = stateFile === undefined ? undefined : readState(stateFile, judged.origin);
-  if (from) judged.remarks.push(`The first ${from.size} events were judged by an earlier run (${stateFile}), and not again.`);
+  if (from) {
+    judged.remarks.push(`The first ${from.size} events were judged by an earlier run (${stateFile}), and not again.`);
+    const earlier = judged.checkpoints.filter(({ size }) => size < from.size).length;
+    if (earlier > 0) judged.remarks.push(`${earlier} checkpoints of fewer events than that were not compared with anything: judge the whole log, without --state, to compare them.`);
+    if (judged.size < from.size) {
+      judged.findings.push({ fault: 'truncated', index: judged.size, last: from.size - 1, from: undefined, to: undefined, detail: `an earlier run has judged ${from.size} events, and there are ${judged.size}` });
+    }
+  }
   let saved = from?.size ?? 0;
   const report = await verifyWholeLog({
     source: judged.source,

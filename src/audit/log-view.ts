@@ -32,10 +32,11 @@ export async function viewLog({ db, config }: ProofContext): Promise<LogView> {
   return { log, size: checkpoint.size, note: await cosigned(db, checkpoint) };
 }
 
-/** The checkpoint of exactly this size, with its cosignatures; null where none is kept. */
-export async function checkpointOf({ db }: ProofContext, { log }: LogView, size: number): Promise<string | null> {
+/** The checkpoint of exactly this size, with its cosignatures; null where none is kept, or not enough witnesses have cosigned it. */
+export async function checkpointOf({ db, config }: ProofContext, { log }: LogView, size: number): Promise<string | null> {
   const checkpoint = await checkpointCovering(db, log.id, size);
-  return checkpoint?.size === size ? cosigned(db, checkpoint) : null;
+  if (checkpoint?.size !== size) return null;
+  return (await readCosignatures(db, log.id, size)).length < config.auditWitnessQuorum ? null : cosigned(db, checkpoint);
 }
 
 async function cosigned(db: Db, { logId, size, note }: CheckpointRecord): Promise<string> {

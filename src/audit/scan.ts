@@ -1,5 +1,5 @@
 /** The log as the database has it, to be judged as a whole. */
-import { scanEvents, scanPurged, type ScannedEvent } from '../db/audit-scan.ts';
+import { scanEvents, scanPersonal, scanPurged, type ScannedEvent } from '../db/audit-scan.ts';
 import { readTiles } from '../db/audit-tree.ts';
 import type { Db } from '../db/client.ts';
 import { readEvent, type LoggedAuditEvent } from '../verify/log/event.ts';
@@ -23,7 +23,8 @@ export function databaseSource(db: Db, { last, treeId, published }: ScanBounds):
       for (const { first, last: purgedLast, hashes } of await scanPurged(db, index, end)) {
         for (let n = Math.max(first, index + 1); n <= Math.min(purgedLast, end); n += 1) entries[n - index - 1] = { leaf: hashes.subarray((n - first) * HASH_OCTETS, (n - first + 1) * HASH_OCTETS), at: undefined };
       }
-      for (const row of await scanEvents(db, index, end)) entries[Number(row.n) - index - 1] = entryOf(row);
+      const personal = Map.groupBy(await scanPersonal(db, index, end), ({ n }) => n);
+      for (const row of await scanEvents(db, index, end)) entries[Number(row.n) - index - 1] = entryOf(row, personal.get(row.n) ?? []);
       return entries;
     },
     async leaves(index, limit) {
@@ -45,13 +46,15 @@ export function databaseSource(db: Db, { last, treeId, published }: ScanBounds):
   };
 }
 
-function entryOf(row: ScannedEvent): SourceEntry {
-  const differs = differenceOf(row);
+type PersonalHash = Awaited<ReturnType<typeof scanPersonal>>[number];
+
+function entryOf(row: ScannedEvent, personal: readonly PersonalHash[]): SourceEntry {
+  const differs = differenceOf(row, personal);
   return { leaf: leafHash(row.event), at: row.at.toISOString(), ...(differs === undefined ? {} : { differs }) };
 }
 
-/** What the columns say otherwise than the bytes: the interface finds and shows events by them. */
-function differenceOf(row: ScannedEvent): string | undefined {
+/** What the columns and the personal fields beside the event say otherwise than the bytes: the interface finds and shows events by them. A field that was erased says nothing. */
+function differenceOf(row: ScannedEvent, personal: readonly PersonalHash[]): string | undefined {
   let event: LoggedAuditEvent;
   try {
     event = readEvent(row.event);
@@ -62,7 +65,10 @@ function differenceOf(row: ScannedEvent): string | undefined {
     ['id', row.id, event.id], ['kind', row.kind, event.kind], ['outcome', row.outcome, event.outcome], ['at', row.at.toISOString(), event.at],
     ['actor_kind', row.actor_kind, event.actor.kind], ['actor_id', row.actor_id, event.actor.id], ['agent_id', row.agent_id, event.agent], ['instance_id', row.instance_id, event.instance],
     ['serial', row.serial && row.serial.toString('hex'), event.serial], ['target', row.target, event.target],
+    ['request_id', row.request_id, event.requestId],
   ];
   const other = pairs.find(([, shown, said]) => (shown ?? undefined) !== said);
-  return other && `column ${other[0]} does not say what its bytes say`;
+  if (other) return `column ${other[0]} does not say what its bytes say`;
+  const field = personal.find((one) => event.personal?.[one.field] !== one.hash);
+  return field && `the personal field ${field.field} beside it is not the one that its bytes have the hash of`;
 }

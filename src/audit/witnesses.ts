@@ -104,7 +104,9 @@ const known = async (db: Db, log: AuditLogRecord, name: string): Promise<Witness
 
 /** @throws Error for an answer that is none */
 async function ask(ctx: WitnessContext, witness: { url: string; key: NoteKey }, { log, checkpoint }: Offer, signal: AbortSignal): Promise<Asked> {
-  let oldSize = (await known(ctx.db, log, witness.key.name))?.size ?? 0;
+  const before = await known(ctx.db, log, witness.key.name);
+  // What it said that it has is only believed while it says so: it is asked again.
+  let oldSize = before?.state === 'ahead' || (before?.size ?? 0) > checkpoint.size ? checkpoint.size : (before?.size ?? 0);
   // Once more from where the witness says that it is (409); what it says then is final.
   for (let tries = 0; ; tries++) {
     if (oldSize > checkpoint.size) return { state: 'ahead', size: oldSize, problem: `it has seen a checkpoint of ${oldSize} events, the log has signed ${checkpoint.size}: was the database set back?` };

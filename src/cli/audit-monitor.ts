@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { openLogDoor } from '../client/log/tile-door.ts';
-import { watchLog, type Alarm, type WatchState } from '../client/log/watch-log.ts';
+import { staleAlarm, watchLog, type Alarm, type Look, type WatchState } from '../client/log/watch-log.ts';
 import { systemClock } from '../core/clock.ts';
 import { LogError } from '../verify/log/log-error.ts';
 import { required, text, texts, UsageError, variable, wholeNumber, type CliContext, type Command, type CommandInput } from './command.ts';
@@ -18,6 +18,8 @@ const STATE_FORMAT = 'signet-audit-monitor/v1';
 const DEFAULT_EVERY_SECONDS = 10;
 /** A command that is told of an alarm has so long. */
 const ON_ALARM_MS = 30_000;
+/** A look that takes longer is asked whether the log is stale meanwhile. Milliseconds. */
+const LOOK_MS = 60_000;
 
 const hexHash = z.string().regex(/^[0-9a-f]{64}$/);
 const stateFile = z.strictObject({
@@ -56,20 +58,15 @@ export const monitor: Command = {
   async run(cli, input) {
     const request = await requestOf(cli, input);
     const told = new Set<string>();
+    const tell = async (alarm: Alarm): Promise<void> => {
+      // What stays as it is is said once; each event is said.
+      if (told.has(alarm.detail)) return;
+      if (alarm.event === undefined) told.add(alarm.detail);
+      await raise(cli, request, alarm);
+    };
     for (;;) {
-      const alarms = await look(cli, request).catch((error: unknown): Alarm[] => {
-        if (error instanceof LogError) return [{ kind: 'not-believed', detail: `what is shown of the log is not believed: ${error.message}` }];
-        if (request.once) throw error;
-        cli.io.err.write(`not reached: ${(error as Error).message}\n`);
-        return [];
-      });
-      for (const alarm of alarms) {
-        // What stays as it is is said once; each event is said.
-        if (told.has(alarm.detail)) continue;
-        if (alarm.event === undefined) told.add(alarm.detail);
-        await raise(cli, request, alarm);
-      }
-      if (request.once) return alarms.length > 0 ? EXIT.refused : EXIT.ok;
+      const alarmed = await look(cli, request, tell);
+      if (request.once) return alarmed ? EXIT.refused : EXIT.ok;
       await sleep(request.everyMs);
     }
   },
@@ -110,16 +107,54 @@ async function requestOf(cli: CliContext, input: CommandInput): Promise<MonitorR
   };
 }
 
-/** One look. What is to be remembered is on disk before anything is said: an alarm may come twice, but no checkpoint is forgotten. */
-async function look(cli: CliContext, { trust, logKey, door, file, names, fromStart, staleAfterSeconds }: MonitorRequest): Promise<Alarm[]> {
+/**
+ * One look; true when there was an alarm. What is to be remembered is on disk before anything is said, but for how far events were read: that only afterwards. Killed in
+ * between, an alarm comes twice; none is lost, and no checkpoint is forgotten.
+ */
+async function look(cli: CliContext, request: MonitorRequest, tell: (alarm: Alarm) => Promise<void>): Promise<boolean> {
+  const { trust, logKey, door, file, names, fromStart, staleAfterSeconds } = request;
   const state = readState(file, logKey, names);
-  const seen = await watchLog({ door, trust, state, names, fromStart, staleAfterSeconds, now: systemClock.now() });
-  if (seen.state) writeFileAtomic(file, `${JSON.stringify({ format: STATE_FORMAT, logKey, names, ...seen.state })}\n`, 0o600);
+  const remember = (known: WatchState): void => writeFileAtomic(file, `${JSON.stringify({ format: STATE_FORMAT, logKey, names, ...known })}\n`, 0o600);
+  const watching = watchLog({ door, trust, state, names, fromStart, staleAfterSeconds, now: systemClock.now() });
+  await whenLate(watching, async () => {
+    const stale = staleAlarm(state, staleAfterSeconds, systemClock.now());
+    if (stale) await tell(stale);
+  });
+  let seen: Look;
+  try {
+    seen = await watching;
+  } catch (error) {
+    const alarm = error instanceof LogError ? notBelieved(error) : staleAlarm(state, staleAfterSeconds, systemClock.now());
+    if (alarm) await tell(alarm);
+    if (!(error instanceof LogError)) {
+      if (request.once && !alarm) throw error;
+      cli.io.err.write(`not reached: ${(error as Error).message}\n`);
+    }
+    return alarm !== undefined;
+  }
+  const ofEvents = seen.alarms.some(({ event }) => event !== undefined);
+  if (seen.state && ofEvents) {
+    const { entries: _, ...known } = seen.state;
+    remember({ ...known, agents: state?.agents ?? [], ...(state?.entries && { entries: state.entries }) });
+  } else if (seen.state) remember(seen.state);
   if (seen.state && seen.state.size !== state?.size) {
     const { size, root } = seen.state;
     cli.io.out.write(cli.json ? `${JSON.stringify({ size, root, first: state === undefined })}\n` : `${size} events, root ${root}${state === undefined ? ' (the first checkpoint seen: nothing to compare it with)' : ', grown from what was seen before'}\n`);
   }
-  return seen.alarms;
+  for (const alarm of seen.alarms) await tell(alarm);
+  if (seen.state && ofEvents) remember(seen.state);
+  return seen.alarms.length > 0;
+}
+
+const notBelieved = (error: LogError): Alarm => ({ kind: 'not-believed', detail: `what is shown of the log is not believed: ${error.message}` });
+
+/** Does something once when a promise takes longer than a look should: one octet now and then must not keep an alarm back. */
+async function whenLate(promise: Promise<unknown>, act: () => Promise<void>): Promise<void> {
+  const ended = new AbortController();
+  const late = sleep(LOOK_MS, true, { signal: ended.signal }).catch(() => false);
+  const isLate = await Promise.race([late, promise.then(() => false, () => false)]);
+  ended.abort();
+  if (isLate) await act();
 }
 
 /** @throws UsageError for a file that is none of ours, or remembers another log or other names */

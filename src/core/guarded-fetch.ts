@@ -35,8 +35,14 @@ export class FetchRefused extends Error {
 }
 
 const LOOPBACK = ['127.0.0.0/8', '::1'];
-/** Link-local (RFC 3927, RFC 4291 §2.5.6: where metadata services are), "this network", multicast, reserved; the metadata address of AWS over IPv6; NAT64 of all of them. */
-const NEVER = ['0.0.0.0/8', '169.254.0.0/16', '192.0.0.192/32', '100.100.100.200/32', '224.0.0.0/4', '240.0.0.0/4', '::', 'fe80::/10', 'ff00::/8', 'fd00:ec2::254', '64:ff9b::/96'];
+/**
+ * Link-local (RFC 3927, RFC 4291 §2.5.6: where metadata services are), "this network", multicast, reserved; metadata addresses of AWS, Google and Azure beyond them; and forms of IPv6 that are a
+ * way to an IPv4 address: NAT64 (RFC 6052, RFC 8215), 6to4 and IPv4-compatible ones of link-local addresses, IPv4-translated ones (RFC 2765 §2.1).
+ */
+const NEVER = [
+  '0.0.0.0/8', '169.254.0.0/16', '192.0.0.192/32', '100.100.100.200/32', '224.0.0.0/4', '240.0.0.0/4', '::', 'fe80::/10', 'ff00::/8', 'fd00:ec2::254', 'fd20:ce::254', '168.63.129.16/32',
+  '64:ff9b::/96', '64:ff9b:1::/48', '2002:a9fe::/32', '::a9fe:0/112', '::ffff:0:0:0/96',
+];
 const isNever = addressMatcher(NEVER);
 
 /** @param httpBlocks networks, besides loopback, to which plain http is allowed */

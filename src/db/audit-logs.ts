@@ -25,9 +25,9 @@ export async function findLiveLog(db: Db | Tx): Promise<AuditLogRecord | undefin
   return row === null ? undefined : toLog(row);
 }
 
-/** Every log there was, oldest first. */
+/** Every log there was, oldest first: by its tree before its time, for clocks that were set back; a tree is never gone back to. */
 export async function listLogs(db: Db | Tx): Promise<AuditLogRecord[]> {
-  return (await db.auditLog.findMany({ orderBy: [{ startedAt: 'asc' }, { id: 'asc' }] })).map(toLog);
+  return (await db.auditLog.findMany({ orderBy: [{ treeId: 'asc' }, { startedAt: 'asc' }, { id: 'asc' }] })).map(toLog);
 }
 
 /** @throws a unique violation when there is a live one, or one of this origin */

@@ -25,6 +25,15 @@ const SCAN: HotStatement = {
 /** The events numbered above `after`, up to `last`. */
 export const scanEvents = (db: Db, after: number, last: number): Promise<ScannedEvent[]> => runHot<ScannedEvent>(db, SCAN, [after, last]);
 
+const PERSONAL: HotStatement = {
+  name: 'audit-scan-personal',
+  text: `SELECT e.n, p.field, encode(sha256(p.salt || convert_to(p.value, 'UTF8')), 'hex') AS hash
+    FROM audit_events e JOIN audit_personal p ON p.event_id = e.id WHERE e.n > $1 AND e.n <= $2`,
+};
+
+/** Personal fields that are kept beside the events numbered above `after`, up to `last`: their salted hashes, as the events have them. */
+export const scanPersonal = (db: Db, after: number, last: number): Promise<{ n: string; field: string; hash: string }[]> => runHot(db, PERSONAL, [after, last]);
+
 /** Leaf hashes of a stretch of purged events. */
 export interface PurgedStretch {
   first: number;

@@ -75,7 +75,7 @@ async function pageOfStatuses(ctx: Context, holder: Holder, { query, now }: { qu
 }
 
 /** Which certificates belong to whom is what `identity` is for. @throws SignetError `permission-denied` */
-function assertMayIdentify(caller: Caller): void {
+export function assertMayIdentify(caller: Caller): void {
   if (!mayIdentify(caller)) throw new SignetError('permission-denied', 'to ask whose certificates are, a relying party must be registered for identity');
 }
 

@@ -143,3 +143,9 @@ test('after a recovery the next start begins another log over the same tree', as
   expect((await listLogs(database.db)).map(({ state }) => state)).toEqual(['ended', 'running']);
   expect((await createSequencer(log.sequence).step()).did).toBe('checkpoint');
 });
+
+test('with the clock set back before a restart, what begins after a recovery still goes on from the newer tree', async () => {
+  await restartLog({ ...log, ...log.sequence, clock: { ...log.clock, now: () => new Date('2020-01-01T00:00:00Z') } }, TEST_ORIGIN, 'the tree was edited');
+  await inTransaction(database.ownerDb, (tx) => markLogEnded(tx, 'epoch 2 began', new Date()));
+  expect((await ensureLog(log.sequence, TEST_ORIGIN)).treeId).toBe(2);
+});

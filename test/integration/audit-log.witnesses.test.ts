@@ -1,10 +1,11 @@
 /** Witnesses cosign checkpoints (C2SP tlog-witness): real HTTP, a conforming witness, and some that are not. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { consistencyOf } from '../../src/audit/proofs.ts';
 import { newestNote } from '../../src/audit/read-log.ts';
 import { createSequencer } from '../../src/audit/sequence.ts';
 import { createWitnesses, type Witnesses } from '../../src/audit/witnesses.ts';
 import { createGuardedFetch } from '../../src/core/guarded-fetch.ts';
-import { listWitnesses } from '../../src/db/audit-logs.ts';
+import { latestCheckpoint, listWitnesses } from '../../src/db/audit-logs.ts';
 import { openCheckpoint } from '../../src/verify/log/checkpoint.ts';
 import { parseVerifierKey } from '../../src/verify/log/note.ts';
 import { openTestLog, type TestLog } from '../support/audit-log.ts';
@@ -42,6 +43,11 @@ async function checkpointed(): Promise<number> {
   witnesses.offer(log.record, checkpoint);
   return checkpoint.size;
 }
+/** One that no witness is asked about. */
+async function alsoSigned() {
+  await log.append(3);
+  return createSequencer(log.sequence).step();
+}
 const states = async () => Object.fromEntries((await listWitnesses(database.db, log.record.id)).map(({ name, state, size, problem }) => [name, { state, size, problem }]));
 
 async function until(isDone: () => Promise<boolean> | boolean): Promise<void> {
@@ -71,6 +77,31 @@ test('a witness that knows another size says so (409) and is asked again from th
   await until(async () => (await states())[good.name]?.size === second && (await states())[other.name]?.state === 'ahead');
   expect(good.answered).toEqual([200, 409, 200]);
   expect((await states())[other.name]).toMatchObject({ size: 1_000_000, problem: expect.stringContaining('was the database set back?') });
+});
+
+test('a witness that said that it knows more is asked again, and cosigns once it is what it was', async () => {
+  const first = await checkpointed();
+  await until(async () => (await states())[other.name]?.size === first);
+  other.forget(1_000_000);
+  const second = await checkpointed();
+  await until(async () => (await states())[other.name]?.state === 'ahead');
+  other.forget(first);
+  const latest = await latestCheckpoint(database.db, log.record.id);
+  await until(async () => {
+    if (latest) witnesses.offer(log.record, latest);
+    return (await states())[other.name]?.size === second;
+  });
+  expect((await states())[other.name]).toMatchObject({ state: 'cosigning', problem: null });
+});
+
+test('a proof between sizes shows no checkpoint that fewer witnesses have cosigned than must have', async () => {
+  const { checkpoint: alone } = await alsoSigned();
+  const size = await checkpointed();
+  await until(async () => (await database.db.auditCosignature.count({ where: { size } })) === 2);
+  const ctx = (auditWitnessQuorum: number) => ({ db: database.db, config: { auditWitnessQuorum } });
+  expect((await consistencyOf(ctx(2), 1, alone?.size)).checkpoint).toBeNull();
+  expect((await consistencyOf(ctx(0), 1, alone?.size)).checkpoint).toBe(alone?.note);
+  expect((await consistencyOf(ctx(2), 1, size)).checkpoint).not.toBeNull();
 });
 
 test.each<[string, (witness: TestWitness) => TestWitness['misbehave'], RegExp]>([

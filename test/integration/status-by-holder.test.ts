@@ -72,6 +72,9 @@ test('which certificates are whose is for those registered for identity', async 
   const [plain, identifying] = [await party(['status']), await party(['status', 'identity'])];
   expect(outcome(await plain.send('GET', `/v1/status/agents/${agentId}`))).toBe('permission-denied');
   expect(outcome(await plain.send('GET', `/v1/status/instances/${first.instanceId}`))).toBe('permission-denied');
+  // The event of an issuance says the agent, the instance, and from what address it was asked for.
+  expect(outcome(await plain.send('GET', `/v1/certificates/${sha256(first)}/proof`))).toBe('permission-denied');
+  expect(outcome(await identifying.send('GET', `/v1/certificates/${sha256(first)}/proof`))).not.toBe('permission-denied');
   expect(await read<Status>(`/v1/status/fingerprints/${sha256(first)}`, plain)).toMatchObject({ serial: first.serial, status: 'good' });
   expect((await read<Status>(`/v1/status/fingerprints/${sha256(first)}`, plain)).agentId).toBeUndefined();
   expect((await read<Page>(`/v1/status/agents/${agentId}`, identifying)).items[0]?.agentId).toBe(agentId);

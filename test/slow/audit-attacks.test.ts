@@ -2,12 +2,13 @@
  * The administrator of the database as the attacker: every change of the log is found, with the tree left as it was, and with everything rebuilt and signed anew with the log
  * key, from a checkpoint that was kept outside.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { runAuditVerify } from '../../src/admin/audit-verify.ts';
 import type { LocalContext } from '../../src/admin/local-command.ts';
+import { appendAudit } from '../../src/audit/append.ts';
 import { restartLog } from '../../src/audit/log.ts';
 import { createSequencer } from '../../src/audit/sequence.ts';
 import type { LogDoor } from '../../src/client/log/tile-door.ts';
@@ -19,7 +20,7 @@ import { inTransaction, type Tx } from '../../src/db/client.ts';
 import { logTrust } from '../../src/verify/log/issuance-proof.ts';
 import { encodeEntries } from '../../src/verify/log/tiles.ts';
 import { TEST_ORIGIN } from '../support/authority.ts';
-import { openTestLog, type TestLog } from '../support/audit-log.ts';
+import { openTestLog, rootOverEvents, type TestLog } from '../support/audit-log.ts';
 import { testDatabase, type TestDatabase } from '../support/db.ts';
 
 const EVENTS = 300;
@@ -55,8 +56,9 @@ const newest = async () => latestCheckpoint(database.db, (await findLiveLog(data
 const step = (copyDir = log.sequence.copyDir) => createSequencer({ ...log.sequence, copyDir }).step();
 
 /** What `signet audit verify` says, as its record. */
-async function verify(...args: string[]): Promise<{ code: number; found: [string, number, number][]; said: string }> {
-  let record: { findings?: { fault: string; index: number; last: number; detail: string }[] } = {};
+async function verify(...args: string[]): Promise<{ code: number; found: [string, number, number][]; said: string; remarks: string }> {
+  let record: { findings?: { fault: string; index: number; last: number; detail: string }[]; remarks?: string[] } = {};
+  const given = (name: string): string[] => args.filter((_, i) => args[i - 1] === name);
   const local: LocalContext = {
     io: { out: { write: () => undefined }, err: { write: () => undefined }, env: {} },
     json: true,
@@ -64,9 +66,9 @@ async function verify(...args: string[]): Promise<{ code: number; found: [string
     log: createLogger('error', { write: () => undefined }),
     show: (shown) => void (record = shown),
   };
-  const code = await runAuditVerify(local, { positionals: [], values: { checkpoint: args.filter((_, i) => args[i - 1] === '--checkpoint'), 'log-key': [log.record.vkey] } });
+  const code = await runAuditVerify(local, { positionals: [], values: { checkpoint: given('--checkpoint'), state: given('--state')[0], 'log-key': [log.record.vkey] } });
   const findings = record.findings ?? [];
-  return { code, found: findings.map(({ fault, index, last }) => [fault, index, last]), said: findings.map(({ detail }) => detail).join('\n') };
+  return { code, found: findings.map(({ fault, index, last }) => [fault, index, last]), said: findings.map(({ detail }) => detail).join('\n'), remarks: (record.remarks ?? []).join('\n') };
 }
 
 /** The status door of this database. */
@@ -158,6 +160,65 @@ test('a column that says something else than the bytes is an edit', async () => 
   const { found, said } = await verify('--checkpoint', kept);
   expect(found).toEqual([['edited', 199, 199]]);
   expect(said).toMatch(/actor_id/);
+});
+
+test('who cannot sign, and changes events, tree and the columns of the checkpoints: the notes that were signed say so, with no checkpoint from outside', async () => {
+  await attack((tx) => tx.$executeRaw`UPDATE audit_events SET event = convert_to(replace(convert_from(event, 'UTF8'), '"failure"', '"success"'), 'UTF8'), outcome = 'success' WHERE n = 100`);
+  const notes = await database.db.auditCheckpoint.findMany();
+  await rebuild();
+  // The database has no key: what it shows are the notes there were, beside the roots of the tree as it is now.
+  const now = await newest();
+  await attack(async (tx) => {
+    await tx.$executeRaw`DELETE FROM audit_checkpoints`;
+    for (const one of notes) await tx.auditCheckpoint.create({ data: { ...one, root: new Uint8Array((one.size === BigInt(now?.size ?? 0) ? now?.root : undefined) ?? await rootOverEvents(database.db, Number(one.size))) } });
+  });
+  const { code, found, said } = await verify();
+  expect([code, found.map(([fault]) => fault)]).toEqual([1, expect.arrayContaining(['forked'])]);
+  expect(said).toMatch(/columns do not say what was signed/);
+  // Notes of the same size that were not signed by the log do not pass for signed ones.
+  await attack((tx) => tx.$executeRaw`UPDATE audit_checkpoints SET note = replace(note, split_part(note, E'\n', 3), encode(root, 'base64'))`);
+  expect((await verify()).code).toBe(1);
+});
+
+test('events that no checkpoint covers are said', async () => {
+  await attack((tx) => tx.$executeRaw`DELETE FROM audit_checkpoints WHERE size > 200`);
+  expect((await verify()).remarks).toMatch(/No checkpoint of the database covers the events from \d+ to \d+/);
+});
+
+test('a personal field that is not the one the event has the hash of, and one that it has no hash of, are edits; an erased one is none', async () => {
+  await inTransaction(log.db, (tx) => appendAudit(log, tx, TEST_ORIGIN, new Date(), { kind: 'agent.suspended', outcome: 'success', agentId: 'A', target: 'A', personal: { reason: 'asked for by mallory' } }));
+  await step();
+  expect(await verify()).toMatchObject({ code: 0 });
+  await attack((tx) => tx.$executeRaw`UPDATE audit_personal SET value = 'asked for by alice' WHERE value = 'asked for by mallory'`);
+  const { code, said } = await verify();
+  expect([code, said]).toEqual([1, expect.stringMatching(/personal field reason/)]);
+  await attack((tx) => tx.$executeRaw`DELETE FROM audit_personal`);
+  expect(await verify()).toMatchObject({ code: 0 });
+  await attack((tx) => tx.$executeRaw`INSERT INTO audit_personal (event_id, field, salt, value) SELECT id, 'operator', decode('00', 'hex'), 'alice' FROM audit_events WHERE n = 7`);
+  expect((await verify()).found).toEqual([['edited', 6, 6]]);
+});
+
+test('a request id beside an event that is not its own is an edit', async () => {
+  await attack((tx) => tx.$executeRaw`UPDATE audit_events SET request_id = 'another' WHERE n = 7`);
+  expect((await verify()).found).toEqual([['edited', 6, 6]]);
+});
+
+test('a run that goes on from an earlier one finds what is less than that had, and compares checkpoints of its size', async () => {
+  const state = path.join(folder, 'state.json');
+  expect(await verify('--state', state)).toMatchObject({ code: 0 });
+  const { size = 0 } = (await newest()) ?? {};
+  // Remembered is another tree of this size than the one that was signed.
+  const was = JSON.parse(readFileSync(state, 'utf8')) as { hashes: string[] };
+  writeFileSync(state, JSON.stringify({ ...was, hashes: was.hashes.with(0, '00'.repeat(32)) }));
+  expect((await verify('--state', state)).found.map(([fault]) => fault)).toEqual(['forked']);
+  writeFileSync(state, JSON.stringify(was));
+  await attack(async (tx) => {
+    await tx.$executeRaw`DELETE FROM audit_events WHERE n > 100`;
+    await tx.$executeRaw`UPDATE counters SET value = 100 WHERE name = 'audit'`;
+  });
+  await rebuild();
+  const { code, found } = await verify('--state', state);
+  expect([code, found]).toEqual([1, [['truncated', 100, size - 1]]]);
 });
 
 test('a truncation, and a database that was set back to a backup', async () => {

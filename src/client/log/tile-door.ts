@@ -22,13 +22,16 @@ export interface EntryDoor {
 }
 
 const MAX_BUNDLE_OCTETS = TILE_WIDTH * (MAX_ENTRY_OCTETS + 2);
+/** So long nothing may come. Milliseconds. */
 const TIMEOUT_MS = 30_000;
+/** So long a whole answer may take: who sends an octet now and then is not waited for. Milliseconds. */
+const WHOLE_MS = 120_000;
 
 /** The log of a status door; entries of the API door. Without one, no entries are there. */
-export function openLogDoor(statusUrl: string, entries?: EntryDoor): LogDoor & { close(): void } {
+export function openLogDoor(statusUrl: string, entries?: EntryDoor, wholeMs = WHOLE_MS): LogDoor & { close(): void } {
   const statusAgent = statusUrl.startsWith('http:') ? new http.Agent({ keepAlive: true }) : new https.Agent({ keepAlive: true });
   const entryAgent = entries?.url.startsWith('http:') === false ? new https.Agent({ keepAlive: true, ca: entries.trustBundle, minVersion: 'TLSv1.2' }) : new http.Agent({ keepAlive: true });
-  const fromStatus = (name: string) => get(new URL(`/tlog/${name}`, statusUrl), { agent: statusAgent });
+  const fromStatus = (name: string) => get(new URL(`/tlog/${name}`, statusUrl), { agent: statusAgent }, wholeMs);
   return {
     async checkpoint() {
       const octets = await fromStatus('checkpoint');
@@ -37,7 +40,7 @@ export function openLogDoor(statusUrl: string, entries?: EntryDoor): LogDoor & {
     },
     async tile(tile) {
       if (tile.level !== 'entries') return fromStatus(tilePath(tile));
-      return entries && get(new URL(`/tlog/${tilePath(tile)}`, entries.url), { agent: entryAgent, headers: { authorization: `Bearer ${entries.token}` } });
+      return entries && get(new URL(`/tlog/${tilePath(tile)}`, entries.url), { agent: entryAgent, headers: { authorization: `Bearer ${entries.token}` } }, wholeMs);
     },
     close() {
       statusAgent.destroy();
@@ -64,9 +67,10 @@ export function openLogFolder(folder: string): LogDoor {
 }
 
 /** The body of a 200; undefined for 404 and 410. Bounded by the largest answer there can be. */
-function get(url: URL, options: https.RequestOptions): Promise<Buffer | undefined> {
+function get(url: URL, options: https.RequestOptions, wholeMs: number): Promise<Buffer | undefined> {
   const limit = url.pathname.includes('/tile/entries/') ? MAX_BUNDLE_OCTETS : MAX_NOTE_OCTETS;
-  return new Promise((resolve, reject) => {
+  return new Promise<Buffer | undefined>((resolve, reject) => {
+    const late = setTimeout(() => request.destroy(new Error(`${url.host} did not answer as a whole within ${wholeMs / 1000} s`)), wholeMs);
     const request = (url.protocol === 'http:' ? http : https).get(url, { ...options, timeout: TIMEOUT_MS }, (response) => {
       const { statusCode = 0 } = response;
       const parts: Buffer[] = [];
@@ -85,5 +89,6 @@ function get(url: URL, options: https.RequestOptions): Promise<Buffer | undefine
     });
     request.on('timeout', () => request.destroy(new Error(`${url.host} did not answer within ${TIMEOUT_MS / 1000} s`)));
     request.on('error', reject);
+    request.on('close', () => clearTimeout(late));
   });
 }

@@ -65,9 +65,8 @@ export async function watchLog(request: WatchRequest): Promise<Look> {
   if (fault) return { state, alarms: [fault] };
   const isNew = state === undefined || checkpoint.size > state.size;
   const alarms: Alarm[] = [];
-  if (state && !isNew && staleAfterSeconds !== undefined && now.getTime() - Date.parse(state.since) > staleAfterSeconds * 1000) {
-    alarms.push({ kind: 'stale', detail: `the newest checkpoint is of ${state.size} events and was first seen at ${state.since}` });
-  }
+  const stale = isNew ? undefined : staleAlarm(state, staleAfterSeconds, now);
+  if (stale) alarms.push(stale);
   const next: WatchState = {
     ...(state ?? { agents: [] }),
     checkpoint: note, size: checkpoint.size, root: checkpoint.root.toString('hex'), since: isNew ? now.toISOString() : state.since,
@@ -75,6 +74,12 @@ export async function watchLog(request: WatchRequest): Promise<Look> {
   if (request.names.length === 0) return { state: next, alarms };
   const seen = await readEntries(request, checkpoint, next);
   return 'fault' in seen ? { state, alarms: [...alarms, seen.fault] } : { state: { ...next, ...seen.state }, alarms: [...alarms, ...seen.alarms] };
+}
+
+/** The alarm for what is remembered being older than it may be: also for whoever cannot read the log, because silence is how one is kept from seeing a newer checkpoint. */
+export function staleAlarm(state: WatchState | undefined, staleAfterSeconds: number | undefined, now: Date): Alarm | undefined {
+  if (!state || staleAfterSeconds === undefined || now.getTime() - Date.parse(state.since) <= staleAfterSeconds * 1000) return undefined;
+  return { kind: 'stale', detail: `the newest checkpoint is of ${state.size} events and was first seen at ${state.since}` };
 }
 
 /** Whether the log that is shown is the one that is remembered, or a longer one that begins with it. */

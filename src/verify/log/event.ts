@@ -19,6 +19,9 @@ const event = z.looseObject({
   target: text.optional(),
   authority: text.optional(),
   detail: z.record(z.string(), z.unknown()).optional(),
+  requestId: text.optional(),
+  /** Salted hashes. */
+  personal: z.record(z.string(), z.string()).optional(),
 });
 
 /** An event as its bytes tell it. Members that this Signet does not know are there all the same. */

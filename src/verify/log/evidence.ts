@@ -50,7 +50,7 @@ export function verifyEvidence(given: unknown, trust: EvidenceTrust): EvidenceRe
     `That ${event.at} was the time: it is what the clock of the service said.${report.checkpoint.cosignatures.length > 0 ? ' It cannot be later than the first cosignature.' : ''}`,
     'That what the event tells was done as it says: the log shows what the service recorded, and that it was not changed afterwards.',
   );
-  if (typeof event['personal'] === 'object') report.unproven.push('What the personal fields were: the event holds only salted hashes of them.');
+  if (event.personal) report.unproven.push('What the personal fields were: the event holds only salted hashes of them.');
   return report;
 }
 

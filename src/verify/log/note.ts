@@ -13,6 +13,8 @@ export type NoteKeyType = keyof typeof TYPES;
 const KEY_OCTETS = 32;
 const SIGNATURE_OCTETS = 64;
 const TIMESTAMP_OCTETS = 8;
+/** The last second that RFC 3339 can write: 9999-12-31T23:59:59Z. */
+const LAST_SECOND = 253_402_300_799n;
 /** Octets of a note; a signature of another kind may be 5 kB, and verifiers must accept 16. */
 export const MAX_NOTE_OCTETS = 131_072;
 const MAX_SIGNATURES = 64;
@@ -155,6 +157,6 @@ function verifySignature(text: string, signature: Buffer, key: NoteKey): Verifie
   }
   if (signature.length !== TIMESTAMP_OCTETS + SIGNATURE_OCTETS) return undefined;
   const time = signature.readBigUInt64BE();
-  if (time > BigInt(Number.MAX_SAFE_INTEGER)) return undefined;
+  if (time > LAST_SECOND) return undefined;
   return verify(null, cosignedMessage(text, time), key.key, signature.subarray(TIMESTAMP_OCTETS)) ? { name: key.name, time: Number(time) } : undefined;
 }

@@ -94,6 +94,7 @@ export async function verifyWholeLog({ source, checkpoints, from, onProgress }: 
   const leaves: Side<Uint8Array> = { at: start, held: [], ended: false };
   const findings = new Findings();
   const judged = new Checkpoints(checkpoints, start);
+  judged.at(tree, undefined);
   let before: string | undefined;
 
   const take = (): SourceEntry | undefined => {
@@ -262,7 +263,8 @@ class Checkpoints {
       if (next?.size !== checkpoint.size || next.root.equals(checkpoint.root)) continue;
       this.findings.push({ fault: 'forked', index: 0, last: checkpoint.size - 1, from: undefined, to: undefined, detail: `two checkpoints of ${checkpoint.size} events have different roots: the log key signed both` });
     }
-    this.waiting = sorted.filter(({ size }) => size > start);
+    // One of the size that was judged before is compared with what was remembered.
+    this.waiting = sorted.filter(({ size }) => size >= start && size > 0);
   }
 
   /** Compares those of the size that the tree has now. `at`: time of the last event. */

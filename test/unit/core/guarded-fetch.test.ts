@@ -29,6 +29,7 @@ test('an answer with its status, type and body; a redirect is not followed', asy
 test.each([
   'http://169.254.169.254/latest/meta-data/', 'https://169.254.169.254/', 'https://[fe80::1]/', 'https://[::ffff:169.254.169.254]/', 'https://[::ffff:a9fe:a9fe]/', 'https://[fd00:ec2::254]/', 'https://100.100.100.200/',
   'https://0.0.0.0/', 'https://[::]/', 'https://224.0.0.1/', 'https://2852039166/', 'https://0xa9fea9fe/', 'https://[64:ff9b::a9fe:a9fe]/',
+  'https://[64:ff9b:1::a9fe:a9fe]/', 'https://[2002:a9fe:a9fe::]/', 'https://[::a9fe:a9fe]/', 'https://[::ffff:0:a9fe:a9fe]/', 'https://[fd20:ce::254]/', 'https://168.63.129.16/',
 ])('%s is never called', async (url) => {
   await expect(get(url)).rejects.toThrow(/is not called/);
 });

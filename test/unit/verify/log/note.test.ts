@@ -4,6 +4,7 @@ import { formatCheckpoint, openCheckpoint, parseCheckpoint, type CheckpointTrust
 import { LogError, type LogFault } from '../../../../src/verify/log/log-error.ts';
 import { EMPTY_ROOT, leafHash } from '../../../../src/verify/log/merkle.ts';
 import { cosignedMessage, encodeCosignature, formatNote, formatVerifierKey, noteKey, parseNote, parseVerifierKey, verifyNote, type NoteKey, type NoteKeyType } from '../../../../src/verify/log/note.ts';
+import { noteSigner, signNote } from '../../../support/log.ts';
 
 /** The note and key that the Go implementation documents. */
 const PUBLISHED = {
@@ -161,4 +162,13 @@ describe('checkpoints', () => {
     expect(open(signed(formatCheckpoint({ origin: 'agents.example', size: 0, root: EMPTY_ROOT }), log)).size).toBe(0);
     expect(open(signed(`${text}extra\n`, log)).extensions).toEqual(['extra']);
   });
+});
+
+test('a cosignature of a time that cannot be written as a date holds for nobody', () => {
+  const [log, witness] = [noteSigner('agents.example'), noteSigner('witness.example', 'cosignature')];
+  const text = formatCheckpoint({ origin: 'agents.example', size: 1, root: EMPTY_ROOT });
+  const verified = (time: number) => openCheckpoint(signNote(text, [log, witness], time), { logKey: log.key, witnesses: [witness.key] }).cosignatures;
+  expect(verified(253_402_300_799)).toEqual([{ name: 'witness.example', time: 253_402_300_799 }]);
+  expect(() => verified(253_402_300_800)).toThrow(LogError);
+  expect(() => verified(Number.MAX_SAFE_INTEGER)).toThrow(LogError);
 });
