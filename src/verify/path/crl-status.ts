@@ -50,7 +50,7 @@ export function crlStatus(certificate: ForeignCertificate, above: readonly Forei
     }
     const entry = entryOf(list, certificate);
     if (entry && 'code' in entry) causes.push(entry);
-    else if (entry && entry.reason !== REMOVE_FROM_CRL) {
+    else if (entry && (!isDelta || entry.reason !== REMOVE_FROM_CRL)) {
       const why = REASON_NAMES[entry.reason ?? 0];
       return { state: 'revoked', fault: reason('revoked', `${nameOf(certificate)} is revoked since ${entry.revokedAt.toISOString()} (${why})`, certificate) };
     } else if (!isDelta) covered |= reasons;

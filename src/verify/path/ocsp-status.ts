@@ -33,27 +33,38 @@ export function ocspStatus(certificate: ForeignCertificate, above: readonly Fore
   let isGood = false;
   for (const answer of evidence.answers) {
     const said = 'code' in answer ? answer : judge(answer, certificate, above, evidence);
-    if ('code' in said) causes.push(said);
-    else if (said.certStatus.status === 'good') isGood = true;
-    else if (said.certStatus.status === 'unknown') causes.push(reason('ocsp-unknown', `the responder does not know ${nameOf(certificate)}`, certificate));
-    else return { state: 'revoked', fault: reason('revoked', `${nameOf(certificate)} is revoked since ${said.certStatus.at.toISOString()}, by OCSP`, certificate) };
+    if ('code' in said) {
+      causes.push(said);
+      continue;
+    }
+    for (const single of said) {
+      const fault = timeFault(single, certificate, evidence.search.at);
+      const { certStatus } = single;
+      if (fault) causes.push(fault);
+      else if (certStatus.status === 'good') isGood = true;
+      else if (certStatus.status === 'unknown') causes.push(reason('ocsp-unknown', `the responder does not know ${nameOf(certificate)}`, certificate));
+      else return { state: 'revoked', fault: reason('revoked', `${nameOf(certificate)} is revoked since ${certStatus.at.toISOString()}, by OCSP`, certificate) };
+    }
   }
   return isGood ? { state: 'good' } : { state: 'unknown', causes };
 }
 
-/** What a usable answer says of the certificate, or why it is not usable for it. */
-function judge(answer: BasicOcspResponse, certificate: ForeignCertificate, above: readonly ForeignCertificate[], evidence: Evidence): ParsedSingleResponse | PathReason {
+/** Everything that a usable answer says of the certificate, once or more often, or why it is not usable for it. */
+function judge(answer: BasicOcspResponse, certificate: ForeignCertificate, above: readonly ForeignCertificate[], evidence: Evidence): ParsedSingleResponse[] | PathReason {
   const [issuer] = above;
-  const { at } = evidence.search;
-  const single = issuer && answer.responses.find((one) => isAbout(one, certificate, issuer));
-  if (!single) return reason('ocsp-wrong-certificate', `an OCSP answer is not about ${nameOf(certificate)}`, certificate);
+  const singles = issuer ? answer.responses.filter((one) => isAbout(one, certificate, issuer)) : [];
+  if (!issuer || singles.length === 0) return reason('ocsp-wrong-certificate', `an OCSP answer is not about ${nameOf(certificate)}`, certificate);
   const nonce = evidence.request.ocspNonce;
   if (nonce && !answer.nonce?.equals(nonce)) return reason('ocsp-nonce-mismatch', `an OCSP answer has ${answer.nonce ? 'another nonce than the one sent' : 'no nonce, and one was sent'}`, certificate);
-  if (at < single.thisUpdate) return reason('ocsp-stale', `an OCSP answer is of ${single.thisUpdate.toISOString()}, which is yet to come`, certificate);
-  if (!single.nextUpdate || at > single.nextUpdate) {
-    return reason('ocsp-stale', single.nextUpdate ? `an OCSP answer held until ${single.nextUpdate.toISOString()}` : 'an OCSP answer does not say until when it holds', certificate);
-  }
-  return algorithmFault(answer.signatureAlgorithm, evidence.search.allowLegacy, 'an OCSP answer') ?? signerFault(answer, issuer, above, evidence) ?? single;
+  const fault = singles.map((one) => timeFault(one, certificate, evidence.search.at));
+  if (fault[0] && fault.every(Boolean)) return fault[0];
+  return algorithmFault(answer.signatureAlgorithm, evidence.search.allowLegacy, 'an OCSP answer') ?? signerFault(answer, issuer, above, evidence) ?? singles;
+}
+
+function timeFault({ thisUpdate, nextUpdate }: ParsedSingleResponse, certificate: ForeignCertificate, at: Date): PathReason | undefined {
+  if (at < thisUpdate) return reason('ocsp-stale', `an OCSP answer is of ${thisUpdate.toISOString()}, which is yet to come`, certificate);
+  if (nextUpdate && at <= nextUpdate) return undefined;
+  return reason('ocsp-stale', nextUpdate ? `an OCSP answer held until ${nextUpdate.toISOString()}` : 'an OCSP answer does not say until when it holds', certificate);
 }
 
 /** CertID (§4.1.1): name and key of the issuer by digest, and the serial number. */

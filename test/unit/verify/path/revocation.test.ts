@@ -71,6 +71,11 @@ describe('lists', () => {
     expect(given(crlOf(issuing), crlOf(issuing, { ...delta, entries: [entry] }))).toBe('revoked');
   });
 
+  test('removeFromCRL, which only a delta list may say, takes nothing off a complete one', () => {
+    const again = [{ ...entry, reason: 8 }];
+    expect(verdict(judge(leaf, [issuing, root], { crls: [crlOf(issuing, { entries: again }), crlOf(root)] }))).toBe('revoked');
+  });
+
   test('the signer must have cRLSign', () => {
     const mute = makeIssuing(root, 'Test Issuing CA', extended(encodeKeyUsage(['keyCertSign'])));
     expect(codes(judge(leaf, [mute, root], { crls: [crlOf(mute), crlOf(root)] }))).toContain('crl-signer-not-authorized');
@@ -146,6 +151,15 @@ describe('OCSP', () => {
     const result = ask(change, change.sent);
     expect(verdict(result)).toBe('status-unknown');
     expect(codes(result)).toContain(code);
+  });
+
+  test('that speaks of the certificate twice: what is past counts for nothing, and revoked for more than good', () => {
+    const [good, revoked] = [{ status: 'good' }, { status: 'revoked', at: daysFromNow(-1) }] as const;
+    const [past, tomorrow] = [new Date(NOW.getTime() - 1000), daysFromNow(1)];
+    expect(verdict(ask({ before: [{ status: good, nextUpdate: tomorrow }], status: revoked }))).toBe('revoked');
+    expect(verdict(ask({ before: [{ status: good, nextUpdate: past }], status: revoked }))).toBe('revoked');
+    expect(verdict(ask({ before: [{ status: good, nextUpdate: past }] }))).toBe('valid');
+    expect(codes(ask({ before: [{ status: good, nextUpdate: past }], nextUpdate: past }))).toContain('ocsp-stale');
   });
 
   test('the nonce that was sent', () => expect(verdict(ask({ nonce }, nonce))).toBe('valid'));
