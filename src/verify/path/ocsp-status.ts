@@ -6,7 +6,7 @@ import { parseOcspResponse, type BasicOcspResponse, type ParsedSingleResponse } 
 import { OID } from '../../x509/oids.ts';
 import { subjectPublicKeyBits } from '../../x509/public-key.ts';
 import { crlStatus } from './crl-status.ts';
-import type { Answer, Evidence, Status } from './evidence.ts';
+import { once, type Answer, type Evidence, type Status } from './evidence.ts';
 import { algorithmFault, isSignedBy, keyFault, signatureFault } from './keys.ts';
 import { nameOf, reason, type PathReason } from './reasons.ts';
 import { certificateFault } from './rules.ts';
@@ -78,7 +78,8 @@ const magnitude = (serial: Buffer): Buffer => (serial[0] === 0 && serial.length 
 /** §4.2.2.2: the issuer itself, or whoever has its certificate for OCSPSigning. */
 function signerFault(answer: BasicOcspResponse, issuer: ForeignCertificate, above: readonly ForeignCertificate[], evidence: Evidence): PathReason | undefined {
   const { budget, allowLegacy } = evidence.search;
-  const isSigner = (signer: ForeignCertificate) => isSignedBy(signer, answer.signatureAlgorithm, answer.responseData, answer.signature, budget);
+  const isSigner = (signer: ForeignCertificate) => 
+    once(evidence.found.signatures, answer, signer.spki.toString('hex'), () => isSignedBy(signer, answer.signatureAlgorithm, answer.responseData, answer.signature, budget));
   if (isNamed(answer, issuer) && !keyFault(issuer, allowLegacy) && isSigner(issuer)) return undefined;
   let fault: PathReason = reason('ocsp-bad-signature', `an OCSP answer is not signed by ${nameOf(issuer)}, nor by a responder whose certificate is with it`, issuer);
   for (const der of answer.certificates.slice(0, MAX_RESPONDERS)) {

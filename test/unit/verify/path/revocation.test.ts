@@ -92,6 +92,15 @@ describe('lists', () => {
     expect(codes(judge(leaf, [issuing, root], { crls: [crlOf({ ...issuing, key }), crlOf(root)] }))).toContain('crl-bad-signature');
   });
 
+  test('a list is read, and its signature checked, once for all paths of a question', () => {
+    const forged = crlOf(issuing, { key: testKey('nobody') });
+    const ended = Array.from({ length: 60 }, (_, i) => makeIssuing(root, 'Test Issuing CA', () => ({ serial: Buffer.from([i + 1]) })));
+    const entries = ended.map(({ certificate }) => ({ serial: certificate.serial, revokedAt: daysFromNow(-1) }));
+    // Sixty ways over revoked issuers come first: five signatures each would be more than are checked.
+    const crls = [...Array<Buffer>(3).fill(forged), crlOf(issuing), crlOf(root, { entries })];
+    expect(verdict(judge(leaf, [...ended, issuing, root], { crls }))).toBe('valid');
+  });
+
   test('malformed lists are no evidence, and not as if none had been given', () => {
     const result = judge(leaf, [issuing, root], { crls: [Buffer.from('3003020100', 'hex')] });
     expect(codes(result)).toEqual(['status-unknown', 'malformed-crl', 'status-unknown']);
