@@ -95,7 +95,7 @@ describe('lists', () => {
   test('a list is read, and its signature checked, once for all paths of a question', () => {
     const forged = crlOf(issuing, { key: testKey('nobody') });
     const ended = Array.from({ length: 60 }, (_, i) => makeIssuing(root, 'Test Issuing CA', () => ({ serial: Buffer.from([i + 1]) })));
-    const entries = ended.map(({ certificate }) => ({ serial: certificate.serial, revokedAt: daysFromNow(-1) }));
+    const entries = ended.map(({ certificate }) => ({ serial: certificate.serial, revokedAt: daysFromNow(-1), reason: 1 }));
     // Sixty ways over revoked issuers come first: five signatures each would be more than are checked.
     const crls = [...Array<Buffer>(3).fill(forged), crlOf(issuing), crlOf(root, { entries })];
     expect(verdict(judge(leaf, [...ended, issuing, root], { crls }))).toBe('valid');

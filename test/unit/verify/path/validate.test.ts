@@ -92,6 +92,11 @@ describe('refused', () => {
     expect(verdict(judge({ certificate: { der } }, [issuing, root], request))).toBe(code);
   });
 
+  test('an anchor with an authority key identifier that names no key', () => {
+    const odd = makeRoot('Test Root', extended({ oid: OID.authorityKeyIdentifier, critical: false, value: sequence(contextPrimitive(2, Buffer.from([7]))) }));
+    expect(verdict(judge(leaf, [issuing, odd]))).toBe('profile-violated');
+  });
+
   test('a narrow CA narrows what is below it', () => {
     const narrow = makeIssuing(root, 'Test Issuing CA', extended(encodeExtendedKeyUsage(['serverAuth'])));
     expect(verdict(judge(leaf, [narrow, root], { purpose: 'clientAuth' }))).toBe('purpose-not-allowed');
