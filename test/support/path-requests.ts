@@ -61,6 +61,8 @@ export interface OcspChange {
   thisUpdate?: Date;
   nextUpdate?: Date;
   signature?: Buffer;
+  /** Said of the same certificate before that. */
+  before?: { status: SingleStatus; nextUpdate: Date }[];
 }
 
 /** What a responder says of `leaf`; by default good, by the issuer itself, valid now. */
@@ -68,6 +70,7 @@ export function ocspOf(leaf: TestCertificate, issuer: TestAuthority, change: Ocs
   const { status = { status: 'good' }, signer = { key: issuer.key }, nonce, serial = leaf.certificate.serial, hash = 'sha1', thisUpdate = around(-1), nextUpdate = around(1) } = change;
   const digest = (octets: Uint8Array) => octetString(createHash(hash).update(octets).digest());
   const certId = sequence(sequence(oid(hash === 'sha1' ? OID.sha1 : OID.sha256), nullValue()), digest(issuer.name), digest(issuer.key.spki.subarray(-32)), unsignedInteger(serial));
-  const data = encodeOcspResponseData({ responderKeyHash: signer.key.sha1, producedAt: thisUpdate, nonce, responses: [{ certId, certStatus: status, thisUpdate, nextUpdate }] });
+  const responses = [...(change.before ?? []), { status, nextUpdate }].map((one) => ({ certId, certStatus: one.status, thisUpdate, nextUpdate: one.nextUpdate }));
+  const data = encodeOcspResponseData({ responderKeyHash: signer.key.sha1, producedAt: thisUpdate, nonce, responses });
   return assembleOcspResponse(data, signer.key.algorithm, change.signature ?? signer.key.sign(data), signer.certificate ? [signer.certificate.der] : []);
 }

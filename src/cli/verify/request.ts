@@ -1,16 +1,21 @@
 /** `signet verify --json`: the question as JSON, and the answer (docs/path-validation.md). */
 import { foreignNameText } from '../../x509/foreign/name.ts';
 import type { ForeignCertificate } from '../../x509/foreign/certificate.ts';
+import { extendedKeyUsageOid } from '../../x509/extensions/extended-key-usage.ts';
 import { createStore, PURPOSES, readCertificate, validatePath, type CertificateStore, type PathReasonCode, type PathRequest, type PathResult, type Purpose } from '../../verify/path/index.ts';
+import { didYouMean } from '../did-you-mean.ts';
 import { DocumentError, documentsIn, type DocumentKind } from './documents.ts';
 
-/** What may stand in a question. Another member is refused: one that is not understood could be what the answer hangs on. */
+/**
+ * What is understood in a question. Of other members the answer only says that they were not looked at, so that a corpus may keep its own notes beside a question;
+ * but one that looks like one of these, misspelt, is refused: the answer could hang on it.
+ */
 const MEMBERS: readonly string[] = [
   'anchors', 'intermediates', 'leaf', 'crls', 'ocsp', 'ocspNonce', 'revocation', 'time', 'purpose', 'host', 'spiffeId', 'trustDomain', 'initialPolicies',
   'requireExplicitPolicy', 'inhibitMapping', 'inhibitAnyPolicy', 'maxDepth', 'allowLegacyAlgorithms',
-  // for whoever asks: the answer repeats `id`
-  'id', 'name', 'description',
 ];
+/** For whoever asks. The answer repeats `id`. */
+const NOTES: readonly string[] = ['id', 'name', 'description'];
 
 /** Anchors and issuers are the same in most questions of a batch: those that were read are kept. */
 export type StoreCache = Map<string, CertificateStore>;
@@ -18,34 +23,53 @@ const MAX_STORES = 256;
 const MAX_CACHED_CHARACTERS = 65_536;
 
 interface Answer {
-  id?: unknown;
+  id?: string | number;
   valid: boolean;
   /** base64 DER, leaf first. */
   path: string[];
   reasons: { code: PathReasonCode; message: string; certificate?: { subject: string; serial: string; index?: number } }[];
+  /** Members of the question that nothing is known of: they were not looked at. */
+  ignored?: string[];
 }
 
 /** The answer to one question, whatever it is: never throws. */
 export function answerQuestion(text: string, now: Date, cache: StoreCache): Answer {
-  let id: unknown;
+  let noted: Pick<Answer, 'id' | 'ignored'> = {};
   try {
     const given: unknown = JSON.parse(text);
     if (typeof given !== 'object' || given === null || Array.isArray(given)) throw new DocumentError('a question is a JSON object');
     const members = given as Record<string, unknown>;
-    id = members['id'];
-    return { ...withId(id), ...answerOf(validateQuestion(members, now, cache)) };
+    noted = withId(members['id']);
+    noted = { ...noted, ...withIgnored(Object.keys(members)) };
+    return { ...noted, ...answerOf(validateQuestion(members, now, cache)) };
   } catch (error) {
     const [code, message]: [PathReasonCode, string] =
       error instanceof DocumentError || error instanceof SyntaxError ? ['malformed-request', error.message] : ['malformed-request', 'the question could not be worked on'];
-    return { ...withId(id), valid: false, path: [], reasons: [{ code, message }] };
+    return { ...noted, valid: false, path: [], reasons: [{ code, message }] };
   }
 }
 
-const withId = (id: unknown) => (id === undefined ? {} : { id });
+const MAX_ID = 1_024;
+const MAX_MEMBER = 64;
+const MAX_IGNORED = 32;
+
+/** What a question may be known by again: nothing that could be large, or nested deeper than an answer can be written. */
+const withId = (id: unknown) => (typeof id === 'number' || (typeof id === 'string' && id.length <= MAX_ID) ? { id } : {});
+
+/** @throws DocumentError for a member that looks like one that is understood */
+function withIgnored(names: readonly string[]): Pick<Answer, 'ignored'> {
+  const ignored = names.filter((name) => !MEMBERS.includes(name) && !NOTES.includes(name)).map((name) => name.slice(0, MAX_MEMBER));
+  if (ignored.length > MAX_IGNORED) throw new DocumentError(`more than ${MAX_IGNORED} members that nothing is known of`);
+  for (const name of ignored) {
+    const meant = MEMBERS.find((member) => plain(member) === plain(name)) ?? didYouMean(name, MEMBERS)[0];
+    if (meant !== undefined) throw new DocumentError(`there is no member ${JSON.stringify(name)}: is ${meant} meant?`);
+  }
+  return ignored.length > 0 ? { ignored } : {};
+}
+
+const plain = (name: string): string => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
 
 function validateQuestion(members: Record<string, unknown>, now: Date, cache: StoreCache): PathResult {
-  const unknown = Object.keys(members).find((member) => !MEMBERS.includes(member));
-  if (unknown !== undefined) throw new DocumentError(`there is no member ${JSON.stringify(unknown.slice(0, 64))}`);
   const leaf = leafOf(members['leaf']);
   if ('code' in leaf) return { valid: false, path: [], reasons: [leaf] };
   return validatePath({ ...settingsOf(members, now), leaf, anchors: storeOf(members, 'anchors', cache), intermediates: storeOf(members, 'intermediates', cache) });
@@ -68,7 +92,8 @@ function from(member: string, text: string, kind: DocumentKind): Buffer[] {
 }
 
 function textsOf(members: Record<string, unknown>, member: string): string[] {
-  const value = members[member] ?? [];
+  const given = members[member] ?? [];
+  const value: unknown = typeof given === 'string' ? [given] : given;
   if (!Array.isArray(value) || !value.every((one) => typeof one === 'string')) throw new DocumentError(`${member} must be a list of texts`);
   return value;
 }
@@ -79,7 +104,7 @@ function storeOf(members: Record<string, unknown>, member: string, cache: StoreC
   const texts = textsOf(members, member);
   const characters = texts.reduce((sum, { length }) => sum + length, 0);
   if (characters > MAX_CACHED_CHARACTERS) return createStore(texts.flatMap((text) => from(member, text, 'certificate')));
-  const key = texts.join(' ');
+  const key = JSON.stringify(texts);
   const known = cache.get(key);
   if (known) return known;
   const store = createStore(texts.flatMap((text) => from(member, text, 'certificate')));
@@ -97,7 +122,7 @@ function settingsOf(members: Record<string, unknown>, now: Date): Omit<PathReque
     ocsp: documentsOf(members, 'ocsp', 'ocsp'),
     ocspNonce: nonce === undefined ? undefined : hexOctets(nonce),
     revocation: optional(members, 'revocation', (value) => ['none', 'leaf', 'path'].includes(value as string), 'none, leaf or path') as PathRequest['revocation'],
-    time: timeOf(text('time'), now),
+    time: timeOf(optional(members, 'time', (value) => typeof value === 'string' || typeof value === 'number', 'a text or a number') as string | number | undefined, now),
     purpose: purposeOf(text('purpose')),
     host: text('host'),
     spiffeId: text('spiffeId'),
@@ -124,26 +149,34 @@ export function hexOctets(text: string): Buffer {
   return Buffer.from(text, 'hex');
 }
 
-const TIME = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d)?)?$/;
+const TIME = /^\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?)?$/;
+/** Seconds since 1970 of the end of the year 9999, the last that a certificate can name. */
+const LAST_SECOND = 253_402_300_799;
 
-/** A time of RFC 3339, UTC where it says no offset; or a date: its midnight, UTC. @throws DocumentError */
-export function timeOf(given: string | undefined, now: Date): Date {
+/** A time of RFC 3339, UTC where it says no offset; a date: its midnight, UTC; or seconds since 1970. @throws DocumentError */
+export function timeOf(given: string | number | undefined, now: Date): Date {
   if (given === undefined) return now;
-  const [whole, offset] = TIME.exec(given) ?? [];
-  const at = new Date(whole === undefined ? Number.NaN : whole.length > DATE_LENGTH && offset === undefined ? `${whole}Z` : whole);
-  if (Number.isNaN(at.getTime())) throw new DocumentError('time must be as 2026-12-01T12:00:00Z');
+  const seconds = typeof given === 'number' ? given : /^\d{1,12}$/.test(given) ? Number(given) : undefined;
+  if (seconds !== undefined) {
+    if (!(seconds >= 0 && seconds <= LAST_SECOND)) throw new DocumentError('time must be seconds since 1970, of a year up to 9999');
+    return new Date(seconds * MS_PER_SECOND);
+  }
+  const [whole, offset] = TIME.exec(String(given)) ?? [];
+  const at = new Date(whole === undefined ? Number.NaN : (whole.length > DATE_LENGTH && offset === undefined ? `${whole}Z` : whole).toUpperCase());
+  if (Number.isNaN(at.getTime())) throw new DocumentError('time must be as 2026-12-01T12:00:00Z, or seconds since 1970');
   return at;
 }
 
 /** @throws DocumentError */
 export function purposeOf(given: string | undefined): Purpose | undefined {
-  if (given === undefined || given === 'any') return undefined;
-  const purpose = PURPOSES.find((one) => one === given);
+  if (given === undefined || ['any', 'anyExtendedKeyUsage', '2.5.29.37.0'].includes(given)) return undefined;
+  const purpose = PURPOSES.find((one) => [one, `id-kp-${one}`, extendedKeyUsageOid(one)].includes(given));
   if (!purpose) throw new DocumentError(`purpose must be any, ${PURPOSES.join(', ')}`);
   return purpose;
 }
 
 const DATE_LENGTH = '2026-12-01'.length;
+const MS_PER_SECOND = 1000;
 
 const ANY_POLICY = '2.5.29.32.0';
 const OID_TEXT = /^[0-2](?:\.\d{1,15}){1,31}$/;

@@ -78,7 +78,11 @@ export function createClientSide(peers: Peers, connections: Connections): Client
         judge(socket, to.host, options).then(
           (decision) => {
             clearTimeout(late);
-            if (!decision.allowed) return void socket.destroy(new PeerRefused(decision));
+            if (!decision.allowed) {
+              // One that was closed meanwhile tells of no error any more.
+              fail(new PeerRefused(decision));
+              return void socket.destroy();
+            }
             if (socket.destroyed) return fail(new Error('the connection was closed meanwhile'));
             socket.off('error', fail);
             servers.set(socket, decision.peer);

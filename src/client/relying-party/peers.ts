@@ -192,7 +192,8 @@ function unknownOf(peer: Pick<Peer, 'instanceId' | 'ownerId' | 'profile'>, why: 
 
 function decisionOf(peer: Peer, { status, source, ageMs, detail }: Known, { accept }: Settings): Decision {
   if (status !== 'good') return refuse(codeOf(status), detail, { source, ageMs, peer });
-  if (accept && !accept(peer)) return refuse('identity-not-accepted', 'the rule of this service does not accept it', { source, ageMs, peer });
+  // Exactly true: what an asynchronous rule gives back is a promise, and that is no yes.
+  if (accept && (accept(peer) as unknown) !== true) return refuse('identity-not-accepted', 'the rule of this service does not accept it', { source, ageMs, peer });
   return { allowed: true, peer, source, ageMs, detail };
 }
 

@@ -44,16 +44,17 @@ function judge(name: ForeignGeneralName, ca: ForeignCertificate, certificate: Fo
   const { permitted, excluded } = ca.nameConstraints ?? { permitted: [], excluded: [] };
   const isAddress = name.kind === 'other' && name.type === OID.smtpUtf8Mailbox;
   const concerns = (base: ForeignGeneralName) => base.kind === name.kind || (isAddress && base.kind === 'email');
-  const [allows, forbids] = [permitted.filter(concerns), excluded.filter(concerns)];
-  if (allows.length === 0 && forbids.length === 0) return undefined;
+  // Constraints of other kinds are walked over as well: they count.
   budget.comparisons -= permitted.length + excluded.length;
+  const [allows, forbids] = [permitted.filter(concerns), excluded.filter(concerns)];
+  if (allows.length === 0 && forbids.length === 0 && budget.comparisons >= 0) return undefined;
   if (budget.comparisons < 0) return reason('too-complex', 'too many names would have to be compared with name constraints', ca);
   const unsupported = (why: string) => reason('name-constraint-not-supported', `${why}; ${nameOf(ca)} constrains this kind of name`, certificate);
   if (!PROCESSED.includes(name.kind)) return unsupported(`a name of kind ${name.kind} cannot be judged`);
   if ([...allows, ...forbids].some((base) => !isBase(base))) return reason('name-constraint-not-supported', `a name constraint of ${nameOf(ca)} is not of its form`, ca);
   if (!isJudgeable(name)) return unsupported(`the ${name.kind} name ${textOf(name)} is not of its form`);
   const isPermitted = allows.length === 0 || allows.some((base) => isWithin(name, base));
-  if (isPermitted && !forbids.some((base) => isWithin(name, base) || coversWildcard(name, base))) return undefined;
+  if (isPermitted && !forbids.some((base) => isWithin(name, base) || coversWildcard(name, base) || coversMapped(name, base))) return undefined;
   return reason('name-not-permitted', `the ${name.kind} name ${textOf(name)} is not permitted by ${nameOf(ca)}`, certificate);
 }
 
@@ -62,6 +63,9 @@ const MAX_HOST = 253;
 
 /** A DNS name of letters, digits and hyphens (RFC 1034 §3.5). */
 export const isHostName = (text: string): boolean => text.length <= MAX_HOST && HOST.test(text);
+
+/** Whether a host ends in a number, as no domain does: whoever resolves it may take it for an IPv4 address (WHATWG URL §3.5). */
+export const endsInNumber = (host: string): boolean => /(?:^|\.)(?:\d+|0x[0-9a-f]*)\.?$/i.test(host);
 
 /** Whether a constraint is of the form that RFC 5280 gives its kind. */
 function isBase(base: ForeignGeneralName): boolean {
@@ -109,10 +113,13 @@ function isJudgeable(name: ForeignGeneralName): boolean {
   }
 }
 
+/** Scheme, user and host (RFC 3986 §3): a user only of what may stand in one, a host of labels, with underscores as trust domains have them. */
+const URI_HOST = /^[a-z][a-z0-9+.-]*:\/\/(?:[a-z0-9._~!$&'()*+,;=:%-]*@)?([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)(?::\d*)?(?:[/?#]|$)/i;
+
 /** The host of a URI; undefined without one, and of an IP address: a constraint on URIs permits neither (§4.2.1.10). */
 function hostOf(uri: string): string | undefined {
-  const host = /^[a-z][a-z0-9+.-]*:\/\/(?:[^/?#@]*@)?([^/?#:@[\]]+)(?::\d*)?(?:[/?#]|$)/i.exec(uri)?.[1];
-  return host !== undefined && /^[a-z0-9._-]+$/i.test(host) && !/^[\d.]+$/.test(host) ? host : undefined;
+  const host = URI_HOST.exec(uri)?.[1];
+  return host !== undefined && !endsInNumber(host) ? host : undefined;
 }
 
 function isWithin(name: ForeignGeneralName, base: ForeignGeneralName): boolean {
@@ -147,6 +154,12 @@ function coversWildcard(name: ForeignGeneralName, base: ForeignGeneralName): boo
   const dot = limit.indexOf('.');
   return dot > 0 && limit.slice(dot + 1) === parent;
 }
+
+const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
+
+/** An IPv4 address written as IPv6 (RFC 4291 §2.5.5.2) leads to the same host: excluded with it. */
+const coversMapped = (name: ForeignGeneralName, base: ForeignGeneralName): boolean =>
+  name.kind === 'ip' && base.kind === 'ip' && name.octets.length === 16 && name.octets.subarray(0, MAPPED.length).equals(MAPPED) && isWithinNetwork(name.octets.subarray(MAPPED.length), base.octets);
 
 function isWithinNetwork(address: Buffer, network: Buffer): boolean {
   if (network.length !== 2 * address.length) return false;

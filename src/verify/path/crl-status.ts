@@ -7,7 +7,7 @@ import { generalNameKey } from '../../x509/foreign/general-name.ts';
 import { OID } from '../../x509/oids.ts';
 import { pathsFrom, type Search } from './build.ts';
 import { constraintFault } from './constraints.ts';
-import type { Evidence, Status } from './evidence.ts';
+import { once, type Evidence, type Status } from './evidence.ts';
 import { algorithmFault, isSignedBy, keyFault } from './keys.ts';
 import { nameOf, reason, type PathReason } from './reasons.ts';
 import { certificateFault } from './rules.ts';
@@ -48,9 +48,9 @@ export function crlStatus(certificate: ForeignCertificate, above: readonly Forei
       causes.push(fault);
       continue;
     }
-    const entry = entryOf(list, certificate);
+    const entry = once(evidence.found.entries, list, certificate.serial.toString('hex'), () => entryOf(list, certificate));
     if (entry && 'code' in entry) causes.push(entry);
-    else if (entry && entry.reason !== REMOVE_FROM_CRL) {
+    else if (entry && (!isDelta || entry.reason !== REMOVE_FROM_CRL)) {
       const why = REASON_NAMES[entry.reason ?? 0];
       return { state: 'revoked', fault: reason('revoked', `${nameOf(certificate)} is revoked since ${entry.revokedAt.toISOString()} (${why})`, certificate) };
     } else if (!isDelta) covered |= reasons;
@@ -108,13 +108,16 @@ function signerFault(list: ForeignCrl, above: readonly ForeignCertificate[], evi
   for (const signer of new Set([issuer, ...others])) {
     const { subjectKeyIdentifier } = signer;
     if (subjectKeyIdentifier && list.authorityKeyIdentifier && !subjectKeyIdentifier.equals(list.authorityKeyIdentifier)) continue;
-    if (keyFault(signer, search.allowLegacy) || !isSignedBy(signer, list.signatureAlgorithm, list.tbs, list.signature, search.budget)) continue;
+    if (keyFault(signer, search.allowLegacy) || !isListSignedBy(list, signer, evidence)) continue;
     const unauthorized = authorityFault(signer, above, evidence);
     if (!unauthorized) return undefined;
     fault = unauthorized;
   }
   return fault;
 }
+
+const isListSignedBy = (list: ForeignCrl, signer: ForeignCertificate, { found, search }: Evidence): boolean =>
+  once(found.signatures, list, signer.spki.toString('hex'), () => isSignedBy(signer, list.signatureAlgorithm, list.tbs, list.signature, search.budget));
 
 function authorityFault(signer: ForeignCertificate, above: readonly ForeignCertificate[], evidence: Evidence): PathReason | undefined {
   const refused = (why: string) => reason('crl-signer-not-authorized', `a list is signed by ${nameOf(signer)}, ${why}`, signer);

@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import { parseSpiffeId } from '../../core/spiffe-id.ts';
 import type { ForeignCertificate } from '../../x509/foreign/certificate.ts';
 import { ipOctets } from '../../x509/extensions/general-names.ts';
-import { isHostName } from './constraints.ts';
+import { endsInNumber, isHostName } from './constraints.ts';
 import { nameOf, reason, type PathReason } from './reasons.ts';
 
 /** Whether the leaf is for `host`: an IP address by its octets, a DNS name by label, with `*` for the whole first label only (RFC 9525 §6.3). */
@@ -14,7 +14,7 @@ export function hostFault(leaf: ForeignCertificate, host: string): PathReason | 
     if (octets && names.some((name) => name.kind === 'ip' && name.octets.equals(octets))) return undefined;
   } else {
     const wanted = (host.endsWith('.') ? host.slice(0, -1) : host).toLowerCase();
-    if (isHostName(wanted) && names.some((name) => name.kind === 'dns' && matches(wanted, name.text.toLowerCase()))) return undefined;
+    if (isHostName(wanted) && !endsInNumber(wanted) && names.some((name) => name.kind === 'dns' && matches(wanted, name.text.toLowerCase()))) return undefined;
   }
   const shown = names.flatMap((name) => ('text' in name && name.kind === 'dns' ? [name.text] : [])).slice(0, 8);
   return reason('host-mismatch', `${nameOf(leaf)} is not for ${JSON.stringify(host.slice(0, 255))}${shown.length > 0 ? ` but for ${JSON.stringify(shown)}` : ', and for no DNS name'}`, leaf);

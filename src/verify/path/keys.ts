@@ -56,7 +56,12 @@ export function signatureFault(certificate: ForeignCertificate, issuer: ForeignC
   return isSigned ? undefined : reason('bad-signature', `the signature of ${nameOf(certificate)} is not by ${nameOf(issuer)}`, certificate);
 }
 
-/** Whether `signer` signed these octets: of a list or an answer. Costs a signature of the budget. */
+/** A list of many megabytes costs as much as that many signatures more. */
+const OCTETS_A_SIGNATURE = 4_194_304;
+
+/** Whether `signer` signed these octets: of a list or an answer. Costs a signature of the budget, more where there are many octets. */
 export function isSignedBy(signer: ForeignCertificate, algorithm: Buffer, data: Buffer, signature: Buffer, budget: Budget): boolean {
-  return budget.signatures-- > 0 && verifyForeignSignature(keyOf(signer), algorithm, data, signature);
+  const isAffordable = budget.signatures > 0;
+  budget.signatures -= 1 + Math.floor(data.length / OCTETS_A_SIGNATURE);
+  return isAffordable && verifyForeignSignature(keyOf(signer), algorithm, data, signature);
 }

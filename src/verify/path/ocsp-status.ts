@@ -6,7 +6,7 @@ import { parseOcspResponse, type BasicOcspResponse, type ParsedSingleResponse } 
 import { OID } from '../../x509/oids.ts';
 import { subjectPublicKeyBits } from '../../x509/public-key.ts';
 import { crlStatus } from './crl-status.ts';
-import type { Answer, Evidence, Status } from './evidence.ts';
+import { once, type Answer, type Evidence, type Status } from './evidence.ts';
 import { algorithmFault, isSignedBy, keyFault, signatureFault } from './keys.ts';
 import { nameOf, reason, type PathReason } from './reasons.ts';
 import { certificateFault } from './rules.ts';
@@ -33,27 +33,38 @@ export function ocspStatus(certificate: ForeignCertificate, above: readonly Fore
   let isGood = false;
   for (const answer of evidence.answers) {
     const said = 'code' in answer ? answer : judge(answer, certificate, above, evidence);
-    if ('code' in said) causes.push(said);
-    else if (said.certStatus.status === 'good') isGood = true;
-    else if (said.certStatus.status === 'unknown') causes.push(reason('ocsp-unknown', `the responder does not know ${nameOf(certificate)}`, certificate));
-    else return { state: 'revoked', fault: reason('revoked', `${nameOf(certificate)} is revoked since ${said.certStatus.at.toISOString()}, by OCSP`, certificate) };
+    if ('code' in said) {
+      causes.push(said);
+      continue;
+    }
+    for (const single of said) {
+      const fault = timeFault(single, certificate, evidence.search.at);
+      const { certStatus } = single;
+      if (fault) causes.push(fault);
+      else if (certStatus.status === 'good') isGood = true;
+      else if (certStatus.status === 'unknown') causes.push(reason('ocsp-unknown', `the responder does not know ${nameOf(certificate)}`, certificate));
+      else return { state: 'revoked', fault: reason('revoked', `${nameOf(certificate)} is revoked since ${certStatus.at.toISOString()}, by OCSP`, certificate) };
+    }
   }
   return isGood ? { state: 'good' } : { state: 'unknown', causes };
 }
 
-/** What a usable answer says of the certificate, or why it is not usable for it. */
-function judge(answer: BasicOcspResponse, certificate: ForeignCertificate, above: readonly ForeignCertificate[], evidence: Evidence): ParsedSingleResponse | PathReason {
+/** Everything that a usable answer says of the certificate, once or more often, or why it is not usable for it. */
+function judge(answer: BasicOcspResponse, certificate: ForeignCertificate, above: readonly ForeignCertificate[], evidence: Evidence): ParsedSingleResponse[] | PathReason {
   const [issuer] = above;
-  const { at } = evidence.search;
-  const single = issuer && answer.responses.find((one) => isAbout(one, certificate, issuer));
-  if (!single) return reason('ocsp-wrong-certificate', `an OCSP answer is not about ${nameOf(certificate)}`, certificate);
+  const singles = issuer ? answer.responses.filter((one) => isAbout(one, certificate, issuer)) : [];
+  if (!issuer || singles.length === 0) return reason('ocsp-wrong-certificate', `an OCSP answer is not about ${nameOf(certificate)}`, certificate);
   const nonce = evidence.request.ocspNonce;
   if (nonce && !answer.nonce?.equals(nonce)) return reason('ocsp-nonce-mismatch', `an OCSP answer has ${answer.nonce ? 'another nonce than the one sent' : 'no nonce, and one was sent'}`, certificate);
-  if (at < single.thisUpdate) return reason('ocsp-stale', `an OCSP answer is of ${single.thisUpdate.toISOString()}, which is yet to come`, certificate);
-  if (!single.nextUpdate || at > single.nextUpdate) {
-    return reason('ocsp-stale', single.nextUpdate ? `an OCSP answer held until ${single.nextUpdate.toISOString()}` : 'an OCSP answer does not say until when it holds', certificate);
-  }
-  return algorithmFault(answer.signatureAlgorithm, evidence.search.allowLegacy, 'an OCSP answer') ?? signerFault(answer, issuer, above, evidence) ?? single;
+  const fault = singles.map((one) => timeFault(one, certificate, evidence.search.at));
+  if (fault[0] && fault.every(Boolean)) return fault[0];
+  return algorithmFault(answer.signatureAlgorithm, evidence.search.allowLegacy, 'an OCSP answer') ?? signerFault(answer, issuer, above, evidence) ?? singles;
+}
+
+function timeFault({ thisUpdate, nextUpdate }: ParsedSingleResponse, certificate: ForeignCertificate, at: Date): PathReason | undefined {
+  if (at < thisUpdate) return reason('ocsp-stale', `an OCSP answer is of ${thisUpdate.toISOString()}, which is yet to come`, certificate);
+  if (nextUpdate && at <= nextUpdate) return undefined;
+  return reason('ocsp-stale', nextUpdate ? `an OCSP answer held until ${nextUpdate.toISOString()}` : 'an OCSP answer does not say until when it holds', certificate);
 }
 
 /** CertID (§4.1.1): name and key of the issuer by digest, and the serial number. */
@@ -67,7 +78,8 @@ const magnitude = (serial: Buffer): Buffer => (serial[0] === 0 && serial.length 
 /** §4.2.2.2: the issuer itself, or whoever has its certificate for OCSPSigning. */
 function signerFault(answer: BasicOcspResponse, issuer: ForeignCertificate, above: readonly ForeignCertificate[], evidence: Evidence): PathReason | undefined {
   const { budget, allowLegacy } = evidence.search;
-  const isSigner = (signer: ForeignCertificate) => isSignedBy(signer, answer.signatureAlgorithm, answer.responseData, answer.signature, budget);
+  const isSigner = (signer: ForeignCertificate) => 
+    once(evidence.found.signatures, answer, signer.spki.toString('hex'), () => isSignedBy(signer, answer.signatureAlgorithm, answer.responseData, answer.signature, budget));
   if (isNamed(answer, issuer) && !keyFault(issuer, allowLegacy) && isSigner(issuer)) return undefined;
   let fault: PathReason = reason('ocsp-bad-signature', `an OCSP answer is not signed by ${nameOf(issuer)}, nor by a responder whose certificate is with it`, issuer);
   for (const der of answer.certificates.slice(0, MAX_RESPONDERS)) {

@@ -8,15 +8,20 @@ import { ocspStatus, readAnswers } from './ocsp-status.ts';
 import { nameOf, reason, type PathReason } from './reasons.ts';
 import type { PathRequest } from './request.ts';
 
-/** Faults of revocation on a path, leaf first. */
-export function revocationFaults(path: readonly ForeignCertificate[], request: PathRequest, search: Search): PathReason[] {
+/** Reads what is given, once for all paths of a question. */
+export function readEvidence(request: PathRequest, search: Search): Evidence {
   const { crls = [], ocsp = [] } = request;
-  const mode = request.revocation ?? (crls.length > 0 ? 'path' : ocsp.length > 0 ? 'leaf' : 'none');
-  if (crls.length === 0 && ocsp.length === 0 && mode === 'none') return [];
   const read = crls.map((list) => (list instanceof Uint8Array ? readCrl(list) : list));
   const lists = read.flatMap((list) => ('code' in list ? [] : [list]));
   const unread = read.flatMap((list) => ('code' in list ? [list] : []));
-  const evidence: Evidence = { request, search, lists, unread, answers: readAnswers(ocsp), pending: new Set(), statusOf };
+  return { request, search, lists, unread, answers: readAnswers(ocsp), found: { signatures: new Map(), entries: new Map() }, pending: new Set(), statusOf };
+}
+
+/** Faults of revocation on a path, leaf first. */
+export function revocationFaults(path: readonly ForeignCertificate[], evidence: Evidence): PathReason[] {
+  const { crls = [], ocsp = [], revocation } = evidence.request;
+  const mode = revocation ?? (crls.length > 0 ? 'path' : ocsp.length > 0 ? 'leaf' : 'none');
+  if (crls.length === 0 && ocsp.length === 0 && mode === 'none') return [];
   return path.slice(0, -1).flatMap((certificate, i) => {
     const isNeeded = mode === 'path' || (mode === 'leaf' && i === 0);
     return statusFaults(certificate, path.slice(i + 1), evidence, isNeeded && !(i === 0 && hasNoStatus(certificate)));

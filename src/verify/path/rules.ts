@@ -33,6 +33,7 @@ function brokenRule(certificate: ForeignCertificate, role: Role): string | undef
   if (isCa && subject.keys.length === 0) return 'is a CA without a name (RFC 5280 §4.1.2.6)';
   if (subject.keys.length === 0 && !(alternativeNames && isCritical(OID.subjectAlternativeName))) return 'has no subject, and no critical alternative name (RFC 5280 §4.2.1.6)';
   if (role !== 'anchor' && !certificate.isSelfIssued && !authorityKeyIdentifier?.keyIdentifier) return 'has no authority key identifier (RFC 5280 §4.2.1.1)';
+  if (authorityKeyIdentifier && !authorityKeyIdentifier.keyIdentifier) return 'has an authority key identifier without a key identifier (RFC 5280 §4.2.1.1)';
   if (isCa && !subjectKeyIdentifier) return 'is a CA without subject key identifier (RFC 5280 §4.2.1.2)';
   if (!isCa && keyUsage?.includes('keyCertSign')) return 'has keyCertSign and is no CA (RFC 5280 §4.2.1.3)';
   if (!isCa && certificate.nameConstraints) return 'has name constraints and is no CA (RFC 5280 §4.2.1.10)';

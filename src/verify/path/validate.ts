@@ -5,13 +5,14 @@
 import type { ForeignCertificate } from '../../x509/foreign/certificate.ts';
 import { pathsFrom, type Search } from './build.ts';
 import { constraintFault } from './constraints.ts';
+import type { Evidence } from './evidence.ts';
 import { hostFault, spiffeFault } from './identity.ts';
 import { algorithmFault, keyFault, type Budget } from './keys.ts';
 import { PATH_LIMITS } from './limits.ts';
 import { policyFault } from './policy.ts';
 import { nameOf, rankOf, reason, type PathReason } from './reasons.ts';
 import type { PathRequest, PathResult } from './request.ts';
-import { revocationFaults } from './revocation.ts';
+import { readEvidence, revocationFaults } from './revocation.ts';
 import { certificateFault, purposeFault } from './rules.ts';
 import { EMPTY_STORE } from './store.ts';
 
@@ -24,8 +25,9 @@ export function validatePath(request: PathRequest): PathResult {
   const ended: { path: readonly ForeignCertificate[]; reasons: PathReason[] }[] = [];
   const search = searchOf(request, (path, fault) => ended.push({ path, reasons: [fault] }));
   const leafFaults = judgeLeaf(request, search);
+  let evidence: Evidence | undefined;
   for (const path of pathsFrom([request.leaf], search)) {
-    const faults = [...leafFaults, ...judgePath(path, request, search)];
+    const faults = [...leafFaults, ...judgePath(path, request, search, () => (evidence ??= readEvidence(request, search)))];
     if (faults.length === 0) return { valid: true, path, reasons: [] };
     ended.push({ path, reasons: faults });
     if (--search.budget.paths <= 0) {
@@ -73,7 +75,7 @@ function judgeLeaf({ leaf, host, spiffeId, trustDomain }: PathRequest, { at, all
 }
 
 /** What concerns the path as a whole. Revocation is only asked of what would be valid otherwise: it costs signatures. */
-function judgePath(path: readonly ForeignCertificate[], request: PathRequest, search: Search): PathReason[] {
+function judgePath(path: readonly ForeignCertificate[], request: PathRequest, search: Search, evidence: () => Evidence): PathReason[] {
   const faults = present([
     constraintFault(path, search.budget),
     policyFault(path, {
@@ -84,7 +86,7 @@ function judgePath(path: readonly ForeignCertificate[], request: PathRequest, se
     }),
     request.purpose === undefined ? undefined : purposeFault(path, request.purpose),
   ]);
-  return faults.length > 0 ? faults : revocationFaults(path, request, search);
+  return faults.length > 0 ? faults : revocationFaults(path, evidence());
 }
 
 const present = (faults: readonly (PathReason | undefined)[]): PathReason[] => faults.filter((fault) => fault !== undefined);

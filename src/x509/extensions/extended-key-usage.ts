@@ -19,6 +19,9 @@ export type ExtendedKeyUsage = keyof typeof PURPOSES;
 
 const NAMES: ReadonlyMap<string, string> = new Map(Object.entries(PURPOSES).map(([name, id]) => [id, name]));
 
+/** Dotted OID of a purpose. */
+export const extendedKeyUsageOid = (usage: ExtendedKeyUsage): string => PURPOSES[usage];
+
 /** Never critical, in the given order. */
 export const encodeExtendedKeyUsage = (usages: readonly ExtendedKeyUsage[]): Extension => ({
   oid: OID.extendedKeyUsage,

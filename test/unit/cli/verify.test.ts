@@ -56,7 +56,7 @@ test('one question as JSON', async () => {
   expect(JSON.parse(out)).toMatchObject({ valid: false, reasons: [{ code: 'expired', certificate: { subject: 'CN=Test Agent', index: 0 } }] });
 });
 
-test.each(['2026-11-21T00:00:00Z', '2026-11-21T01:00:00+01:00', '2026-11-21T00:00:00', '2026-11-21 00:00:00.5', '2026-11-21'])('time as %s', async (at) => {
+test.each([NOW.getTime() / 1000, `${NOW.getTime() / 1000}`, '2026-11-21t00:00:00z', '2026-11-21T00:00:00Z', '2026-11-21T01:00:00+01:00', '2026-11-21T00:00:00', '2026-11-21 00:00:00.5', '2026-11-21'])('time as %s', async (at) => {
   expect(JSON.parse((await verify(['--json'], JSON.stringify({ ...question, time: at }))).out)).toMatchObject({ valid: true });
 });
 
@@ -64,14 +64,40 @@ test.each<[string, Record<string, unknown>]>([
   ['a member that is not known', { ...question, requireExplictPolicy: true }],
   ['no leaf', { ...question, leaf: undefined }],
   ['two leaves', { ...question, leaf: pem(leaf) + pem(issuing) }],
-  ['anchors that are no list', { ...question, anchors: pem(root) }],
+  ['a member in another spelling', { ...question, max_depth: 1 }],
+  ['more unknown members than anybody needs', { ...question, ...Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`x-note-${i}`, 1])) }],
+  ['anchors that are no list', { ...question, anchors: { root: pem(root) } }],
   ['what is not base64', { ...question, intermediates: ['%%%'] }],
   ['a flag that is a text', { ...question, requireExplicitPolicy: 'no' }],
   ['a time that is none', { ...question, time: 'tomorrow' }],
+  ['a time before 1970', { ...question, time: -1 }],
+  ['a time beyond the year 9999', { ...question, time: 1e12 }],
   ['a depth below 0', { ...question, maxDepth: -1 }],
   ['a purpose that is none', { ...question, purpose: 'tea' }],
 ])('refused as a question: %s', async (_, asked) => {
   expect(JSON.parse((await verify(['--json'], JSON.stringify(asked))).out)).toMatchObject({ valid: false, path: [], reasons: [{ code: 'malformed-request' }] });
+});
+
+test.each<[string, Record<string, unknown>]>([
+  ['all anchors in one text', { ...question, anchors: pem(root) + pem(issuing) }],
+  ['a purpose by its name in RFC 5280', { ...question, purpose: 'id-kp-clientAuth' }],
+  ['a purpose by its object identifier', { ...question, purpose: '1.3.6.1.5.5.7.3.2' }],
+  ['no purpose, as certificates say it', { ...question, purpose: 'anyExtendedKeyUsage' }],
+  ['members that are null', { ...question, purpose: null, host: null, spiffeId: null, initialPolicies: null, maxDepth: null, ocsp: null, revocation: null, requireExplicitPolicy: null }],
+])('taken as it is meant: %s', async (_, asked) => {
+  expect(JSON.parse((await verify(['--json'], JSON.stringify(asked))).out)).toMatchObject({ valid: true, reasons: [] });
+});
+
+test("a corpus' own notes are not looked at, and the answer says so", async () => {
+  const answer = JSON.parse((await verify(['--json'], JSON.stringify({ ...question, expected: 'valid', tags: ['a'] }))).out) as object;
+  expect(answer).toMatchObject({ valid: true, ignored: ['expected', 'tags'] });
+});
+
+test('an id that is no text or number is not repeated: it could be nested deeper than an answer can be written', async () => {
+  const deep = `{"id":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
+  const { out } = await verify(['--batch'], [deep, JSON.stringify({ id: 'x'.repeat(2_000), ...question }), JSON.stringify({ id: 3, ...question })].join('\n'));
+  const answers = out.trimEnd().split('\n').map((line) => JSON.parse(line) as { id?: unknown; valid: boolean });
+  expect(answers.map(({ id, valid }) => [id, valid])).toEqual([[undefined, false], [undefined, true], [3, true]]);
 });
 
 test('a batch: an answer a line, and a bad line does not stop the others', async () => {

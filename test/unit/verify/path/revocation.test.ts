@@ -71,6 +71,11 @@ describe('lists', () => {
     expect(given(crlOf(issuing), crlOf(issuing, { ...delta, entries: [entry] }))).toBe('revoked');
   });
 
+  test('removeFromCRL, which only a delta list may say, takes nothing off a complete one', () => {
+    const again = [{ ...entry, reason: 8 }];
+    expect(verdict(judge(leaf, [issuing, root], { crls: [crlOf(issuing, { entries: again }), crlOf(root)] }))).toBe('revoked');
+  });
+
   test('the signer must have cRLSign', () => {
     const mute = makeIssuing(root, 'Test Issuing CA', extended(encodeKeyUsage(['keyCertSign'])));
     expect(codes(judge(leaf, [mute, root], { crls: [crlOf(mute), crlOf(root)] }))).toContain('crl-signer-not-authorized');
@@ -85,6 +90,15 @@ describe('lists', () => {
     expect(codes(given(stranger))).toContain('crl-signer-not-authorized');
     expect(codes(given(signer, [{ ...entry, serial: signer.certificate.serial }]))).toContain('crl-signer-not-authorized');
     expect(codes(judge(leaf, [issuing, root], { crls: [crlOf({ ...issuing, key }), crlOf(root)] }))).toContain('crl-bad-signature');
+  });
+
+  test('a list is read, and its signature checked, once for all paths of a question', () => {
+    const forged = crlOf(issuing, { key: testKey('nobody') });
+    const ended = Array.from({ length: 60 }, (_, i) => makeIssuing(root, 'Test Issuing CA', () => ({ serial: Buffer.from([i + 1]) })));
+    const entries = ended.map(({ certificate }) => ({ serial: certificate.serial, revokedAt: daysFromNow(-1), reason: 1 }));
+    // Sixty ways over revoked issuers come first: five signatures each would be more than are checked.
+    const crls = [...Array<Buffer>(3).fill(forged), crlOf(issuing), crlOf(root, { entries })];
+    expect(verdict(judge(leaf, [...ended, issuing, root], { crls }))).toBe('valid');
   });
 
   test('malformed lists are no evidence, and not as if none had been given', () => {
@@ -146,6 +160,15 @@ describe('OCSP', () => {
     const result = ask(change, change.sent);
     expect(verdict(result)).toBe('status-unknown');
     expect(codes(result)).toContain(code);
+  });
+
+  test('that speaks of the certificate twice: what is past counts for nothing, and revoked for more than good', () => {
+    const [good, revoked] = [{ status: 'good' }, { status: 'revoked', at: daysFromNow(-1) }] as const;
+    const [past, tomorrow] = [new Date(NOW.getTime() - 1000), daysFromNow(1)];
+    expect(verdict(ask({ before: [{ status: good, nextUpdate: tomorrow }], status: revoked }))).toBe('revoked');
+    expect(verdict(ask({ before: [{ status: good, nextUpdate: past }], status: revoked }))).toBe('revoked');
+    expect(verdict(ask({ before: [{ status: good, nextUpdate: past }] }))).toBe('valid');
+    expect(codes(ask({ before: [{ status: good, nextUpdate: past }], nextUpdate: past }))).toContain('ocsp-stale');
   });
 
   test('the nonce that was sent', () => expect(verdict(ask({ nonce }, nonce))).toBe('valid'));

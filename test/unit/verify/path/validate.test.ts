@@ -92,6 +92,11 @@ describe('refused', () => {
     expect(verdict(judge({ certificate: { der } }, [issuing, root], request))).toBe(code);
   });
 
+  test('an anchor with an authority key identifier that names no key', () => {
+    const odd = makeRoot('Test Root', extended({ oid: OID.authorityKeyIdentifier, critical: false, value: sequence(contextPrimitive(2, Buffer.from([7]))) }));
+    expect(verdict(judge(leaf, [issuing, odd]))).toBe('profile-violated');
+  });
+
   test('a narrow CA narrows what is below it', () => {
     const narrow = makeIssuing(root, 'Test Issuing CA', extended(encodeExtendedKeyUsage(['serverAuth'])));
     expect(verdict(judge(leaf, [narrow, root], { purpose: 'clientAuth' }))).toBe('purpose-not-allowed');
@@ -161,6 +166,12 @@ describe('hosts (RFC 9525)', () => {
     ['2001:db8:0::1', [], ['2001:db8::1'], true],
     ['fe80::1%eth0', [], ['fe80::1'], false],
     ['', [''], [], false],
+    ['192.0.2.1.', ['192.0.2.1'], [], false],
+    ['0xc0000201', ['0xc0000201'], [], false],
+    ['a.1', ['a.1'], [], false],
+    ['a.0x7f', ['a.0x7f'], [], false],
+    ['1a.example.test', ['1a.example.test'], [], true],
+    ['::ffff:192.0.2.1', [], ['192.0.2.1'], false],
     ['Host', [], ['192.0.2.1'], false],
   ])('%s for %j %j: %s', (host, dnsNames, ipAddresses, is) => {
     expect(verdict(judge(named(dnsNames, ipAddresses), [issuing, root], { host }))).toBe(is ? 'valid' : 'host-mismatch');
@@ -191,6 +202,19 @@ describe('name constraints', () => {
   test('a wildcard goes with the excluded name it covers', () => {
     const wild = makeLeaf(issuing, 'Wild', extended(encodeSubjectAlternativeName({ uris: [], dnsNames: ['*.example.test'] }, false)));
     expect(verdict(judge(wild, [makeIssuing(root, 'Test Issuing CA', extended(constraints([], [subtree(DNS, 'a.example.test')]))), root]))).toBe('name-not-permitted');
+  });
+
+  test.each<[string, { uris?: string[]; ipAddresses?: string[] }, Buffer[], Buffer[], string]>([
+    ['an IPv4 address in the clothes of IPv6', { ipAddresses: ['::ffff:192.0.2.1'] }, [], [subtree(IP, Buffer.from('c0000200ffffff00', 'hex'))], 'name-not-permitted'],
+    ['the same where IPv4 is permitted', { ipAddresses: ['::ffff:192.0.2.1'] }, [subtree(IP, Buffer.from('c0000200ffffff00', 'hex'))], [], 'name-not-permitted'],
+    ['another IPv6 address', { ipAddresses: ['2001:db8::c000:201'] }, [], [subtree(IP, Buffer.from('c0000200ffffff00', 'hex'))], 'valid'],
+    ['a URI that is read two ways', { uris: ['https://evil.test\\@example.test/'] }, [subtree(URI, 'example.test')], [], 'name-constraint-not-supported'],
+    ['a URI with a user', { uris: ['https://a:b@example.test/'] }, [subtree(URI, 'example.test')], [], 'valid'],
+    ['a user that looks like a host', { uris: ['https://example.test@evil.test/'] }, [subtree(URI, 'example.test')], [], 'name-not-permitted'],
+    ['a host with a period at its end', { uris: ['https://evil.test./'] }, [], [subtree(URI, 'evil.test')], 'name-constraint-not-supported'],
+  ])('%s', (_, { uris = [], ipAddresses = [] }, permitted, excluded, expected) => {
+    const named = makeLeaf(issuing, 'Named', extended(encodeSubjectAlternativeName({ uris, dnsNames: [], ipAddresses }, false)));
+    expect(verdict(judge(named, [makeIssuing(root, 'Test Issuing CA', extended(constraints(permitted, excluded))), root]))).toBe(expected);
   });
 
   test('kinds that cannot be judged are refused where they occur', () => {
