@@ -16,9 +16,11 @@ const MESSAGE_CERTIFICATES = 1_000;
 
 /**
  * Makes this replica answer with a committed change before the change is acknowledged (DESIGN invariant 13): this process drops cached OCSP answers, the other
- * workers confirm that they have, and publication of the lists is started. The lists themselves are not waited for. Call it right after the commit.
+ * workers confirm that they have, and publication of the lists is started. The lists themselves are not waited for. Whoever follows the feed here is
+ * told at once, too: the notification of the database comes over another connection, and on busy cores much later. Call it right after the commit.
  */
 export async function announce(ctx: Pick<Context, 'signals' | 'siblings'>, changed: readonly ChangedCertificate[]): Promise<void> {
+  ctx.signals.committed();
   if (changed.length === 0) return;
   ctx.signals.changed(changed);
   // One message after the other, so that few wait in memory; all of them together no longer than a single one may.

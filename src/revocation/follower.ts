@@ -120,7 +120,12 @@ export async function followFeed(needs: Needs, listenUrl: string): Promise<FeedF
   };
 
   metrics.onScrape(metrics.feedAge, () => metrics.feedAge.set((clock.monotonicMs() - confirmedAt) / 1000));
-  const listener = createListener(listenUrl, FEED_CHANNEL, wake, log);
+  const notified = (payload: string): void => {
+    // What this process committed itself it has mostly read by then. A feed that went back is found by the poll.
+    if (!/^\d+$/.test(payload) || BigInt(payload) > position) wake();
+  };
+  signals.onCommitted(wake);
+  const listener = createListener(listenUrl, FEED_CHANNEL, notified, log);
   const timer = setInterval(wake, POLL_MS);
   return {
     positionAgeMs: () => clock.monotonicMs() - confirmedAt,

@@ -12,16 +12,26 @@ export interface ChangedCertificate {
 export interface RevocationSignals {
   changed(certificates: readonly ChangedCertificate[]): void;
   subscribe(listener: (certificates: readonly ChangedCertificate[]) => void): void;
+  /** This process has committed events of the feed: whoever follows it need not wait for the database to say so. */
+  committed(): void;
+  onCommitted(listener: () => void): void;
 }
 
 export function createRevocationSignals(): RevocationSignals {
   const listeners: ((certificates: readonly ChangedCertificate[]) => void)[] = [];
+  const followers: (() => void)[] = [];
   return {
     changed(certificates) {
       if (certificates.length > 0) for (const listener of listeners) listener(certificates);
     },
     subscribe(listener) {
       listeners.push(listener);
+    },
+    committed() {
+      for (const follower of followers) follower();
+    },
+    onCommitted(listener) {
+      followers.push(listener);
     },
   };
 }

@@ -135,6 +135,20 @@ test.each([
   expect(outcome(await token)).toBe(refusal === 'owner-suspended' ? 'agent-suspended' : refusal);
 });
 
+test('a kill by labels against a registration in the middle of its commit: it waits for it, and covers it', async () => {
+  const it = await newEnrollment();
+  const obstacle = await obstructAudit(fleet.database);
+  const registration = issuing.api.send('POST', '/v1/agents', { json: { name: `${it.name}-late`, purpose: 'testing', labels: { kill: it.name }, ownerEmail: it.ownerEmail } });
+  await stuckOrDone(fleet.database, 1, registration);
+  const killed = kill(killing, { labels: { kill: it.name } });
+  await stuckOrDone(fleet.database, 2, killed);
+  await obstacle.remove();
+
+  begun.push(await killed);
+  const { id } = jsonOf<{ id: string }>(ok(await registration));
+  expect(jsonOf<{ state: string }>(ok(await killing.api.send('GET', `/v1/agents/${id}`))).state).toBe('suspended');
+});
+
 test('a renewal of the certificate or the instance that a kill is about', async () => {
   for (const [member, refusal] of [['serial', 'client-certificate-held'], ['instanceId', 'instance-quarantined']] as const) {
     const identity = await fleet.enrolled(issuing);

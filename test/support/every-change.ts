@@ -20,7 +20,7 @@ export const STATE_TABLES: Readonly<Record<string, Columns>> = {
   findings: 'all',
   feed_events: 'all',
   audit_logs: 'all',
-  kills: 'all',
+  kills: { but: { position: 'how far it is: a step over agents that hold nothing changes only this', touched_at: 'a sign of life of whoever carries it out' } },
   renewal_steers: 'all',
   admin_tokens: { but: { last_used_at: 'use, kept to the minute' } },
   relying_parties: 'all',

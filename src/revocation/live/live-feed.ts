@@ -99,7 +99,11 @@ interface Memory {
 interface Streams {
   readonly all: Set<Stream>;
   readonly live: Set<Stream>;
+  /** Of a caller, or all: served, or admitted. */
   of(callerId: string): number;
+  count(): number;
+  /** Counts one that is admitted until it is served. Several may be admitted in one turn of the event loop; who is not served in it (the client is gone) never is. */
+  admit(callerId: string): void;
   add(stream: Stream): void;
   forget(stream: Stream): void;
   /** Ends a stream with a reason. */
@@ -108,13 +112,21 @@ interface Streams {
 
 function createStreams(metrics: Metrics): Streams {
   const perCaller = new Map<string, number>();
+  const admitted: string[] = [];
   const streams: Streams = {
     all: new Set(),
     live: new Set(),
-    of: (callerId) => perCaller.get(callerId) ?? 0,
+    of: (callerId) => (perCaller.get(callerId) ?? 0) + admitted.filter((one) => one === callerId).length,
+    count: () => streams.all.size + admitted.length,
+    admit(callerId) {
+      if (admitted.length === 0) setImmediate(() => void (admitted.length = 0));
+      admitted.push(callerId);
+    },
     add(stream) {
+      const place = admitted.indexOf(stream.callerId);
+      if (place >= 0) admitted.splice(place, 1);
       streams.all.add(stream);
-      perCaller.set(stream.callerId, streams.of(stream.callerId) + 1);
+      perCaller.set(stream.callerId, (perCaller.get(stream.callerId) ?? 0) + 1);
       metrics.feedStreams.set(streams.all.size);
       stream.sink.onceClosed(() => streams.forget(stream));
     },
@@ -122,7 +134,7 @@ function createStreams(metrics: Metrics): Streams {
       if (!streams.all.delete(stream)) return;
       stream.open = false;
       streams.live.delete(stream);
-      const left = streams.of(stream.callerId) - 1;
+      const left = (perCaller.get(stream.callerId) ?? 0) - 1;
       if (left === 0) perCaller.delete(stream.callerId);
       else perCaller.set(stream.callerId, left);
       metrics.feedStreams.set(streams.all.size);
@@ -278,17 +290,19 @@ export function createLiveFeed(needs: LiveFeedNeeds): LiveFeed {
 
   function assertRoom({ callerId }: FeedReader): void {
     if (draining) throw new SignetError('overloaded', 'this replica goes: ask another one', { retryAfterSeconds: 1 });
-    if (streams.all.size >= most) throw full(`this worker serves ${most} streams, its share of feedStreamsMax`);
+    if (streams.count() >= most) throw full(`this worker serves ${most} streams, its share of feedStreamsMax`);
     if (streams.of(callerId) >= mostOfCaller) throw full(`one caller may have ${mostOfCaller} streams at this worker, its share of feedStreamsPerCallerMax`);
   }
 
   return {
     async admit(reader, cursor) {
       assertRoom(reader);
-      if (!cursor) return memory.end;
-      assertWorld(world, cursor);
+      if (cursor) assertWorld(world, cursor);
       // In memory, or all of it there: the table need not be asked.
-      if (cursor.n <= memory.end && memory.end - cursor.n <= BigInt(memory.recent.length)) return cursor.n;
+      if (!cursor || (cursor.n <= memory.end && memory.end - cursor.n <= BigInt(memory.recent.length))) {
+        streams.admit(reader.callerId);
+        return cursor?.n ?? memory.end;
+      }
       await assertKept(db, cursor.n);
       for (let waited = 0; cursor.n > memory.end; waited += LOOK_MS) {
         if (waited >= AHEAD_WAIT_MS) throw new SignetError('overloaded', 'this replica is behind the number that another one sent', { retryAfterSeconds: RETRY_SECONDS });
@@ -297,6 +311,7 @@ export function createLiveFeed(needs: LiveFeedNeeds): LiveFeed {
       }
       // Others came while this one waited.
       assertRoom(reader);
+      streams.admit(reader.callerId);
       return cursor.n;
     },
     serve(reader, after, sink) {
