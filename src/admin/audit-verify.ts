@@ -1,21 +1,24 @@
 /** `signet audit verify`: the whole log, event by event, against its tree and against every checkpoint that anybody kept. */
 import { readFileSync } from 'node:fs';
 import { databaseSource } from '../audit/scan.ts';
+import { tileReader } from '../audit/tree.ts';
 import { texts, text, UsageError, variable, type CommandInput } from '../cli/command.ts';
 import { cliContext } from '../cli/context.ts';
 import { writeFileAtomic } from '../cli/output.ts';
 import { openLogDoor, openLogFolder, type LogDoor } from '../client/log/tile-door.ts';
-import { tileSource } from '../client/log/tile-source.ts';
+import { tilesOf, tileSource } from '../client/log/tile-source.ts';
 import { findLiveLog, listLogs } from '../db/audit-logs.ts';
-import { scanCheckpoints, scanEnd } from '../db/audit-scan.ts';
+import { scanEnd } from '../db/audit-scan.ts';
 import { readTreeSize } from '../db/audit-tree.ts';
 import type { Db } from '../db/client.ts';
 import { LogError } from '../verify/log/log-error.ts';
 import { parseVerifierKey, type NoteKey } from '../verify/log/note.ts';
 import type { VerifiedCheckpoint } from '../verify/log/checkpoint.ts';
+import { verifyUpperTiles } from '../verify/log/whole-tree.ts';
 import { verifyWholeLog, type LogFinding, type LogSource, type VerifiedPart, type WholeLogReport } from '../verify/log/whole-log.ts';
 import { believe, checkpointFiles, givenKeys, readCheckpointFile } from './kept-checkpoints.ts';
 import { EXIT, Refused, type LocalContext, type LocalRun } from './local-command.ts';
+import { believeStored } from './stored-checkpoints.ts';
 import { withLocalDatabase, withOwner } from './local-database.ts';
 
 /** What is judged, and with what. */
@@ -70,22 +73,18 @@ async function verifyDatabase(local: LocalContext, input: CommandInput, db: Db):
   if (kept.length === 0) remarks.push('No checkpoint from outside the database was given (--checkpoint): whoever can change everything in it, and sign, is not found out.');
   // The tree first: what is in it was committed before, and is there when the end of the events is asked for.
   const published = live ? await readTreeSize(db, live.treeId) : 0;
-  const stored = await scanCheckpoints(db);
+  const from = earlierPart(input, live?.origin ?? '');
+  const stored = await believeStored(db, logs, from?.size ?? 0);
+  findings.push(...stored.findings);
   const end = await scanEnd(db);
-  const newest = stored.findLast(({ logId }) => logId === live?.id);
-  if (newest) {
-    try {
-      believe(newest.note, own);
-    } catch (error) {
-      findings.push(otherKey(`the newest checkpoint of the database: ${(error as Error).message}`));
-    }
-  }
+  const treeId = live?.treeId ?? 1;
+  if (live) findings.push(...(await verifyUpperTiles(published, tileReader(db, treeId))));
   if (live && live.state !== 'running') remarks.push(`The log has stopped: ${live.reason ?? ''}`);
   if (end.given > end.last) {
     findings.push({ fault: 'truncated', index: end.last, last: end.given - 1, from: undefined, to: undefined, detail: `${end.given} numbers were given to events, and the last that is there is ${end.last}` });
   }
-  const source = databaseSource(db, { last: end.last, treeId: live?.treeId ?? 1, published });
-  return judge(local, input, { source, origin: live?.origin ?? '', checkpoints: [...kept, ...stored], findings, remarks });
+  const source = databaseSource(db, { last: end.last, treeId, published });
+  return judge(local, input, { source, origin: live?.origin ?? '', checkpoints: [...kept, ...stored.checkpoints], findings, remarks });
 }
 
 const textOf = ({ name, keyId, publicKey }: NoteKey): string => `${name}+${keyId.toString('hex')}+${Buffer.concat([Buffer.from([1]), publicKey]).toString('base64')}`;
@@ -99,6 +98,7 @@ async function verifyTiles(local: LocalContext, input: CommandInput, from: strin
   try {
     const newest = believe(await door.checkpoint(), keys);
     const source = tileSource(door, newest.size);
+    findings.push(...(await verifyUpperTiles(newest.size, tilesOf(door))));
     const judged: Judged = { source, origin: newest.origin, checkpoints: [...kept, newest], findings, remarks: [] };
     if (kept.length === 0) judged.remarks.push('No checkpoint that was kept before was given (--checkpoint): the log is whole, but may be another one than it was.');
     return await judge(local, input, judged, () => {
@@ -121,8 +121,8 @@ async function openDoor(local: LocalContext, from: string): Promise<LogDoor> {
 
 async function judge(local: LocalContext, input: CommandInput, judged: Judged, more: () => string[] = () => []): Promise<number> {
   const stateFile = text(input, 'state');
-  const from = stateFile === undefined ? undefined : readState(stateFile, judged.origin);
-  if (from) judged.remarks.push(`The first ${from.size} events were judged by an earlier run (${stateFile}), and not again.`);
+  const from = earlierPart(input, judged.origin);
+  if (from && stateFile !== undefined) judged.remarks.push(`The first ${from.size} events were judged by an earlier run (${stateFile}), and not again.`);
   let saved = from?.size ?? 0;
   const report = await verifyWholeLog({
     source: judged.source,
@@ -137,6 +137,12 @@ async function judge(local: LocalContext, input: CommandInput, judged: Judged, m
   const findings = [...judged.findings, ...report.findings];
   if (stateFile !== undefined && findings.length === 0) writeState(stateFile, judged.origin, report.part);
   return tell(local, { report, findings, remarks: [...judged.remarks, ...more()] });
+}
+
+/** What an earlier run has judged, by the file of --state. */
+function earlierPart(input: CommandInput, origin: string): VerifiedPart | undefined {
+  const stateFile = text(input, 'state');
+  return stateFile === undefined ? undefined : readState(stateFile, origin);
 }
 
 /** Events after which a run can be taken up again. */

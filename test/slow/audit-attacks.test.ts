@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { runAuditVerify } from '../../src/admin/audit-verify.ts';
 import type { LocalContext } from '../../src/admin/local-command.ts';
 import { restartLog } from '../../src/audit/log.ts';
@@ -19,11 +19,12 @@ import { inTransaction, type Tx } from '../../src/db/client.ts';
 import { logTrust } from '../../src/verify/log/issuance-proof.ts';
 import { encodeEntries } from '../../src/verify/log/tiles.ts';
 import { TEST_ORIGIN } from '../support/authority.ts';
-import { openTestLog, type TestLog } from '../support/audit-log.ts';
-import { testDatabase, type TestDatabase } from '../support/db.ts';
+import { logMould, openTestLog, type TestLog } from '../support/audit-log.ts';
+import type { DatabaseMould, TestDatabase } from '../support/db.ts';
 
 const EVENTS = 300;
 
+let mould: DatabaseMould;
 let database: TestDatabase;
 let log: TestLog;
 let folder: string;
@@ -31,8 +32,12 @@ let folder: string;
 let kept: string;
 let remembered: WatchState | undefined;
 
+beforeAll(async () => {
+  mould = await logMould();
+}, 60_000);
+afterAll(() => mould.drop());
 beforeEach(async () => {
-  database = await testDatabase();
+  database = await mould.cast();
   log = await openTestLog(database);
   folder = mkdtempSync(path.join(tmpdir(), 'signet-auditor-'));
   await log.append(EVENTS / 2);

@@ -40,7 +40,7 @@ export function parseTilePath(path: string): TileId {
 }
 
 /** How many hashes of a level of tiles the tree of `size` has: floor(size / 256^level). */
-const hashesAt = (level: number, size: number): number => Math.floor(size / TILE_WIDTH ** level);
+export const hashesAt = (level: number, size: number): number => Math.floor(size / TILE_WIDTH ** level);
 
 /** Width of a tile in the tree of `size`; 0 where the tree has no such tile. */
 export function tileWidth(level: number | 'entries', index: number, size: number): number {
@@ -86,7 +86,7 @@ export function nodesFromTiles(size: number, readTiles: TileReader): NodeReader 
 }
 
 /** Hash of a perfect subtree from 2^n hashes below it. */
-function foldPerfect(hashes: readonly Uint8Array[]): Uint8Array {
+export function foldPerfect(hashes: readonly Uint8Array[]): Uint8Array {
   if (hashes.length <= 1) return hashes[0] ?? foldNodes([]);
   const middle = hashes.length / 2;
   return foldNodes([foldPerfect(hashes.slice(0, middle)), foldPerfect(hashes.slice(middle))]);
