@@ -165,6 +165,17 @@ test('a column that says something else than the bytes is an edit', async () => 
   expect(said).toMatch(/actor_id/);
 });
 
+test.each<[string, (tx: Tx) => Promise<unknown>, [string, number, number], RegExp]>([
+  ['an upper tile', (tx) => tx.$executeRaw`UPDATE audit_tree_edges SET hashes = sha256('x') WHERE level = 1`, ['tree', 0, 255], /proofs from it do not hold/],
+  ['the root beside a stored checkpoint', (tx) => tx.$executeRaw`UPDATE audit_checkpoints SET root = sha256('x') WHERE size = (SELECT min(size) FROM audit_checkpoints)`, ['other-key', 0, expect.any(Number) as never], /columns beside the note/],
+  ['the note of a stored checkpoint', (tx) => tx.$executeRaw`UPDATE audit_checkpoints SET note = replace(note, E'\\n' || size || E'\\n', E'\\n' || size - 1 || E'\\n') WHERE size = (SELECT min(size) FROM audit_checkpoints)`, ['other-key', 0, expect.any(Number) as never], /no signature of the log key|not that of|signature/],
+])('an edit of %s is found, though events and leaves are whole', async (_, work, expected, says) => {
+  await attack(work);
+  const { code, found, said } = await verify('--checkpoint', kept);
+  expect([code, found]).toEqual([1, [expected]]);
+  expect(said).toMatch(says);
+});
+
 test('a truncation, and a database that was set back to a backup', async () => {
   const cut = (tx: Tx) => tx.$executeRaw`DELETE FROM audit_events WHERE n > 200`;
   await attack(cut);
