@@ -57,7 +57,7 @@ export async function auditLog(dataDir: string, events: number): Promise<AuditLo
     const db = connect(server.serviceUrl, { maxConnections: 2, statementTimeoutMs: 60_000, applicationName: 'bench' });
     try {
       const [random, log] = [createSystemRandom(), createLogger('silent')];
-      const { keyStore } = await openKeyStore({ db, random, clock: systemClock, log }, { kind: 'file', key: random.bytes(32), path: dataDir });
+      const { keyStore } = await openKeyStore({ db, random, clock: systemClock, log }, { kind: 'file', key: randomBytes(32), path: dataDir });
       const ctx = { db, keyStore, random, log, clock: systemClock, config: { trustDomain: 'bench.internal', auditWitnessQuorum: 0 }, copyDir: path.join(dataDir, 'copies'), barrier: noBarrier, metrics: createMetrics() };
       await ensureLog(ctx, ORIGIN);
       await insertEvents(server.ownerUrl, events);

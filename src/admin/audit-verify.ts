@@ -18,6 +18,7 @@ import { verifyUpperTiles } from '../verify/log/whole-tree.ts';
 import { verifyWholeLog, type LogFinding, type LogSource, type VerifiedPart, type WholeLogReport } from '../verify/log/whole-log.ts';
 import { believe, checkpointFiles, givenKeys, readCheckpointFile } from './kept-checkpoints.ts';
 import { EXIT, Refused, type LocalContext, type LocalRun } from './local-command.ts';
+import { collectGarbage } from './start-memory.ts';
 import { believeStored } from './stored-checkpoints.ts';
 import { withLocalDatabase, withOwner } from './local-database.ts';
 
@@ -124,11 +125,16 @@ async function judge(local: LocalContext, input: CommandInput, judged: Judged, m
   const from = earlierPart(input, judged.origin);
   if (from && stateFile !== undefined) judged.remarks.push(`The first ${from.size} events were judged by an earlier run (${stateFile}), and not again.`);
   let saved = from?.size ?? 0;
+  let collected = saved;
   const report = await verifyWholeLog({
     source: judged.source,
     checkpoints: judged.checkpoints,
     ...(from ? { from } : {}),
     onProgress(part, clean) {
+      if (part.size >= collected + COLLECT_EVERY) {
+        collected = part.size;
+        collectGarbage();
+      }
       if (stateFile === undefined || !clean || judged.findings.length > 0 || part.size < saved + SAVE_EVERY) return;
       saved = part.size;
       writeState(stateFile, judged.origin, part);
@@ -145,6 +151,8 @@ function earlierPart(input: CommandInput, origin: string): VerifiedPart | undefi
   return stateFile === undefined ? undefined : readState(stateFile, origin);
 }
 
+/** Events after which what is left of them is given back. */
+const COLLECT_EVERY = 50_000;
 /** Events after which a run can be taken up again. */
 const SAVE_EVERY = 100_000;
 const STATE_FORMAT = 'signet-audit-verify/v1';

@@ -8,6 +8,7 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { runAuditVerify } from '../../src/admin/audit-verify.ts';
 import type { LocalContext } from '../../src/admin/local-command.ts';
+import { purgeAuditEvents } from '../../src/audit/purge.ts';
 import { restartLog } from '../../src/audit/log.ts';
 import { createSequencer } from '../../src/audit/sequence.ts';
 import type { LogDoor } from '../../src/client/log/tile-door.ts';
@@ -79,7 +80,10 @@ const door: LogDoor = {
   checkpoint: async () => (await newest())?.note ?? '',
   async tile({ level, index, width }) {
     const treeId = (await findLiveLog(database.db))?.treeId ?? 1;
-    if (level === 'entries') return encodeEntries((await readEventBytes(database.db, index * 256 + 1, index * 256 + width)).map(({ event }) => event));
+    if (level === 'entries') {
+      const events = await readEventBytes(database.db, index * 256 + 1, index * 256 + width);
+      return events.length === width ? encodeEntries(events.map(({ event }) => event)) : undefined;
+    }
     return (await readTiles(database.db, treeId, [{ level, tile: index }]))[0]?.hashes.subarray(0, width * 32);
   },
 };
@@ -199,4 +203,18 @@ test('everything rebuilt with a new key is another log: the old checkpoint and t
   const { code, found } = await verify('--checkpoint', kept);
   expect([code, found.map(([fault]) => fault)]).toEqual([1, expect.arrayContaining(['other-key', 'forked'])]);
   expect((await look()).alarms).toMatchObject([{ kind: 'not-believed' }]);
+});
+
+test('events that were purged before the monitor read them are named once, and the log goes on behind them', async () => {
+  remembered = undefined;
+  await database.ownerDb.$executeRaw`UPDATE certificate_numbers SET audit_n = 1000`;
+  await purgeAuditEvents(log, TEST_ORIGIN, { before: new Date(Date.now() + 86_400_000), until: 11n, operator: 'test', now: () => log.clock.now() });
+  await step();
+  const { state, alarms } = await look();
+  expect(alarms).toEqual([{ kind: 'unseen', event: 1, detail: expect.stringMatching(/^events 1 to 256 were purged/) }]);
+  remembered = state;
+  await log.append(5);
+  await step();
+  expect((await look()).alarms).toEqual([]);
+  expect(await verify('--checkpoint', kept)).toMatchObject({ code: 0, found: [] });
 });

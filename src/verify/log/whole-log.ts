@@ -68,7 +68,7 @@ export interface WholeLogReport {
   part: VerifiedPart;
 }
 
-const BATCH = 4_096;
+const BATCH = 1_024;
 /** So far an entry is looked for that is not where it was: one that was taken out or put in moves all that follow. */
 const WINDOW = 1_024;
 /** Beyond so many findings a log is not worth more words. */
