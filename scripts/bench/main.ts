@@ -1,15 +1,17 @@
 /**
  * What the service costs (docs/performance.md).
  *   npm run bench [-- --workers 2,1] [--only renewal,ocsp,status,kill,feed,audit,crl,flat,verify,relying-party] [--scale 0.5] [--json file] [--profile folder]
- *   npm run bench:full [-- --certificates 10000000] [--revoked 1000000] [--data folder] [and the others]
+ *   npm run bench -- --only audit --events 1000000
+ *   npm run bench:full [-- --certificates 10000000] [--events 10000000] [--revoked 1000000] [--data folder] [and the others]
  * Ends with exit code 1 when the figures do not count: an answer that is not stored, a key used twice, a database that is not durable, a worker that did nothing.
  */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { auditLog, type AuditLogFigures } from './audit-log.ts';
 import { createFloor, makeCsrs } from './csrs.ts';
-import { describeRelyingParty, describeRun, describeVerify } from './report.ts';
+import { describeAuditLog, describeRelyingParty, describeRun, describeVerify } from './report.ts';
 import { relyingParty, type RelyingPartyFigures } from './relying-party.ts';
 import { faultsOf, measureRun, SCENARIOS, type Run, type Scenario } from './run.ts';
 import { RAISED_KEYS, REMEMBERED } from './service.ts';
@@ -35,6 +37,7 @@ const { values: given } = parseArgs({
     scale: { type: 'string', default: '1' },
     certificates: { type: 'string', default: '0' },
     revoked: { type: 'string', default: '0' },
+    events: { type: 'string', default: '50000' },
     data: { type: 'string', default: os.tmpdir() },
     json: { type: 'string' },
     profile: { type: 'string' },
@@ -66,7 +69,7 @@ async function bench(): Promise<void> {
   say(`${machine}, Node ${process.versions.node}, OpenSSL ${process.versions.openssl}, ${began.toISOString()}; load on the same cores; ${RAISED_KEYS} rate limits raised, none switched off; ${REMEMBERED} OCSP answers remembered`);
   if (names.includes(ALONE)) say(describeVerify(verify()));
   if (scenarios.length === 0) return;
-  const keys = starts.map(({ sizes }) => 1 + sizes.issuanceWarmUp + sizes.issuance + sizes.issuanceHalf + sizes.renewalWarmUp + sizes.renewal + (scenarios.includes('kill') ? sizes.killIssuances : 0) + (scenarios.includes('audit') ? sizes.auditIssuances : 0));
+  const keys = starts.map(({ sizes }) => 1 + sizes.issuanceWarmUp + sizes.issuance + sizes.issuanceHalf + sizes.renewalWarmUp + sizes.renewal + (scenarios.includes('kill') ? sizes.killIssuances : 0) + (scenarios.includes('audit') ? 2 * sizes.auditIssuances : 0));
   const csrs = makeCsrs(keys.reduce((sum, count) => sum + count, 0));
   const floor = createFloor();
   const answered = new Set<string>();
@@ -76,6 +79,7 @@ async function bench(): Promise<void> {
   const runs: Run[] = [];
   const faults: string[] = [];
   let party: RelyingPartyFigures | undefined;
+  let log: AuditLogFigures | undefined;
   try {
     for (const [n, start] of starts.entries()) {
       // Lists once: how they are made does not depend on how many workers wait for them.
@@ -88,13 +92,15 @@ async function bench(): Promise<void> {
     // The SDK in a process of its own, beside no service.
     if (scenarios.includes('relying-party')) party = await relyingParty({ revoked: Math.ceil(REVOKED_KNOWN * Number(given.scale)), requests: Math.ceil(REQUESTS_OF_CALLER * Number(given.scale)) });
     if (party) say(describeRelyingParty(party));
+    if (scenarios.includes('audit')) log = await auditLog(path.join(dataDir, 'log'), Number(given.events));
+    if (log) say(describeAuditLog(log));
   } finally {
     rmSync(dataDir, { recursive: true, force: true });
   }
   const seconds = (Date.now() - began.getTime()) / 1000;
   const durability = Object.entries(runs[0]?.stored.durability ?? {}).map(([setting, value]) => `${setting} ${value}`);
   say(`${answered.size} certificates answered, stored and audited; ${csrs.taken.size} keys, each used once; ${durability.join(', ')}; took ${seconds.toFixed(0)} s`);
-  if (given.json !== undefined) writeFileSync(given.json, `${JSON.stringify({ at: began, machine, node: process.versions.node, seconds, starts, runs, relyingParty: party, faults }, null, 2)}\n`);
+  if (given.json !== undefined) writeFileSync(given.json, `${JSON.stringify({ at: began, machine, node: process.versions.node, seconds, starts, runs, relyingParty: party, auditLog: log, faults }, null, 2)}\n`);
   for (const fault of faults) process.stderr.write(`bench: ${fault}\n`);
   if (faults.length > 0) process.exitCode = 1;
 }

@@ -1,4 +1,5 @@
 /** The table people read. */
+import type { AuditLogFigures } from './audit-log.ts';
 import type { AuditFigures } from './audit.ts';
 import type { FlatStep } from './flat.ts';
 import { SHARDS, STEP_CA_MS, type CrlFigures } from './crl.ts';
@@ -51,12 +52,15 @@ const feedLines = ({ subscribers, extraRssMb, cores, postgresCores, revocations 
 
 export const describeVerify = ({ cold, warm, knownIssuer, batch }: VerifyFigures): string =>
   `path of three P-256 certificates, CPU: everything read anew ${rounded(cold, 0)} µs, issuers known ${rounded(warm, 0)} µs; a leaf whose issuer is the anchor ${rounded(knownIssuer, 0)} µs; signet verify --batch, start included: ${rounded(batch.perSecond, 0)} paths/s, ${rounded(batch.cpuMicros, 0)} µs of CPU each`;
-const auditLines = ({ append, sustained }: AuditFigures): string[] => {
+const auditLines = ({ append, sustained, lagMs, byLabel }: AuditFigures): string[] => {
   const { eventsPerSecond, requestsPerSecond, eventsARequest, issuedPerSecond, p50Ms, p99Ms, cores } = sustained;
   return [
-    `audit, append an event, CPU of the process that does: ${rounded(append.encode, 1)} µs its bytes; with the statement ${rounded(append.batched, 1)} µs of many in a transaction, ${rounded(append.single, 0)} µs of one alone`,
+    `audit, append an event, CPU of the process that does: ${rounded(append.encode, 1)} µs its bytes; with the statement, of many in a transaction, ${rounded(append.hot, 1)} µs past Prisma (kills, issuance) and ${rounded(append.batched, 1)} µs with it; ${rounded(append.single, 0)} µs of one alone`,
     `audit, sustained: ${rounded(eventsPerSecond, 0)} events/s that are no issuance (agents suspended and resumed, ${rounded(requestsPerSecond, 0)} requests/s, ${rounded(eventsARequest, 1)} events each, p50 ${rounded(p50Ms, 1)} ms, p99 ${rounded(p99Ms, 1)} ms) ` +
       `beside ${rounded(issuedPerSecond, 0)} issuances/s; ${rounded(cores.service, 2)} cores in the service, ${rounded(cores.postgres, 2)} in PostgreSQL`,
+    `audit, from an event to the checkpoint that covers it: p50 ${rounded(lagMs.p50, 0)} ms, p99 ${rounded(lagMs.p99, 0)} ms`,
+    `audit, by the thousand: ${rounded(byLabel.eventsPerSecond, 0)} events/s (${byLabel.agents} agents killed by their label and resumed, ${byLabel.orders} orders, ${rounded(byLabel.eventsAnOrder, 0)} events each) ` +
+      `beside ${rounded(byLabel.issuedPerSecond, 0)} issuances/s; ${rounded(byLabel.cores.service, 2)} cores in the service, ${rounded(byLabel.cores.postgres, 2)} in PostgreSQL`,
   ];
 };
 
@@ -95,6 +99,11 @@ function describeLists({ shards, complete }: CrlFigures): string[] {
     `complete CRL: ${entries} entries, ${rounded(megabytes, 1)} MB, built and stored in ${rounded(seconds, 2)} s; CPU ${rounded(cpuSeconds.service, 2)} s in the service, ${rounded(cpuSeconds.postgres, 2)} s in PostgreSQL; ` +
       `RSS of the process that built it ${rounded(rssMb.before, 0)} MB before, ${rounded(rssMb.peak, 0)} MB at most; its event loop blocked for ${rounded(blockedMs, 0)} ms at most`,
   ];
+}
+
+export function describeAuditLog({ events, sequencer, inclusion, consistency, verify }: AuditLogFigures): string {
+  const both = ({ service, postgres }: { service: number; postgres: number }, digits: number) => `${rounded(service, digits)} (and PostgreSQL ${rounded(postgres, digits)})`;
+  return `tree over ${events} audit events, CPU: sequencer ${both(sequencer, 1)} µs an event; proof of inclusion ${both(inclusion, 2)} ms, of consistency ${both(consistency, 2)} ms; signet audit verify over the database ${both(verify, 1)} s, ${rounded(verify.rssMb, 0)} MB resident at most`;
 }
 
 export const describeRelyingParty = ({ revoked, addedRssMb, plainMicros, guardedMicros, requests }: RelyingPartyFigures): string =>

@@ -100,7 +100,8 @@ export async function startService({ dataDir, workers, profileDir, beside }: Ser
   };
 }
 
-function embeddedIn(dataDir: string): Pick<Service, 'postmaster' | 'databaseUrls'> {
+/** The embedded database of a data folder. */
+export function embeddedIn(dataDir: string): Pick<Service, 'postmaster' | 'databaseUrls'> {
   const [pid, , , port = ''] = readFileSync(path.join(dataDir, 'postgres/data/postmaster.pid'), 'utf8').split('\n');
   const password = (file: string) => readFileSync(path.join(dataDir, 'postgres', file), 'utf8').trim();
   const url = (user: string, file: string) => `postgresql://${user}:${password(file)}@127.0.0.1:${port.trim()}/signet`;

@@ -1,21 +1,25 @@
 /** `signet audit verify`: the whole log, event by event, against its tree and against every checkpoint that anybody kept. */
 import { readFileSync } from 'node:fs';
 import { databaseSource } from '../audit/scan.ts';
+import { tileReader } from '../audit/tree.ts';
 import { texts, text, UsageError, variable, type CommandInput } from '../cli/command.ts';
 import { cliContext } from '../cli/context.ts';
 import { writeFileAtomic } from '../cli/output.ts';
 import { openLogDoor, openLogFolder, type LogDoor } from '../client/log/tile-door.ts';
-import { tileSource } from '../client/log/tile-source.ts';
-import { findLiveLog, listLogs, type AuditLogRecord } from '../db/audit-logs.ts';
-import { scanCheckpoints, scanEnd } from '../db/audit-scan.ts';
+import { tilesOf, tileSource } from '../client/log/tile-source.ts';
+import { findLiveLog, listLogs } from '../db/audit-logs.ts';
+import { scanEnd } from '../db/audit-scan.ts';
 import { readTreeSize } from '../db/audit-tree.ts';
 import type { Db } from '../db/client.ts';
 import { LogError } from '../verify/log/log-error.ts';
-import { parseNote, parseVerifierKey, type NoteKey } from '../verify/log/note.ts';
-import { openCheckpoint, parseCheckpoint, type VerifiedCheckpoint } from '../verify/log/checkpoint.ts';
+import { parseVerifierKey, type NoteKey } from '../verify/log/note.ts';
+import type { VerifiedCheckpoint } from '../verify/log/checkpoint.ts';
+import { verifyUpperTiles } from '../verify/log/whole-tree.ts';
 import { verifyWholeLog, type LogFinding, type LogSource, type VerifiedPart, type WholeLogReport } from '../verify/log/whole-log.ts';
 import { believe, checkpointFiles, givenKeys, readCheckpointFile } from './kept-checkpoints.ts';
 import { EXIT, Refused, type LocalContext, type LocalRun } from './local-command.ts';
+import { collectGarbage } from './start-memory.ts';
+import { believeStored } from './stored-checkpoints.ts';
 import { withLocalDatabase, withOwner } from './local-database.ts';
 
 /** What is judged, and with what. */
@@ -25,6 +29,8 @@ interface Judged {
   size: number;
   origin: string;
   checkpoints: Pick<VerifiedCheckpoint, 'size' | 'root'>[];
+  /** Checkpoints left out because an earlier run had judged their events. */
+  leftOut: number;
   findings: LogFinding[];
   /** What was taken on trust, in sentences. */
   remarks: string[];
@@ -72,44 +78,21 @@ async function verifyDatabase(local: LocalContext, input: CommandInput, db: Db):
   if (kept.length === 0) remarks.push('No checkpoint from outside the database was given (--checkpoint): whoever can change everything in it, and sign, is not found out.');
   // The tree first: what is in it was committed before, and is there when the end of the events is asked for.
   const published = live ? await readTreeSize(db, live.treeId) : 0;
-  const stored = await scanCheckpoints(db);
+  const from = earlierPart(input, live?.origin ?? '');
+  const stored = await believeStored(db, logs, from?.size ?? 0);
+  findings.push(...stored.findings);
   const end = await scanEnd(db);
-  const signed = storedCheckpoints(logs, stored, findings);
-  const covered = signed.reduce((largest, { size }) => Math.max(largest, size), 0);
+  const covered = stored.checkpoints.reduce((largest, { size }) => Math.max(largest, size), 0);
   if (covered < end.last) remarks.push(`No checkpoint of the database covers the events from ${covered + 1} to ${end.last}: nothing that was signed says what they were.`);
+  const treeId = live?.treeId ?? 1;
+  if (live) findings.push(...(await verifyUpperTiles(published, tileReader(db, treeId))));
   if (live && live.state !== 'running') remarks.push(`The log has stopped: ${live.reason ?? ''}`);
   if (end.given > end.last) {
     findings.push({ fault: 'truncated', index: end.last, last: end.given - 1, from: undefined, to: undefined, detail: `${end.given} numbers were given to events, and the last that is there is ${end.last}` });
   }
-  const source = databaseSource(db, { last: end.last, treeId: live?.treeId ?? 1, published });
-  return judge(local, input, { source, size: end.last, origin: live?.origin ?? '', checkpoints: [...kept, ...signed], findings, remarks });
+  const source = databaseSource(db, { last: end.last, treeId, published });
+  return judge(local, input, { source, size: end.last, origin: live?.origin ?? '', checkpoints: [...kept, ...stored.checkpoints], leftOut: stored.leftOut, findings, remarks });
 }
-
-/**
- * The checkpoints of the database as their notes say them: its columns are signed by nobody. Of each log the newest must bear the signature of its key: it covers all
- * that is below it.
- */
-function storedCheckpoints(logs: readonly AuditLogRecord[], stored: Awaited<ReturnType<typeof scanCheckpoints>>, findings: LogFinding[]): Judged['checkpoints'] {
-  const newest = new Map(stored.map((checkpoint) => [checkpoint.logId, checkpoint]));
-  return stored.flatMap((row) => {
-    const log = logs.find(({ id }) => id === row.logId);
-    if (!log) return [];
-    try {
-      const said = newest.get(row.logId) === row ? openCheckpoint(row.note, { logKey: parseVerifierKey(log.vkey) }) : parseCheckpoint(parseNote(row.note).text);
-      if (said.origin === log.origin && said.size === row.size && said.root.equals(row.root)) return [said];
-      findings.push(forgedCheckpoint(row.size, log.origin, 'its columns do not say what was signed'));
-      return [said];
-    } catch (error) {
-      if (!(error instanceof LogError)) throw error;
-      findings.push(error.fault === 'unknown-log-key' ? otherKey(`the newest checkpoint of log ${log.origin} in the database: ${error.message}`) : forgedCheckpoint(row.size, log.origin, error.message));
-      return [];
-    }
-  });
-}
-
-const forgedCheckpoint = (size: number, origin: string, why: string): LogFinding => ({
-  fault: 'forked', index: 0, last: Math.max(0, size - 1), from: undefined, to: undefined, detail: `the checkpoint of ${size} events of log ${origin} that the database shows is not what was signed: ${why}`,
-});
 
 const textOf = ({ name, keyId, publicKey }: NoteKey): string => `${name}+${keyId.toString('hex')}+${Buffer.concat([Buffer.from([1]), publicKey]).toString('base64')}`;
 
@@ -122,7 +105,8 @@ async function verifyTiles(local: LocalContext, input: CommandInput, from: strin
   try {
     const newest = believe(await door.checkpoint(), keys);
     const source = tileSource(door, newest.size);
-    const judged: Judged = { source, size: newest.size, origin: newest.origin, checkpoints: [...kept, newest], findings, remarks: [] };
+    findings.push(...(await verifyUpperTiles(newest.size, tilesOf(door))));
+    const judged: Judged = { source, size: newest.size, origin: newest.origin, checkpoints: [...kept, newest], leftOut: 0, findings, remarks: [] };
     if (kept.length === 0) judged.remarks.push('No checkpoint that was kept before was given (--checkpoint): the log is whole, but may be another one than it was.');
     return await judge(local, input, judged, () => {
       const without = source.hashesOnly();
@@ -144,21 +128,26 @@ async function openDoor(local: LocalContext, from: string): Promise<LogDoor> {
 
 async function judge(local: LocalContext, input: CommandInput, judged: Judged, more: () => string[] = () => []): Promise<number> {
   const stateFile = text(input, 'state');
-  const from = stateFile === undefined ? undefined : readState(stateFile, judged.origin);
-  if (from) {
+  const from = earlierPart(input, judged.origin);
+  if (from && stateFile !== undefined) {
     judged.remarks.push(`The first ${from.size} events were judged by an earlier run (${stateFile}), and not again.`);
-    const earlier = judged.checkpoints.filter(({ size }) => size < from.size).length;
+    const earlier = judged.leftOut + judged.checkpoints.filter(({ size }) => size < from.size).length;
     if (earlier > 0) judged.remarks.push(`${earlier} checkpoints of fewer events than that were not compared with anything: judge the whole log, without --state, to compare them.`);
     if (judged.size < from.size) {
       judged.findings.push({ fault: 'truncated', index: judged.size, last: from.size - 1, from: undefined, to: undefined, detail: `an earlier run has judged ${from.size} events, and there are ${judged.size}` });
     }
   }
   let saved = from?.size ?? 0;
+  let collected = saved;
   const report = await verifyWholeLog({
     source: judged.source,
     checkpoints: judged.checkpoints,
     ...(from ? { from } : {}),
     onProgress(part, clean) {
+      if (part.size >= collected + COLLECT_EVERY) {
+        collected = part.size;
+        collectGarbage();
+      }
       if (stateFile === undefined || !clean || judged.findings.length > 0 || part.size < saved + SAVE_EVERY) return;
       saved = part.size;
       writeState(stateFile, judged.origin, part);
@@ -169,6 +158,14 @@ async function judge(local: LocalContext, input: CommandInput, judged: Judged, m
   return tell(local, { report, findings, remarks: [...judged.remarks, ...more()] });
 }
 
+/** What an earlier run has judged, by the file of --state. */
+function earlierPart(input: CommandInput, origin: string): VerifiedPart | undefined {
+  const stateFile = text(input, 'state');
+  return stateFile === undefined ? undefined : readState(stateFile, origin);
+}
+
+/** Events after which what is left of them is given back. */
+const COLLECT_EVERY = 50_000;
 /** Events after which a run can be taken up again. */
 const SAVE_EVERY = 100_000;
 const STATE_FORMAT = 'signet-audit-verify/v1';

@@ -7,7 +7,7 @@ import { appendAudit } from '../audit/append.ts';
 import type { AuditEvent } from '../audit/events.ts';
 import type { Config } from '../config/schema.ts';
 import { inTransaction, type Db } from '../db/client.ts';
-import { withSnapshot } from '../db/dump.ts';
+import { assertWhole, withSnapshot } from '../db/dump.ts';
 import { resolveKek } from '../keystore/index.ts';
 import { required } from '../cli/command.ts';
 import { openBackup, writeBackup, type BackupHeader } from './backup-file.ts';
@@ -26,6 +26,8 @@ export const runBackup: LocalRun = (local, input) => {
   const file = path.resolve(required(input, 'out'));
   const config = local.config();
   return withLocalDatabase(config, local.log, async (database) => {
+    // A half restored database gets no event: the restore that goes on would be of something else.
+    await assertWhole(database.ownerUrl);
     const target = ulid(systemClock.now(), createSystemRandom());
     await withOwner(database, (ownerDb) => record(ownerDb, { kind: 'backup.begun', outcome: 'success', target }));
     const { header, written } = await withSnapshot(database.ownerUrl, async ({ facts, rows }) => {

@@ -1,6 +1,6 @@
 /** The log as it is shown now: its newest checkpoint, and proofs read from the tiles of its tree. */
 import { SignetError } from '../core/errors.ts';
-import { checkpointCovering, findLiveLog, latestCheckpoint, readCosignatures, type AuditLogRecord, type CheckpointRecord } from '../db/audit-logs.ts';
+import { checkpointCovering, findShownLog, readCosignatures, type CheckpointRecord, type ShownLog } from '../db/audit-logs.ts';
 import { readTiles } from '../db/audit-tree.ts';
 import type { Db } from '../db/client.ts';
 import { HASH_OCTETS, makeConsistencyProof, makeInclusionProof, readRoot, type NodeReader } from '../verify/log/merkle.ts';
@@ -13,12 +13,9 @@ export interface ProofContext {
 }
 
 /** What proofs are made in. */
-export interface LogView {
-  log: AuditLogRecord;
-  /** Leaves of the newest checkpoint that is shown. */
-  size: number;
-  /** That checkpoint, with its cosignatures. */
-  note: string;
+export interface LogView extends ShownLog {
+  /** Tiles that were read for this answer, by level and index, as wide as they were then. */
+  tiles: Map<string, Buffer>;
 }
 
 /** Seconds until an event that is committed now is in a checkpoint. */
@@ -26,10 +23,9 @@ const CHECKPOINT_SECONDS = 1;
 
 /** @throws SignetError `log-unavailable` where there is no checkpoint yet */
 export async function viewLog({ db, config }: ProofContext): Promise<LogView> {
-  const log = await findLiveLog(db);
-  const checkpoint = log && (await latestCheckpoint(db, log.id, config.auditWitnessQuorum));
-  if (!log || !checkpoint || checkpoint.size === 0) throw new SignetError('log-unavailable', 'nothing of the log is signed yet', { retryAfterSeconds: CHECKPOINT_SECONDS });
-  return { log, size: checkpoint.size, note: await cosigned(db, checkpoint) };
+  const shown = await findShownLog(db, config.auditWitnessQuorum);
+  if (!shown || shown.size === 0) throw new SignetError('log-unavailable', 'nothing of the log is signed yet', { retryAfterSeconds: CHECKPOINT_SECONDS });
+  return { ...shown, tiles: new Map() };
 }
 
 /** The checkpoint of exactly this size, with its cosignatures; null where none is kept, or not enough witnesses have cosigned it. */
@@ -44,14 +40,14 @@ async function cosigned(db: Db, { logId, size, note }: CheckpointRecord): Promis
   return note + lines.map(({ line }) => (line.endsWith('\n') ? line : `${line}\n`)).join('');
 }
 
-/** Hashes of the tree of `size`: tiles as they are now, cut to what they were then. */
-export function readerOf({ db }: ProofContext, { log }: LogView, size: number): NodeReader {
-  const tiles: TileReader = async (wanted) => {
-    const found = await readTiles(db, log.treeId, wanted.map(({ level, index }) => ({ level: Number(level), tile: index })));
-    const byId = new Map(found.map(({ level, tile, hashes }) => [`${level}/${tile}`, hashes]));
-    return wanted.map(({ level, index, width }) => byId.get(`${level}/${index}`)?.subarray(0, width * HASH_OCTETS) ?? new Uint8Array());
+/** Hashes of the tree of `size`, at most that of the view: tiles as they are now, cut to what they were then. */
+export function readerOf({ db }: ProofContext, { log, tiles }: LogView, size: number): NodeReader {
+  const read: TileReader = async (wanted) => {
+    const missing = wanted.filter(({ level, index }) => !tiles.has(`${level}/${index}`));
+    for (const { level, tile, hashes } of await readTiles(db, log.treeId, missing.map(({ level, index }) => ({ level: Number(level), tile: index })))) tiles.set(`${level}/${tile}`, hashes);
+    return wanted.map(({ level, index, width }) => tiles.get(`${level}/${index}`)?.subarray(0, width * HASH_OCTETS) ?? new Uint8Array());
   };
-  return nodesFromTiles(size, tiles);
+  return nodesFromTiles(size, read);
 }
 
 /** @throws SignetError `event-not-logged` for an event that no checkpoint covers yet */
@@ -72,7 +68,8 @@ export const proveInclusion = (ctx: ProofContext, view: LogView, index: number, 
 /** Proof that the tree of `second` leaves begins with the one of `first`. Both read from the tree as of `second`. */
 export const proveConsistency = (ctx: ProofContext, view: LogView, first: number, second: number): Promise<Buffer[]> => makeConsistencyProof(first, second, readerOf(ctx, view, second));
 
-export const rootAt = (ctx: ProofContext, view: LogView, size: number): Promise<Buffer> => readRoot(size, readerOf(ctx, view, size));
+/** What was signed for the size of the view; of another what the tiles make. */
+export const rootAt = (ctx: ProofContext, view: LogView, size: number): Promise<Buffer> => (size === view.size ? Promise.resolve(view.root) : readRoot(size, readerOf(ctx, view, size)));
 
 /** Hash of one leaf, as it is in the tree. */
 export async function leafAt(ctx: ProofContext, view: LogView, index: number, size: number): Promise<Buffer> {

@@ -34,7 +34,7 @@ export async function ensureLog(ctx: LogContext, origin: Origin): Promise<AuditL
   const live = await findLiveLog(ctx.db);
   if (live) return live;
   const logs = await listLogs(ctx.db);
-  const made = await makeLog(ctx, { isFirst: logs.length === 0 && (await findCluster(ctx.db))?.epoch === 1 });
+  const made = await makeLog(ctx, logs.at(-1), { isFirst: logs.length === 0 && (await findCluster(ctx.db))?.epoch === 1 });
   try {
     await inTransaction(ctx.db, (tx) => begin(ctx, tx, origin, { log: { ...made, treeId: logs.at(-1)?.treeId ?? 1 }, before: logs.at(-1), events: [] }));
   } catch (error) {
@@ -49,7 +49,7 @@ export async function ensureLog(ctx: LogContext, origin: Origin): Promise<AuditL
  * another key. Returns both.
  */
 export async function restartLog(ctx: LogContext & { ownerDb: Db }, origin: Origin, reason: string): Promise<{ ended: AuditLogRecord | undefined; begun: string }> {
-  const made = await makeLog(ctx, { isFirst: false });
+  const made = await makeLog(ctx, (await listLogs(ctx.db)).at(-1), { isFirst: false });
   return inTransaction(ctx.ownerDb, async (tx) => {
     const ended = await endLog(ctx, tx, 'operator', reason);
     await begin(ctx, tx, origin, { log: { ...made, treeId: await insertTree(tx) }, before: ended.log, events: ended.events });
@@ -85,8 +85,9 @@ export async function signCheckpoint(keyStore: KeyStore, log: AuditLogRecord, tr
 
 type MadeLog = Pick<AuditLogRecord, 'id' | 'origin' | 'keyId' | 'vkey' | 'startedAt'>;
 
-async function makeLog(ctx: LogContext, { isFirst }: { isFirst: boolean }): Promise<MadeLog> {
-  const startedAt = ctx.clock.now();
+/** Later than the log before it, whatever the clock says: start and id tell which log is the newest, here and in the folder of copies. */
+async function makeLog(ctx: LogContext, before: AuditLogRecord | undefined, { isFirst }: { isFirst: boolean }): Promise<MadeLog> {
+  const startedAt = new Date(Math.max(ctx.clock.now().getTime(), (before?.startedAt.getTime() ?? 0) + 1));
   const id = ulid(startedAt, ctx.random);
   // A copy of a log that this database does not know: the database is older than it, and the name is taken.
   const isNameFree = isFirst && (await copiedLogs(ctx.copyDir)).length === 0;

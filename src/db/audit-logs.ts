@@ -1,4 +1,4 @@
-import { buffer, bytes, type Db, type Tx } from './client.ts';
+import { buffer, bytes, runHot, type Db, type HotStatement, type Tx } from './client.ts';
 
 /** What checkpoints are signed as. */
 export interface AuditLogRecord {
@@ -92,6 +92,35 @@ export async function latestCheckpoint(db: Db | Tx, logId: string, quorum = 0): 
     SELECT c.log_id AS "logId", c.size, c.root, c.note, c.at FROM audit_checkpoints c
     WHERE c.log_id = ${logId} AND c.size = (SELECT size FROM audit_cosignatures WHERE log_id = ${logId} GROUP BY size HAVING count(*) >= ${quorum} ORDER BY size DESC LIMIT 1)`;
   return row && toCheckpoint(row);
+}
+
+/** The log in force and the newest checkpoint of it that is shown, with its cosignatures. */
+export interface ShownLog {
+  log: Pick<AuditLogRecord, 'id' | 'origin' | 'vkey' | 'treeId' | 'state' | 'reason'>;
+  size: number;
+  root: Buffer;
+  note: string;
+}
+
+const SHOWN: HotStatement = {
+  name: 'audit-log-shown',
+  text: `
+    SELECT l.id, l.origin, l.vkey, l.tree_id, l.state, l.reason, c.size, c.root,
+      c.note || coalesce((SELECT string_agg(k.line || E'\\n', '' ORDER BY k.witness) FROM audit_cosignatures k WHERE k.log_id = l.id AND k.size = c.size), '') AS note
+    FROM audit_logs l JOIN LATERAL (
+      SELECT size, root, note FROM audit_checkpoints WHERE log_id = l.id AND ($1::int = 0 OR size = (
+        SELECT size FROM audit_cosignatures WHERE log_id = l.id GROUP BY size HAVING count(*) >= $1::int ORDER BY size DESC LIMIT 1))
+      ORDER BY size DESC LIMIT 1) c ON true
+    WHERE l.state <> 'ended'`,
+};
+
+/** What every proof begins with, past Prisma. `quorum`: so many witnesses must have cosigned. Undefined where nothing is shown. */
+export async function findShownLog(db: Db, quorum: number): Promise<ShownLog | undefined> {
+  interface Row { id: string; origin: string; vkey: string; tree_id: number; state: string; reason: string | null; size: string; root: Buffer; note: string }
+  const [row] = await runHot<Row & Record<string, unknown>>(db, SHOWN, [quorum]);
+  if (!row) return undefined;
+  const { id, origin, vkey, tree_id: treeId, state, reason, size, root, note } = row;
+  return { log: { id, origin, vkey, treeId, state: state as AuditLogRecord['state'], reason }, size: Number(size), root, note };
 }
 
 /** The smallest checkpoint of a log that covers `size` leaves or more. */

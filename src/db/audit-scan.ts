@@ -60,8 +60,16 @@ export async function scanEnd(db: Db): Promise<{ last: number; given: number }> 
   return { last: Number(row?.last ?? 0), given: Number(row?.given ?? 0) };
 }
 
-/** Every checkpoint that is kept, of every log there was: its note, whose log it is of. */
-export async function scanCheckpoints(db: Db): Promise<{ logId: string; size: number; root: Buffer; note: string }[]> {
-  const rows = await db.auditCheckpoint.findMany({ select: { logId: true, size: true, root: true, note: true }, orderBy: { size: 'asc' } });
-  return rows.map((row) => ({ logId: row.logId, size: Number(row.size), root: Buffer.from(row.root), note: row.note }));
+/** Where a scan of checkpoints goes on. */
+export interface CheckpointCursor {
+  logId: string;
+  size: number;
+}
+
+/** Checkpoints that are kept, of every log there was, by log and size: those after the cursor, `limit` at most. */
+export async function scanCheckpoints(db: Db, after: CheckpointCursor | undefined, limit: number): Promise<{ logId: string; size: number; root: Buffer; note: string }[]> {
+  const { logId, size } = after ?? { logId: '', size: 0 };
+  const rows = await db.$queryRaw<{ logId: string; size: bigint; root: Uint8Array; note: string }[]>`
+    SELECT log_id AS "logId", size, root, note FROM audit_checkpoints WHERE (log_id, size) > (${logId}, ${size}) ORDER BY log_id, size LIMIT ${limit}::int`;
+  return rows.map((row) => ({ ...row, size: Number(row.size), root: Buffer.from(row.root) }));
 }

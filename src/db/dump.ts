@@ -64,6 +64,9 @@ export async function withSnapshot<T>(ownerUrl: string, use: (snapshot: Snapshot
   });
 }
 
+/** Whether there is something to back up: before anything is written. @throws StartupError as `withSnapshot` */
+export const assertWhole = (ownerUrl: string): Promise<void> => withSnapshot(ownerUrl, () => Promise.resolve());
+
 const CLUSTER = 'SELECT id, epoch, trust_domain AS "trustDomain" FROM cluster';
 
 async function readFacts(client: pg.Client): Promise<DumpFacts> {

@@ -143,7 +143,7 @@ test('the life of an agent, operation by operation', async () => {
   expect((await ask(admin, 'getStatus', { headers: { 'if-none-match': String(status.headers.etag) } })).status).toBe(304);
   expect(jsonOf<{ statuses: { status: string }[] }>(await ask(agent, 'listStatuses')).statuses.map((one) => one.status)).toEqual(['good', 'unknown']);
 
-  for (const id of ['listAgentStatuses', 'listInstanceStatuses', 'getStatusByFingerprint'] as const) await ask(agent, id);
+  for (const id of ['listAgentStatuses', 'listInstanceStatuses', 'getStatusByFingerprint', 'getIdentity'] as const) await ask(agent, id);
   await ask(agent, 'getRenewalInfo');
   await ask(admin, 'steerRenewals');
   // In a checkpoint within some seconds.

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { ensureLog, stopLog } from '../../src/audit/log.ts';
+import { createSequencer } from '../../src/audit/sequence.ts';
 import type { Context } from '../../src/context.ts';
 import { noBarrier } from '../../src/core/barrier.ts';
 import { alone } from '../../src/core/siblings.ts';
@@ -27,8 +29,12 @@ const CLOCKWORK = `
   GRANT USAGE ON SCHEMA clockwork TO PUBLIC;
   GRANT SELECT ON clockwork.hand TO PUBLIC`;
 
+/** As the sequencer of a cluster that runs does it: all there is comes under a checkpoint. */
+const logAll = () => createSequencer({ ...ctx, copyDir: undefined }).step();
+
 /** What time it is here and in the database. */
 async function setTime(at: Date): Promise<void> {
+  await logAll();
   ctx.clock.set(at);
   await database.ownerDb.$executeRaw`UPDATE clockwork.hand SET at = ${at}`;
 }
@@ -44,6 +50,7 @@ beforeEach(async () => {
   const authority = await openTestAuthority(database, { clock: movableClock(), env: { DATABASE_URL: 'postgresql://elsewhere/signet', SIGNET_KEK_FILE: '/run/secrets/kek' } });
   const keyStore = Object.create(authority.keyStore, { check: { value: () => (parts.looks++, parts.keyStoreCheck()) } }) as Context['keyStore'];
   ctx = { ...authority, keyStore, barrier: noBarrier, crls: { put: () => undefined }, siblings: alone, feed: { positionAgeMs: () => parts.feedAgeMs } } as unknown as typeof ctx;
+  await ensureLog({ ...ctx, copyDir: undefined }, TEST_ORIGIN);
   const jobs = startJobs(ctx);
   await jobs.tick();
   await jobs.stop();
@@ -60,7 +67,7 @@ test('a cluster that runs: ready, nothing to warn about', async () => {
   expect(await look()).toEqual({
     worker: 1,
     isReady: true,
-    checks: { process: 'ok', database: 'ok', keyStore: 'ok', clock: 'ok', issuer: 'ok', lists: 'ok', listLife: 'ok', feed: 'ok', jobs: 'ok', partitions: 'ok', authorities: 'ok', adminTokens: 'ok', disk: 'ok', keyEncryptionKey: 'ok', kills: 'ok' },
+    checks: { process: 'ok', database: 'ok', keyStore: 'ok', clock: 'ok', issuer: 'ok', lists: 'ok', listLife: 'ok', feed: 'ok', jobs: 'ok', partitions: 'ok', authorities: 'ok', adminTokens: 'ok', disk: 'ok', keyEncryptionKey: 'ok', kills: 'ok', auditLog: 'ok' },
     warnings: [],
   });
   // Each has its line in the page that says what makes a replica unready.
@@ -184,4 +191,16 @@ test('however many probes ask at once, it looks once; draining is told at once a
   expect(parts.looks).toBe(before + 1);
   expect(await readinessHere(ctx, { ...process, draining: true })).toMatchObject({ isReady: false });
   expect(parts.looks).toBe(before + 1);
+});
+
+test('an audit log that lags, has stopped, or is not there is named; nothing waits for it', async () => {
+  const record = await ensureLog({ ...ctx, copyDir: undefined }, TEST_ORIGIN);
+  const later = new Date(FIXED_NOW.getTime() + 60_000);
+  ctx.clock.set(later);
+  await database.ownerDb.$executeRaw`UPDATE clockwork.hand SET at = ${later}`;
+  expect(await look()).toMatchObject({ isReady: true, checks: { auditLog: 'warning' }, warnings: [expect.stringMatching(/^no checkpoint of the audit log covers what happened since 2026/)] });
+  await logAll();
+  expect(await look()).toMatchObject({ isReady: true, checks: { auditLog: 'ok' }, warnings: [] });
+  await stopLog(ctx, TEST_ORIGIN, record, 'the database was set back');
+  expect(await look()).toMatchObject({ isReady: true, checks: { auditLog: 'warning' }, warnings: [expect.stringMatching(/^the audit log has STOPPED since .*: the database was set back/)] });
 });

@@ -5,10 +5,11 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { runAuditVerify } from '../../src/admin/audit-verify.ts';
 import type { LocalContext } from '../../src/admin/local-command.ts';
 import { appendAudit } from '../../src/audit/append.ts';
+import { purgeAuditEvents } from '../../src/audit/purge.ts';
 import { restartLog } from '../../src/audit/log.ts';
 import { createSequencer } from '../../src/audit/sequence.ts';
 import type { LogDoor } from '../../src/client/log/tile-door.ts';
@@ -20,11 +21,12 @@ import { inTransaction, type Tx } from '../../src/db/client.ts';
 import { logTrust } from '../../src/verify/log/issuance-proof.ts';
 import { encodeEntries } from '../../src/verify/log/tiles.ts';
 import { TEST_ORIGIN } from '../support/authority.ts';
-import { openTestLog, rootOverEvents, type TestLog } from '../support/audit-log.ts';
-import { testDatabase, type TestDatabase } from '../support/db.ts';
+import { logMould, openTestLog, rootOverEvents, type TestLog } from '../support/audit-log.ts';
+import type { DatabaseMould, TestDatabase } from '../support/db.ts';
 
 const EVENTS = 300;
 
+let mould: DatabaseMould;
 let database: TestDatabase;
 let log: TestLog;
 let folder: string;
@@ -32,8 +34,12 @@ let folder: string;
 let kept: string;
 let remembered: WatchState | undefined;
 
+beforeAll(async () => {
+  mould = await logMould();
+}, 60_000);
+afterAll(() => mould.drop());
 beforeEach(async () => {
-  database = await testDatabase();
+  database = await mould.cast();
   log = await openTestLog(database);
   folder = mkdtempSync(path.join(tmpdir(), 'signet-auditor-'));
   await log.append(EVENTS / 2);
@@ -76,7 +82,10 @@ const door: LogDoor = {
   checkpoint: async () => (await newest())?.note ?? '',
   async tile({ level, index, width }) {
     const treeId = (await findLiveLog(database.db))?.treeId ?? 1;
-    if (level === 'entries') return encodeEntries((await readEventBytes(database.db, index * 256 + 1, index * 256 + width)).map(({ event }) => event));
+    if (level === 'entries') {
+      const events = await readEventBytes(database.db, index * 256 + 1, index * 256 + width);
+      return events.length === width ? encodeEntries(events.map(({ event }) => event)) : undefined;
+    }
     return (await readTiles(database.db, treeId, [{ level, tile: index }]))[0]?.hashes.subarray(0, width * 32);
   },
 };
@@ -221,6 +230,17 @@ test('a run that goes on from an earlier one finds what is less than that had, a
   expect([code, found]).toEqual([1, [['truncated', 100, size - 1]]]);
 });
 
+test.each<[string, (tx: Tx) => Promise<unknown>, [string, number, number], RegExp]>([
+  ['an upper tile', (tx) => tx.$executeRaw`UPDATE audit_tree_edges SET hashes = sha256('x') WHERE level = 1`, ['tree', 0, 255], /proofs from it do not hold/],
+  ['the root beside a stored checkpoint', (tx) => tx.$executeRaw`UPDATE audit_checkpoints SET root = sha256('x') WHERE size = (SELECT min(size) FROM audit_checkpoints)`, ['forked', 0, expect.any(Number) as never], /columns do not say what was signed/],
+  ['the note of a stored checkpoint', (tx) => tx.$executeRaw`UPDATE audit_checkpoints SET note = replace(note, E'\\n' || size || E'\\n', E'\\n' || size - 1 || E'\\n') WHERE size = (SELECT min(size) FROM audit_checkpoints)`, ['other-key', 0, expect.any(Number) as never], /no signature of the log key|not that of|signature/],
+])('an edit of %s is found, though events and leaves are whole', async (_, work, expected, says) => {
+  await attack(work);
+  const { code, found, said } = await verify('--checkpoint', kept);
+  expect([code, found]).toEqual([1, [expected]]);
+  expect(said).toMatch(says);
+});
+
 test('a truncation, and a database that was set back to a backup', async () => {
   const cut = (tx: Tx) => tx.$executeRaw`DELETE FROM audit_events WHERE n > 200`;
   await attack(cut);
@@ -244,4 +264,18 @@ test('everything rebuilt with a new key is another log: the old checkpoint and t
   const { code, found } = await verify('--checkpoint', kept);
   expect([code, found.map(([fault]) => fault)]).toEqual([1, expect.arrayContaining(['other-key', 'forked'])]);
   expect((await look()).alarms).toMatchObject([{ kind: 'not-believed' }]);
+});
+
+test('events that were purged before the monitor read them are named once, and the log goes on behind them', async () => {
+  remembered = undefined;
+  await database.ownerDb.$executeRaw`UPDATE certificate_numbers SET audit_n = 1000`;
+  await purgeAuditEvents(log, TEST_ORIGIN, { before: new Date(Date.now() + 86_400_000), until: 11n, operator: 'test', now: () => log.clock.now() });
+  await step();
+  const { state, alarms } = await look();
+  expect(alarms).toEqual([{ kind: 'unseen', event: 1, detail: expect.stringMatching(/^events 1 to 256 were purged/) }]);
+  remembered = state;
+  await log.append(5);
+  await step();
+  expect((await look()).alarms).toEqual([]);
+  expect(await verify('--checkpoint', kept)).toMatchObject({ code: 0, found: [] });
 });

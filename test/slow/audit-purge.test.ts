@@ -6,9 +6,11 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { runLocal } from '../../src/admin/run-local.ts';
 import { appendAudit } from '../../src/audit/append.ts';
+import { appendLeaves } from '../../src/audit/tree.ts';
 import { purgeAuditEvents } from '../../src/audit/purge.ts';
 import { createSystemRandom } from '../../src/core/random.ts';
 import { purgeOldest, purgeScope } from '../../src/db/audit-purge.ts';
+import { growTree, readLeafHashes, readTreeEdge } from '../../src/db/audit-tree.ts';
 import { inTransaction } from '../../src/db/client.ts';
 import { updateCertificateNumbers } from '../../src/db/certificate-numbers.ts';
 import { FIXED_NOW, testDatabase, type TestDatabase } from '../support/db.ts';
@@ -30,6 +32,19 @@ async function writeEvents(count: number): Promise<void> {
     for (let i = 0; i < count; i++) await appendAudit({ random }, tx, OPERATOR, hoursLater(i), { kind: 'relying-party.registered', outcome: 'success', target: `t${i}`, detail: { name: `t${i}`, mayAsk: [] }, personal: { ownerEmail: `p${i}@example.org` } });
   });
   await updateCertificateNumbers(database.db, FIXED_NOW);
+  await hashAll();
+}
+
+/** What is purged must be in the tree of the log: hashed as the sequencer does it, beside a log that has no event of its own. */
+async function hashAll(): Promise<void> {
+  const { db, ownerDb } = database;
+  await ownerDb.$executeRawUnsafe(`DO $$ BEGIN SET LOCAL session_replication_role = replica;
+    INSERT INTO audit_logs (id, origin, key_id, vkey, tree_id, state, started_at, changed_at) VALUES ('L', 'test', 'K', 'test', 1, 'running', now(), now()) ON CONFLICT DO NOTHING; END $$`);
+  for (let edge = await readTreeEdge(db, 1), leaves = await readLeafHashes(db, edge.size, 4_096); leaves; leaves = await readLeafHashes(db, edge.size, 4_096)) {
+    const grown = appendLeaves(edge, leaves.hashes);
+    await growTree(db, grown.growth, () => undefined);
+    edge = grown.edge;
+  }
 }
 
 interface Leaf {
@@ -98,6 +113,7 @@ describe('signet audit purge', () => {
       SELECT n, 'x' || n, 'certificate.released', 'success', ${FIXED_NOW}::timestamptz, 'system', 's', convert_to('event ' || n, 'UTF8') FROM generate_series(2, 10000) n`;
     await database.ownerDb.$executeRaw`UPDATE counters SET value = 10000 WHERE name = 'audit'`;
     await updateCertificateNumbers(database.db, FIXED_NOW);
+    await hashAll();
     const before = await leavesOf();
     const running = spawn(process.execPath, [PROGRAM, 'audit', 'purge', '--before', hoursLater(1).toISOString(), '--yes'], { env: { PATH: process.env.PATH, ...environment() }, stdio: 'ignore' });
     const ended = new Promise((resolve) => running.once('close', (_code, signal) => resolve(signal)));
@@ -166,6 +182,7 @@ describe('the database', () => {
   test('an old event behind a younger one stays with it: only the beginning of the log is purged, and nothing that was not counted', async () => {
     await writeEvents(5);
     await inTransaction(database.db, (tx) => appendAudit({ random }, tx, OPERATOR, FIXED_NOW, { kind: 'partition.created', outcome: 'success', target: 'p' }));
+    await hashAll();
     // The sixth is old by its time, but was never counted.
     expect(await purgeScope(database.db, hoursLater(9))).toMatchObject({ until: 6n });
     await updateCertificateNumbers(database.db, FIXED_NOW);

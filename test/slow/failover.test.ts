@@ -9,13 +9,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from '@jest/globals';
 import pg from 'pg';
 import { connect } from '../../src/db/client.ts';
+import { openCheckpoint } from '../../src/verify/log/checkpoint.ts';
+import { parseVerifierKey } from '../../src/verify/log/note.ts';
 import { parseCrl } from '../../src/x509/crl.ts';
 import type { TestDatabase } from '../support/db.ts';
 import { installedPostgresql, startPostgresql, type RunningPostgresql } from '../support/debian-postgresql.ts';
 import { makeKeyAndCsr } from '../support/fault/keys.ts';
 import { jsonOf } from '../support/https-client.ts';
 import { outsideProgram, versionOf } from '../support/interop.ts';
-import { localJson } from '../support/local-cli.ts';
+import { localJson, runLocal } from '../support/local-cli.ts';
 import { ocspRequestsOf, ocspStatusIn } from '../support/ocsp.ts';
 import { temporaryFolder } from '../support/postgres.ts';
 import { startService, type Service } from '../support/service.ts';
@@ -170,7 +172,8 @@ program.test('to a synchronous standby, under load: what was acknowledged is the
 program.test('to a standby that lagged: the loss is noticed, nothing is served from it, and after the recovery no revocation of the lost time is good', async () => {
   const pair = await startPair(false);
   const copies = path.join(pair.dataDir, 'copies');
-  const env = { SIGNET_CRL_COPY_DIR: copies };
+  const logCopies = path.join(pair.dataDir, 'log-copies');
+  const env = { SIGNET_CRL_COPY_DIR: copies, SIGNET_AUDIT_COPY_DIR: logCopies };
   const service = await startService({ database: pair.database, dataDir: pair.dataDir, env });
   try {
     const [kept, lost] = [await service.enrolled(), await service.enrolled()];
@@ -182,6 +185,12 @@ program.test('to a standby that lagged: the loss is noticed, nothing is served f
     await until('it is on a list', async () => serialsOn(await listOf(service, issuerId)).has(lost.serial));
     await until('that list is copied', () => fs.readdirSync(copies).some((file) => file.startsWith(issuerId) && serialsOn(parseCrl(fs.readFileSync(path.join(copies, file)))).has(lost.serial)));
     const number = (await listOf(service, issuerId)).crlNumber ?? 0n;
+    // What a follower of the audit log was shown covers events that the standby never gets.
+    const shown = async (door: Service) => openCheckpoint((await door.status.send('GET', '/tlog/checkpoint')).body, { logKey: parseVerifierKey((await door.status.send('GET', '/tlog/key')).body.toString().trim()) });
+    const [{ last }] = (await onStandby<{ last: string }>(pair.primary, 'SELECT max(n) AS last FROM audit_events')) as [{ last: string }];
+    await until('a checkpoint of all of it', async () => (await shown(service)).size >= Number(last));
+    const signed = await shown(service);
+    expect(fs.readdirSync(path.join(logCopies, fs.readdirSync(logCopies)[0] ?? '')).some((name) => name.startsWith(`${signed.size}.`))).toBe(true);
 
     // Before the standby is back: what it lacks never comes.
     await pair.primary.crash();
@@ -210,6 +219,20 @@ program.test('to a standby that lagged: the loss is noticed, nothing is served f
     expect(list.crlNumber ?? 0n).toBeGreaterThan(number);
     // max(last + 1, milliseconds since 1970): above whatever the lost world may have used.
     expect(Number(list.crlNumber ?? 0n)).toBeGreaterThan(recovered - LONG_MS);
+
+    // The log that was shown has ended: numbers of lost events are given again, in a log of another name and key only, which says where the one before ended.
+    await until('a checkpoint of the next log', async () => (await again.status.send('GET', '/tlog/checkpoint')).status === 200);
+    const next = await shown(again);
+    expect(next.origin.startsWith(`${signed.origin}/`)).toBe(true);
+    const { items } = jsonOf<{ items: { detail: { after?: { origin: string; size: number; root: string } } }[] }>(await again.admin.send('GET', '/v1/audit?kind=log.started&limit=100'));
+    const after = items.at(-1)?.detail.after;
+    expect([after?.origin, (after?.size ?? 0) >= signed.size]).toEqual([signed.origin, true]);
+    // An auditor who kept what was shown is told that it is gone, or was overwritten.
+    const checkpoint = path.join(pair.dataDir, 'kept.checkpoint');
+    fs.writeFileSync(checkpoint, signed.note);
+    const judged = await runLocal(site, ['audit', 'verify', '--checkpoint', checkpoint, '--json']);
+    expect(judged.code).toBe(1);
+    expect((JSON.parse(judged.out) as { findings: { fault: string }[] }).findings.map(({ fault }) => fault)).toEqual([expect.stringMatching(/^(forked|truncated)$/)]);
     await again.close();
   } finally {
     await service.signet.stop();

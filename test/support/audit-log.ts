@@ -10,7 +10,7 @@ import type { AuditLogRecord } from '../../src/db/audit-logs.ts';
 import { inTransaction, type Db } from '../../src/db/client.ts';
 import { emptyTree, appendLeaf, leafHash, rootOf } from '../../src/verify/log/merkle.ts';
 import { openTestAuthority, TEST_ORIGIN, type TestAuthority } from './authority.ts';
-import type { TestDatabase } from './db.ts';
+import { databaseMould, type DatabaseMould, type TestDatabase } from './db.ts';
 
 /** An authority with a log, and what a sequencer needs. */
 export interface TestLog extends TestAuthority {
@@ -36,6 +36,14 @@ export async function openTestLog(database: TestDatabase, options: Parameters<ty
     removeCopies: () => rmSync(copyDir, { recursive: true }),
   };
 }
+
+/** Databases that have an authority and a log already: of those `openTestLog` opens what is there, ten times as fast. */
+export const logMould = (): Promise<DatabaseMould> =>
+  databaseMould(async (database) => {
+    const log = await openTestLog(database);
+    await log.authorities.close();
+    log.removeCopies();
+  });
 
 async function appendEvents(authority: TestAuthority, count: number): Promise<void> {
   const event: AuditEvent = { kind: 'request.denied', outcome: 'failure', target: 'test', detail: { code: 'test' } };

@@ -20,9 +20,24 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
+/** A database that others are copies of. */
+export interface DatabaseMould {
+  /** A copy as it was left (30 ms). */
+  cast(): Promise<TestDatabase>;
+  drop(): Promise<void>;
+}
+
 /** Clones the migrated template (30 ms). Partitions stand from two days before the fixed and the real today to 40 days after. */
 export function testDatabase(): Promise<TestDatabase> {
   return makeDatabase(`TEMPLATE ${TEMPLATE}`);
+}
+
+/** What `prepare` makes once, for every test of a file; it must leave no connection of its own. */
+export async function databaseMould(prepare: (database: TestDatabase) => Promise<void>): Promise<DatabaseMould> {
+  const database = await testDatabase();
+  await prepare(database);
+  await Promise.all([database.db, database.ownerDb, database.product].map((one) => one.$disconnect()));
+  return { cast: () => makeDatabase(`TEMPLATE ${database.name}`), drop: () => runSql(process.env.SIGNET_TEST_OWNER_URL ?? '', `DROP DATABASE ${database.name} WITH (FORCE)`) };
 }
 
 /** Nothing in it yet: what a first start meets. The service's role exists, as the server's. */

@@ -3,7 +3,7 @@ import { LogError } from '../../verify/log/log-error.ts';
 import { openCheckpoint, type CheckpointTrust, type VerifiedCheckpoint } from '../../verify/log/checkpoint.ts';
 import { ISSUANCE_KINDS, readEvent, type LoggedAuditEvent } from '../../verify/log/event.ts';
 import { appendLeaf, emptyTree, leafHash, makeConsistencyProof, perfectNodes, readRoot, rootOf, verifyConsistency, type GrowingTree } from '../../verify/log/merkle.ts';
-import { decodeEntries, nodesFromTiles, TILE_WIDTH, tileWidth } from '../../verify/log/tiles.ts';
+import { decodeEntries, nodesFromTiles, TILE_WIDTH, tileHashes, tileWidth } from '../../verify/log/tiles.ts';
 import type { LogDoor } from './tile-door.ts';
 import { tilesOf } from './tile-source.ts';
 
@@ -21,7 +21,8 @@ export interface WatchState {
   agents: string[];
 }
 
-export type AlarmKind = 'fork' | 'went-back' | 'stale' | 'issued' | 'named' | 'not-believed';
+/** `unseen`: events that were purged before they were read. What was issued in them is not known. */
+export type AlarmKind = 'fork' | 'went-back' | 'stale' | 'issued' | 'named' | 'not-believed' | 'unseen';
 
 export interface Alarm {
   kind: AlarmKind;
@@ -110,11 +111,21 @@ async function readEntries({ door, names, state, fromStart }: WatchRequest, chec
   const tree: GrowingTree = known ? { size: known.size, hashes: known.hashes.map((hash) => Buffer.from(hash, 'hex')) } : await edgeAt(door, checkpoint, fromStart ? 0 : checkpoint.size);
   const agents = new Set(next.agents);
   const alarms: Alarm[] = [];
+  let unseenTo: number | undefined;
   while (tree.size < checkpoint.size) {
     const index = Math.floor(tree.size / TILE_WIDTH);
     const width = tileWidth('entries', index, checkpoint.size);
     const bundle = (await door.tile({ level: 'entries', index, width })) ?? (await door.tile({ level: 'entries', index, width: TILE_WIDTH }));
-    if (!bundle) throw new Error(`the events from ${tree.size + 1} on cannot be read: names are watched with the token of an auditor (SIGNET_TOKEN_FILE), and purged events are gone`);
+    if (!bundle) {
+      const first = tree.size + 1;
+      await passUnseen(door, tree, { index, width });
+      // A long purge is one stretch, and one alarm.
+      const last = alarms.at(-1);
+      if (last?.kind === 'unseen' && last.event !== undefined && unseenTo === first - 1) last.detail = unseen(last.event, tree.size);
+      else alarms.push({ kind: 'unseen', event: first, detail: unseen(first, tree.size) });
+      unseenTo = tree.size;
+      continue;
+    }
     for (const entry of decodeEntries(bundle, bundleWidth(bundle, width)).slice(tree.size % TILE_WIDTH, width)) {
       appendLeaf(tree, leafHash(entry));
       const alarm = judge(readEvent(entry), tree.size, names, agents);
@@ -123,6 +134,14 @@ async function readEntries({ door, names, state, fromStart }: WatchRequest, chec
   }
   if (!rootOf(tree).equals(checkpoint.root)) return { fault: { kind: 'fork', detail: `the events that were read are not those of the checkpoint of ${checkpoint.size}` } };
   return { state: { entries: { size: tree.size, hashes: tree.hashes.map((hash) => Buffer.from(hash).toString('hex')) }, agents: [...agents] }, alarms };
+}
+
+const unseen = (first: number, last: number): string => `events ${first} to ${last} were purged, or lie in one bundle with some that were: what was issued in them is not known`;
+
+/** Of purged events the hashes are left: the tree goes on over them. @throws LogError where these are not shown either */
+async function passUnseen(door: LogDoor, tree: GrowingTree, { index, width }: { index: number; width: number }): Promise<void> {
+  const [octets] = await tilesOf(door)([{ level: 0, index, width }]);
+  for (const leaf of tileHashes(octets ?? new Uint8Array(), width).slice(tree.size % TILE_WIDTH)) appendLeaf(tree, leaf);
 }
 
 /** A full bundle may have come in place of a partial one. */

@@ -3,7 +3,7 @@
  * what lies between is hashed from it.
  */
 import { LogError } from './log-error.ts';
-import { foldNodes, HASH_OCTETS, type NodeId, type NodeReader } from './merkle.ts';
+import { EMPTY_ROOT, HASH_OCTETS, nodeHash, type NodeId, type NodeReader } from './merkle.ts';
 
 /** Hashes in a full tile, entries in a full bundle. */
 export const TILE_WIDTH = 256;
@@ -40,7 +40,7 @@ export function parseTilePath(path: string): TileId {
 }
 
 /** How many hashes of a level of tiles the tree of `size` has: floor(size / 256^level). */
-const hashesAt = (level: number, size: number): number => Math.floor(size / TILE_WIDTH ** level);
+export const hashesAt = (level: number, size: number): number => Math.floor(size / TILE_WIDTH ** level);
 
 /** Width of a tile in the tree of `size`; 0 where the tree has no such tile. */
 export function tileWidth(level: number | 'entries', index: number, size: number): number {
@@ -86,10 +86,10 @@ export function nodesFromTiles(size: number, readTiles: TileReader): NodeReader 
 }
 
 /** Hash of a perfect subtree from 2^n hashes below it. */
-function foldPerfect(hashes: readonly Uint8Array[]): Uint8Array {
-  if (hashes.length <= 1) return hashes[0] ?? foldNodes([]);
-  const middle = hashes.length / 2;
-  return foldNodes([foldPerfect(hashes.slice(0, middle)), foldPerfect(hashes.slice(middle))]);
+export function foldPerfect(hashes: readonly Uint8Array[]): Uint8Array {
+  let level = hashes;
+  while (level.length > 1) level = Array.from({ length: level.length / 2 }, (_, i) => nodeHash(level[2 * i] ?? EMPTY_ROOT, level[2 * i + 1] ?? EMPTY_ROOT));
+  return level[0] ?? EMPTY_ROOT;
 }
 
 /** An entry bundle: each entry behind its length in two octets. @throws LogError for an entry that is too long, or none or too many of them */

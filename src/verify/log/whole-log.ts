@@ -5,8 +5,11 @@
 import type { VerifiedCheckpoint } from './checkpoint.ts';
 import { appendLeaf, rootOf, type GrowingTree } from './merkle.ts';
 
-/** What is wrong with a log. `forked`: a checkpoint that was signed is of another history. `other-key`: it is signed by another key than the one that is trusted. */
-export type LogFaultKind = 'edited' | 'deleted' | 'inserted' | 'reordered' | 'truncated' | 'forked' | 'other-key';
+/**
+ * What is wrong with a log. `forked`: a checkpoint that was signed is of another history. `other-key`: it is signed by another key than the one that is trusted. `tree`: an upper
+ * tile is not what those below it make: proofs from it do not hold, though the leaves may be what was logged.
+ */
+export type LogFaultKind = 'edited' | 'deleted' | 'inserted' | 'reordered' | 'truncated' | 'forked' | 'other-key' | 'tree';
 
 /** One thing that is wrong. Index and last are leaf indexes (number of the event less 1), both included. */
 export interface LogFinding {
@@ -65,7 +68,7 @@ export interface WholeLogReport {
   part: VerifiedPart;
 }
 
-const BATCH = 4_096;
+const BATCH = 1_024;
 /** So far an entry is looked for that is not where it was: one that was taken out or put in moves all that follow. */
 const WINDOW = 1_024;
 /** Beyond so many findings a log is not worth more words. */
