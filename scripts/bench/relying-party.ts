@@ -8,13 +8,16 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { signStatement } from '../../src/verify/feed-statement.ts';
 import { ALGORITHMS } from '../../src/x509/algorithms.ts';
+import { encodeAuthorityKeyIdentifier } from '../../src/x509/extensions/authority-key-identifier.ts';
 import { encodeBasicConstraints } from '../../src/x509/extensions/basic-constraints.ts';
 import { encodeExtendedKeyUsage } from '../../src/x509/extensions/extended-key-usage.ts';
 import type { Extension } from '../../src/x509/extensions/extension.ts';
 import { encodeKeyUsage } from '../../src/x509/extensions/key-usage.ts';
 import { encodeSubjectAlternativeName } from '../../src/x509/extensions/subject-alternative-name.ts';
+import { encodeSubjectKeyIdentifier } from '../../src/x509/extensions/subject-key-identifier.ts';
 import { encodeName } from '../../src/x509/names.ts';
 import { encodePem } from '../../src/x509/pem.ts';
+import { parsePublicKey } from '../../src/x509/public-key.ts';
 import { makeSerial } from '../../src/x509/serial.ts';
 import { assembleCertificate, encodeTbs } from '../../src/x509/tbs.ts';
 
@@ -35,6 +38,7 @@ const TRUST_DOMAIN = 'bench.internal';
 interface Made {
   der: Buffer;
   key: KeyObject;
+  keyIdentifier: Buffer;
   pem: string;
   keyPem: string;
 }
@@ -43,13 +47,16 @@ function makeCertificate(name: string, issuer: Made | undefined, extensions: Ext
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const [notBefore, notAfter] = [new Date(Date.now() - 60_000), new Date(Date.now() + HOUR_MS)];
   const signatureAlgorithm = ALGORITHMS['ecdsa-p256'].signature.der;
+  const spki = publicKey.export({ format: 'der', type: 'spki' });
+  const { keyIdentifier } = parsePublicKey(spki);
   const entropy = createHash('sha256').update(name).digest().subarray(0, 16);
   const tbs = encodeTbs({
     serial: makeSerial(notAfter, entropy), issuerName: encodeName([{ type: 'CN', value: 'Bench Root' }]), signatureAlgorithm, notBefore, notAfter,
-    subject: [{ type: 'CN', value: name }], spki: publicKey.export({ format: 'der', type: 'spki' }), extensions,
+    subject: [{ type: 'CN', value: name }], spki,
+    extensions: [...(issuer ? [encodeAuthorityKeyIdentifier(issuer.keyIdentifier)] : []), encodeSubjectKeyIdentifier(keyIdentifier), ...extensions],
   });
   const der = assembleCertificate(tbs, signatureAlgorithm, sign('sha256', tbs, issuer?.key ?? privateKey));
-  return { der, key: privateKey, pem: encodePem('CERTIFICATE', der), keyPem: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString() };
+  return { der, key: privateKey, keyIdentifier, pem: encodePem('CERTIFICATE', der), keyPem: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString() };
 }
 
 function makeAuthority() {

@@ -218,6 +218,9 @@ test('relying parties, from registration to the end of each credential', async (
   for (const id of ['disableRelyingParty', 'enableRelyingParty', 'removeRelyingPartyCertificate'] as const) await ask(admin, id);
   const { token } = jsonOf<{ token: string }>(await ask(admin, 'createRelyingPartyToken'));
   expect((await ask(admin, 'listRelyingPartyTokens')).body.includes(token.slice(-43))).toBe(false);
+  const { id } = jsonOf<{ id: string }>(await admin.send('POST', '/v1/relying-parties', { json: { name: 'asker', ownerEmail: 'bob@example.org', mayAsk: ['status', 'identity'] } }));
+  const asker = jsonOf<{ token: string }>(await admin.send('POST', `/v1/relying-parties/${id}/tokens`, { json: { name: 'asker' } }));
+  await ask(createClient({ url: signet.urls.api, ca: signet.rootPem, token: asker.token }), 'getIdentity');
   await ask(admin, 'revokeRelyingPartyToken');
 });
 

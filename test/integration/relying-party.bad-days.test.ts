@@ -198,7 +198,7 @@ test.each([['ahead of', DAY_MS, 'certificate-expired'], ['behind', -DAY_MS, 'cer
   const clock = { now: () => new Date(Date.now() + offMs), monotonicMs: () => performance.now() };
   const rp = await offline({ clock, feed: { urls: [service.signet.urls.api], token, openWithinMs: 500 } });
   await rp.refreshTrust();
-  expect(await judge(rp, identity)).toMatchObject({ allowed: false, code: expect.stringMatching(new RegExp(`${code}|certificate-untrusted`)) as unknown, detail: expect.stringContaining(`clock is 864`) as unknown });
+  expect(await judge(rp, identity)).toMatchObject({ allowed: false, code, detail: expect.stringMatching(/clock is 86(399|40[01]) s/) as unknown });
   expect(rp.state()).toMatchObject({ why: expect.stringMatching(/feed: starting: /) as unknown });
   const { clockAheadMs = 0 } = rp.state();
   expect([Math.round(clockAheadMs / 3_600_000), word]).toEqual([offMs / 3_600_000, word]);

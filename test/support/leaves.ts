@@ -40,8 +40,8 @@ export async function storeLeaves(db: Db, issuerId: string, leaves: { serial: Bu
   });
 }
 
-/** A whole certificate of the active issuer, stored. */
-export async function issueLeaf(authority: TestAuthority, n: number): Promise<{ serial: Buffer; der: Buffer; issuer: Issuer }> {
+/** A whole certificate of the active issuer that nobody knows of: what somebody with the issuer's key makes. */
+export async function signLeaf(authority: Pick<TestAuthority, 'authorities' | 'profiles' | 'config' | 'clock'>, n: number): Promise<{ serial: Buffer; notAfter: Date; der: Buffer; issuer: Issuer }> {
   const issuer = authority.authorities.snapshot().active;
   const spki = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'der', type: 'spki' });
   const profile = authority.profiles.get('agent');
@@ -60,6 +60,12 @@ export async function issueLeaf(authority: TestAuthority, n: number): Promise<{ 
   const registration = { agentId: LEAF_AGENT, instanceId: LEAF_INSTANCE, trustDomain: authority.config.trustDomain, dnsNames: [], instanceInPath: false };
   const der = await issuer.sign(prepare(intent, { kind: 'leaf', issuer: issuer.lintFacts, expectedSpki: spki, registration }));
   const { serial, notAfter } = parseCertificate(der);
+  return { serial, notAfter, der, issuer };
+}
+
+/** A whole certificate of the active issuer, stored. */
+export async function issueLeaf(authority: TestAuthority, n: number): Promise<{ serial: Buffer; der: Buffer; issuer: Issuer }> {
+  const { serial, notAfter, der, issuer } = await signLeaf(authority, n);
   // Past the product: there is no audit event of it.
   await storeLeaves(authority.ownerDb, issuer.id, [{ serial, notAfter, der }]);
   return { serial, der, issuer };

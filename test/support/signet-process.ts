@@ -109,16 +109,19 @@ function environment(options: SignetOptions, dataDir: string, ports: Ports): Nod
     SIGNET_PUBLIC_URL: `http://127.0.0.1:${ports.status}`,
     SIGNET_API_URL: `https://127.0.0.1:${ports.api}`,
     SIGNET_MTLS_URL: `https://127.0.0.1:${ports.mtls}`,
-    ...(database && { DATABASE_URL: database.serviceUrl, SIGNET_OWNER_DATABASE_URL: database.ownerUrl, SIGNET_KEK_FILE: testKek(dataDir) }),
+    ...(database && { DATABASE_URL: database.serviceUrl, SIGNET_OWNER_DATABASE_URL: database.ownerUrl, SIGNET_KEK_FILE: writeKek(dataDir) }),
     ...options.env,
   };
   return Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));
 }
 
+/** The key-encryption key of every process over a database of tests, base64. */
+export const testKek = (): string => createHash('sha256').update('key-encryption key of tests').digest('base64');
+
 /** The same key in every folder: replicas over one database share it. */
-function testKek(dataDir: string): string {
+function writeKek(dataDir: string): string {
   const file = path.join(dataDir, 'test-kek');
-  fs.writeFileSync(file, createHash('sha256').update('key-encryption key of tests').digest('base64'), { mode: 0o600 });
+  fs.writeFileSync(file, testKek(), { mode: 0o600 });
   return file;
 }
 

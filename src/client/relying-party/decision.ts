@@ -39,6 +39,7 @@ export const REFUSALS = {
   'certificate-unknown': { status: 403, title: 'The authority does not know the certificate' },
   'certificate-revoked': { status: 403, title: 'The certificate is revoked' },
   'certificate-held': { status: 403, title: 'The certificate is on hold' },
+  'certificate-not-logged': { status: 403, title: 'The certificate is not in the log of issuances' },
   'agent-suspended': { status: 403, title: 'The agent is suspended' },
   'agent-retired': { status: 403, title: 'The agent is retired' },
   'instance-quarantined': { status: 403, title: 'The instance is quarantined' },
@@ -55,6 +56,8 @@ export interface Allowed {
   /** Age of what the decision stands on, milliseconds. */
   ageMs: number;
   detail: string;
+  /** Whether its issuance was logged. `assumed`: nobody could say, and the mode is `open`. */
+  logged: 'proven' | 'assumed' | 'not-asked';
 }
 
 export interface Refused {

@@ -1,12 +1,22 @@
 import type { Clock } from '../../core/clock.ts';
+import type { LogTrust } from '../../verify/log/issuance-proof.ts';
 import type { FollowOptions } from '../feed/follow-feed.ts';
 import type { Peer } from './decision.ts';
+import type { DoorOptions } from './doors.ts';
 
 /**
  * Where the roots come from:
  * PEM, as it is given; `file`: a file of PEM that is read again when it changes; `url`: the status door, believed by the SHA-256 fingerprint of a root.
  */
 export type TrustBundleSource = string | { pem: string } | { file: string } | { url: string; fingerprint: string };
+
+/** Whom to believe about the log, and who is asked. */
+export interface LogOptions extends LogTrust {
+  /** Doors that give proofs, with a credential that may ask for status: by default those of the feed. */
+  from?: DoorOptions | undefined;
+  /** How long a certificate that is so new that the log has it not yet is waited for, milliseconds; 5,000. */
+  waitMs?: number;
+}
 
 export interface RelyingPartyOptions {
   trustBundle: TrustBundleSource;
@@ -31,7 +41,12 @@ export interface RelyingPartyOptions {
    */
   crl?: false | { maxBytes?: number };
   /** Asked for instance, owner and profile: by default the doors of the feed with its credential. `false`: never. */
-  identity?: false | { urls: readonly string[]; token?: string; identity?: { certificate: string; key: string } };
+  identity?: false | DoorOptions;
+  /**
+   * Only certificates are taken that are in the log of issuances: each is proven once, by the log key (`logKey`, of GET /tlog/key) and as many witnesses as `quorum` says. What a stolen
+   * issuing key made is in no log. Nobody can be asked: as the mode says.
+   */
+  requireLogged?: LogOptions;
   /** API doors that tell of new roots, over TLS that present roots vouch for: by default those of the feed. `false`: roots stay what they are. */
   refreshFrom?: false | readonly string[];
   /** Between two looks for new roots, milliseconds; 300,000. */

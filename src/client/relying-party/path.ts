@@ -1,6 +1,8 @@
-import { verifyChain, type ChainFault } from '../../verify/chain.ts';
 import { parseSpiffeId } from '../../core/spiffe-id.ts';
+import { createStore, validatePath, type CertificateStore, type PathReason, type PathReasonCode } from '../../verify/path/index.ts';
 import type { Certificate } from '../../x509/certificate.ts';
+import { DerError } from '../../x509/der/reader.ts';
+import { parseForeignCertificate, type ForeignCertificate } from '../../x509/foreign/certificate.ts';
 import { OID } from '../../x509/oids.ts';
 import { refuse, type Refused } from './decision.ts';
 
@@ -15,23 +17,62 @@ export interface TrustedPath {
 
 export type PathPurpose = 'clientAuth' | 'serverAuth';
 
-/** Where nothing can be said of the time, because something else is wrong first. */
-const UNTRUSTED: Partial<Record<ChainFault, string>> = {
-  untrusted: 'no way to a trusted root',
-  'too-complex': 'the chain is more than is looked at',
-  'bad-signature': 'a signature in the chain is wrong',
-};
+/** Roots and issuers as the validator reads them: with the same object it keeps their keys, and the signatures that it checked. */
+const read = new WeakMap<Certificate, ForeignCertificate | undefined>();
+const stores = new WeakMap<readonly Certificate[], CertificateStore>();
 
-/** Validates the path (RFC 5280 §6) at `now`. The one place where the SDK judges certificates. */
-export function validatePeer(leaf: Certificate, candidates: readonly Certificate[], roots: readonly Certificate[], now: Date, purpose: PathPurpose): TrustedPath | Refused {
-  const result = verifyChain(leaf, candidates, roots, now, { purpose });
-  if ('path' in result) {
-    const times = (pick: (one: Certificate) => Date): number[] => result.path.map((one) => pick(one).getTime());
-    return { certificates: result.path, notBefore: new Date(Math.max(...times(({ notBefore }) => notBefore))), notAfter: new Date(Math.min(...times(({ notAfter }) => notAfter))) };
+/** Undefined: the validator cannot read it, so it leads nowhere. */
+function foreignOf(certificate: Certificate): ForeignCertificate | undefined {
+  if (read.has(certificate)) return read.get(certificate);
+  const made = tryToRead(certificate.der);
+  read.set(certificate, made);
+  return made;
+}
+
+function tryToRead(der: Buffer): ForeignCertificate | undefined {
+  try {
+    return parseForeignCertificate(der);
+  } catch (error) {
+    if (error instanceof DerError) return undefined;
+    throw error;
   }
-  if (result.fault === 'expired') return refuse('certificate-expired', `the certificate ended at ${leaf.notAfter.toISOString()}`);
-  if (result.fault === 'not-yet-valid') return refuse('certificate-not-yet-valid', `the certificate begins at ${leaf.notBefore.toISOString()}`);
-  return refuse('certificate-untrusted', UNTRUSTED[result.fault] ?? `the chain is not valid: ${result.fault}`);
+}
+
+const storeOf = (certificates: readonly Certificate[]): CertificateStore => createStore(certificates.map(foreignOf).filter((one) => one !== undefined));
+
+/** One store for the roots as long as they are the same ones. */
+function anchorsOf(roots: readonly Certificate[]): CertificateStore {
+  const known = stores.get(roots) ?? storeOf(roots);
+  stores.set(roots, known);
+  return known;
+}
+
+/** What is only a matter of when, of the certificate or of its issuers. */
+const OVER: readonly PathReasonCode[] = ['expired', 'issuer-expired'];
+const EARLY: readonly PathReasonCode[] = ['not-yet-valid', 'issuer-not-yet-valid'];
+const MAX_SAID = 3;
+
+/**
+ * Validates the path (RFC 5280 §6) at `now`. The one place where the SDK judges certificates. The same roots must be the same array. @throws DerError for a leaf that the validator
+ * cannot read
+ */
+export function validatePeer(leaf: Certificate, candidates: readonly Certificate[], roots: readonly Certificate[], now: Date, purpose: PathPurpose): TrustedPath | Refused {
+  // Not kept: there are many leaves, and each is judged once.
+  const result = validatePath({ leaf: parseForeignCertificate(leaf.der), anchors: anchorsOf(roots), intermediates: storeOf(candidates), time: now, purpose });
+  if (!result.valid) return refusalOf(result.reasons);
+  const all = [...candidates, ...roots];
+  const certificates = result.path.map((foreign, index) => (index === 0 ? leaf : (all.find((one) => foreignOf(one) === foreign) ?? leaf)));
+  const times = (pick: (one: Certificate) => Date): number[] => certificates.map((one) => pick(one).getTime());
+  return { certificates, notBefore: new Date(Math.max(...times(({ notBefore }) => notBefore))), notAfter: new Date(Math.min(...times(({ notAfter }) => notAfter))) };
+}
+
+/** The code for reasons of the validator: of time only where nothing else is wrong. */
+function refusalOf(reasons: readonly PathReason[]): Refused {
+  const detail = reasons.slice(0, MAX_SAID).map(({ code, message }) => `${message} [${code}]`).join('; ');
+  const are = (codes: readonly PathReasonCode[]): boolean => reasons.length > 0 && reasons.every(({ code }) => codes.includes(code));
+  if (are(OVER)) return refuse('certificate-expired', detail);
+  if (are(EARLY)) return refuse('certificate-not-yet-valid', detail);
+  return refuse('certificate-untrusted', detail);
 }
 
 /** A SPIFFE ID of ours, as a certificate has it. */

@@ -4,6 +4,7 @@ import { parseCertificate, type Certificate } from '../../x509/certificate.ts';
 import { DerError } from '../../x509/der/reader.ts';
 import { codeOf, refuse, type Decision, type Peer, type Refused } from './decision.ts';
 import type { HolderSource } from './holders.ts';
+import type { LogJudge, LogStanding, LogSubject } from './logged.ts';
 import type { Settings } from './options.ts';
 import { readAgentName, validatePeer, type AgentName, type PathPurpose, type TrustedPath } from './path.ts';
 import { createRecent, type Recent } from './recent.ts';
@@ -22,6 +23,7 @@ export interface PeerRecord {
   path: TrustedPath | Refused;
   readonly name: AgentName | Refused | undefined;
   subject: StatusSubject | undefined;
+  readonly inLog: LogSubject;
   peer: Peer;
   deciding: Promise<Decision> | undefined;
   /** When the service may be asked for its holder again; Infinity: it told. */
@@ -42,6 +44,8 @@ export interface PeersNeeds {
   trust: Trust;
   status: StatusJudge;
   holders: HolderSource;
+  /** Undefined: the log is not asked. */
+  log: LogJudge | undefined;
   /** What may be wrong when a time is. */
   clockHint: () => string;
 }
@@ -53,7 +57,7 @@ const MAX_LEARNED = 256;
 const JUDGE_AGAIN_MS = 1_000;
 const ASK_HOLDER_AGAIN_MS = 10_000;
 
-export function createPeers({ settings, clock, trust, status, holders, clockHint }: PeersNeeds): Peers {
+export function createPeers({ settings, clock, trust, status, holders, log, clockHint }: PeersNeeds): Peers {
   const records = createRecent<PeerRecord>(settings.maxPeers);
   /** Issuers that stood on a valid path: a resumed session brings none, and some peers send none. */
   const learned = createRecent<Certificate>(MAX_LEARNED);
@@ -84,7 +88,9 @@ export function createPeers({ settings, clock, trust, status, holders, clockHint
     if ('allowed' in path) return withHint(path, clockHint);
     if (record.name && 'allowed' in record.name) return record.name;
     const known = record.subject && status.now(record.subject);
-    return known && decisionOf(record.peer, known, settings);
+    if (!known || !log || known.status !== 'good') return known && decisionOf(record.peer, known, settings);
+    const standing = log.now(record.inLog);
+    return standing && withLog(decisionOf(record.peer, known, settings), standing);
   }
 
   /** Fills in what only the service knows. Without it nobody is refused: what is not known is said. */
@@ -106,11 +112,11 @@ export function createPeers({ settings, clock, trust, status, holders, clockHint
   async function decideSlowly(record: PeerRecord): Promise<Decision> {
     const first = decideNow(record);
     if (first?.allowed === false || !record.subject) return first ?? refuse('status-unknown', 'nothing is known of it');
-    if (record.name) await learnHolder(record);
+    const [standing] = await Promise.all([log?.ask(record.inLog), record.name && learnHolder(record)]);
     const now = decideNow(record);
     if (now) return now;
     try {
-      return decisionOf(record.peer, await status.ask(record.subject), settings);
+      return withLog(decisionOf(record.peer, await status.ask(record.subject), settings), standing);
     } catch (error) {
       if (!(error instanceof NothingSaid)) throw error;
       return refuse('status-unknown', `whether it is still good cannot be known: ${error.message}${clockHint()}`, { peer: record.peer });
@@ -126,7 +132,7 @@ export function createPeers({ settings, clock, trust, status, holders, clockHint
       if (known && !('allowed' in pathNow(known))) return known;
       try {
         const record = known ?? recordFor(parseCertificate(der), purpose, settings.trustDomain, holders.absent);
-        judgePath(record, others.slice(0, MAX_CHAIN).flatMap(readQuietly));
+        judgePath(record, others.slice(0, MAX_CHAIN).flatMap((sent) => learned.get(hash('sha256', sent)) ?? readQuietly(sent)));
         // Strangers make as many certificates as they like: they take nobody's place.
         if (!('allowed' in record.path)) records.set(key, record);
         return record;
@@ -181,7 +187,7 @@ function recordFor(leaf: Certificate, purpose: PathPurpose, trustDomain: string,
   const bare = { spiffeId: told?.spiffeId, agentId: told?.agentId, instanceId: told?.instanceId, ownerId: undefined, profile: undefined, serial, fingerprint: fingerprintOf(leaf), notAfter: leaf.notAfter };
   return {
     leaf, purpose, serial, generation: 0, triedMs: 0, path: refuse('certificate-untrusted', 'it was not judged yet'), name, subject: undefined,
-    peer: { ...bare, unknown: told ? unknownOf(bare, absent ?? 'not asked yet') : {} }, deciding: undefined, askHolderMs: 0,
+    peer: { ...bare, unknown: told ? unknownOf(bare, absent ?? 'not asked yet') : {} }, inLog: { der: leaf.der, fingerprint: bare.fingerprint, standing: undefined }, deciding: undefined, askHolderMs: 0,
   };
 }
 
@@ -194,7 +200,14 @@ function decisionOf(peer: Peer, { status, source, ageMs, detail }: Known, { acce
   if (status !== 'good') return refuse(codeOf(status), detail, { source, ageMs, peer });
   // Exactly true: what an asynchronous rule gives back is a promise, and that is no yes.
   if (accept && (accept(peer) as unknown) !== true) return refuse('identity-not-accepted', 'the rule of this service does not accept it', { source, ageMs, peer });
-  return { allowed: true, peer, source, ageMs, detail };
+  return { allowed: true, peer, source, ageMs, detail, logged: 'not-asked' };
+}
+
+/** What the log adds to a decision: who is refused anyhow stays it. */
+function withLog(decision: Decision, standing: LogStanding | undefined): Decision {
+  if (!decision.allowed || !standing) return decision;
+  if (standing.is === 'refused') return { ...standing.refused, peer: decision.peer };
+  return { ...decision, logged: standing.is, detail: standing.is === 'assumed' ? `${decision.detail}; ${standing.why}` : decision.detail };
 }
 
 const TIMES: readonly string[] = ['certificate-expired', 'certificate-not-yet-valid', 'certificate-untrusted'];

@@ -6,6 +6,7 @@ import { createConnections, type Connections } from './connections.ts';
 import { refuse, type Decision } from './decision.ts';
 import { createHolderSource, type HolderSource } from './holders.ts';
 import { createListSource } from './list-source.ts';
+import { createLogJudge, type LogJudge } from './logged.ts';
 import { createOcspSource } from './ocsp-source.ts';
 import { settingsOf, type RelyingPartyOptions, type RelyingPartyState, type Settings } from './options.ts';
 import { createClientSide, type ClientSide } from './outgoing.ts';
@@ -45,6 +46,7 @@ interface Parts {
   trust: Trust;
   status: StatusJudge;
   holders: HolderSource;
+  log: LogJudge | undefined;
   connections: Connections;
   peers: Peers;
   seen: SeenLists;
@@ -92,12 +94,16 @@ export async function createRelyingParty(options: RelyingPartyOptions): Promise<
   const asking = askWithClock(clock);
   const needs = { ask: asking.ask, clock, random, timeoutMs, statusUrl: settings.statusUrl };
   // The feed tells of changes before all parts are there.
-  const made: { parts?: Parts } = {};
+  const made: { parts?: Parts; trust?: Trust } = {};
+  // Before anything is opened: options that cannot be are told at once.
+  const { requireLogged } = settings;
+  const log = requireLogged && createLogJudge({ clock, random, timeoutMs, settings, pem: () => made.trust?.pem() ?? '' }, { ...requireLogged, from: requireLogged.from ?? follow });
   const trust = await openTrust({
     source: settings.trustBundle, trustDomain: settings.trustDomain, refreshMs: settings.refreshMs, timeoutMs, ask: asking.ask, clock,
     refreshFrom: settings.refreshFrom === false ? [] : (settings.refreshFrom ?? follow?.urls ?? []),
     onChange: () => made.parts?.connections.judge(),
   });
+  made.trust = trust;
   let feed: Feed | undefined;
   try {
     feed = follow && (await followFeed({
@@ -114,11 +120,11 @@ export async function createRelyingParty(options: RelyingPartyOptions): Promise<
   if (settings.crl !== false) sources.push(createListSource(needs, { maxBytes: settings.maxListBytes, seen }));
   const status = createStatusJudge({ settings, clock, feed: () => feed, sources });
   const asked = settings.identity === false ? undefined : (settings.identity ?? follow);
-  const holders = createHolderSource(needs, asked && { ...asked, pem: () => trust.pem() });
-  const peers = createPeers({ settings, clock, trust, status, holders, clockHint: () => hintOf(asking.aheadMs()) });
+  const holders = createHolderSource(needs, asked, () => trust.pem());
+  const peers = createPeers({ settings, clock, trust, status, holders, log, clockHint: () => hintOf(asking.aheadMs()) });
   const guarded = whileOpen(peers, () => made.parts?.isClosed === true);
   const connections = createConnections(guarded, settings.sweepMs);
-  const parts: Parts = { settings, clock, feed, trust, status, holders, connections, peers: guarded, seen, clockAheadMs: asking.aheadMs, isClosed: false };
+  const parts: Parts = { settings, clock, feed, trust, status, holders, log, connections, peers: guarded, seen, clockAheadMs: asking.aheadMs, isClosed: false };
   made.parts = parts;
   // The first look tells of the clock, too, and of roots that are new since the bundle was written.
   void trust.refresh();
@@ -156,7 +162,7 @@ function describe(parts: Parts): RelyingPartyState {
 }
 
 function assemble(parts: Parts): RelyingParty {
-  const { peers, connections, feed, trust, holders } = parts;
+  const { peers, connections, feed, trust, holders, log } = parts;
   const server = createServerSide(peers, connections);
   const client = createClientSide(peers, connections);
   return {
@@ -180,6 +186,7 @@ function assemble(parts: Parts): RelyingParty {
       connections.close();
       trust.close();
       holders.close();
+      log?.close();
       await feed?.close();
     },
   };
