@@ -8,6 +8,7 @@ import { noBarrier, type Barrier } from '../../src/core/barrier.ts';
 import { connect, inTransaction } from '../../src/db/client.ts';
 import { COMPLETE } from '../../src/db/crls.ts';
 import { appendFeedRows } from '../../src/db/feed.ts';
+import { dueLists } from '../../src/db/retention.ts';
 import { findEventView } from '../../src/db/views/enforcement-points.ts';
 import { createCrlStore, type CrlStore } from '../../src/revocation/crl/crl-store.ts';
 import { publishCrl, publishStale, type PublishedCrl, type PublishNeeds } from '../../src/revocation/crl/publish-crl.ts';
@@ -193,6 +194,11 @@ test('publishCrl: a clock that is days ahead neither dates a list beyond the dat
     expect(list).toMatchObject({ number, thisUpdate: later(60_000), entries: 1 });
     list?.content.release();
   }
+  // Nor is it due all the time.
+  const intervalSeconds = authority.config.crlIntervalSeconds;
+  const due = (databaseNow: Date) => dueLists(database.db, { now: later(72 * HOUR), intervalSeconds, databaseNow });
+  expect(await due(later(59_000 + intervalSeconds * 1_000))).not.toContainEqual({ issuerId, shard: COMPLETE });
+  expect(await due(later(60_000 + intervalSeconds * 1_000))).toContainEqual({ issuerId, shard: COMPLETE });
   authority.clock.set(later(120_000));
   expect(await publish()).toMatchObject({ number: 4n, thisUpdate: later(120_000), entries: 1 });
 });
