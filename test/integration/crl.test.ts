@@ -478,6 +478,8 @@ test('recovery: the list a retired issuer published last is still served, those 
     expect((await publish(COMPLETE, rootId)).number).toBeGreaterThan(1_000_000n);
   } finally {
     await database.ownerDb.$executeRaw`UPDATE authority_certificates SET state = 'active' WHERE id = ${issuerId}`;
+    // It may have been looked at meanwhile.
+    await authority.authorities.reload();
   }
 });
 
