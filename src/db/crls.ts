@@ -37,6 +37,8 @@ export interface LockedCrl {
   stale: boolean;
   /** Last feed number whose change is visible to statements from now on. */
   feedN: bigint;
+  /** The clock of the database, which all publishers share. */
+  databaseNow: Date;
   /** The stored list, and how long ago it was stored by the clock of the database (negative when that was set back); undefined without one. */
   last: (ListBuild & { ageMs: number }) | undefined;
 }
@@ -73,7 +75,7 @@ export async function lockCrl(tx: HotTx, { issuerId, shard }: CrlName): Promise<
   const [feed] = await tx.run<{ value: string; now: Date; stale: boolean }>(LOOK_AT_FEED, [issuerId, shard, feedN]);
   if (!feed) throw new Error('the feed counter is missing');
   return {
-    number: BigInt(number), thisUpdate, stale: feed.stale || missing, feedN: BigInt(feed.value),
+    number: BigInt(number), thisUpdate, stale: feed.stale || missing, feedN: BigInt(feed.value), databaseNow: feed.now,
     last: missing || storedAt === null ? undefined : { entries, buildMs, ageMs: feed.now.getTime() - storedAt.getTime() },
   };
 }

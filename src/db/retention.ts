@@ -147,8 +147,16 @@ export async function oldestList(db: Db): Promise<Date | undefined> {
   return row?.missing === false && row.oldest !== null ? row.oldest : undefined;
 }
 
-/** A list whose time has come: never published, or published before `publishedBefore`. */
-export const dueLists = (db: Db, publishedBefore: Date): Promise<{ issuerId: string; shard: number }[]> =>
+export interface DueAt {
+  now: Date;
+  intervalSeconds: number;
+  /** For the clock of the database, where a test moves the other. */
+  databaseNow: Date | undefined;
+}
+
+/** Lists whose time has come: never published, or `intervalSeconds` ago. Lists are dated by the database's clock when `now` is ahead of it, and so is this: they would always be due. */
+export const dueLists = (db: Db, { now, intervalSeconds, databaseNow }: DueAt): Promise<{ issuerId: string; shard: number }[]> =>
   db.$queryRaw`
     SELECT l.issuer_id AS "issuerId", l.shard FROM crls l JOIN authority_certificates a ON a.id = l.issuer_id
-    WHERE a.state <> 'retired' AND (l.octets IS NULL OR l.this_update <= ${publishedBefore}) ORDER BY l.this_update NULLS FIRST, l.issuer_id, l.shard`;
+    WHERE a.state <> 'retired' AND (l.octets IS NULL OR l.this_update <= least(${now}::timestamptz, coalesce(${databaseNow ?? null}::timestamptz, clock_timestamp())) - make_interval(secs => ${intervalSeconds}::float8))
+    ORDER BY l.this_update NULLS FIRST, l.issuer_id, l.shard`;

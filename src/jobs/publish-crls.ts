@@ -1,11 +1,11 @@
 import type { Origin } from '../audit/events.ts';
 import type { Context } from '../context.ts';
 import { dueLists } from '../db/retention.ts';
-import { publishCrl } from '../revocation/crl/publish-crl.ts';
+import { publishCrl, type PublishNeeds } from '../revocation/crl/publish-crl.ts';
 import type { Job } from './job.ts';
 
 /** Lists that were never published, or whose last one is `crlIntervalSeconds` old, changed or not (DESIGN §6). */
-const due = (ctx: Context) => dueLists(ctx.db, new Date(ctx.clock.now().getTime() - ctx.config.crlIntervalSeconds * 1000));
+const due = (ctx: Context & Pick<PublishNeeds, 'databaseTime'>) => dueLists(ctx.db, { now: ctx.clock.now(), intervalSeconds: ctx.config.crlIntervalSeconds, databaseNow: ctx.databaseTime?.() });
 
 /** Publishes every list that is due. @throws AggregateError after all were tried */
 export async function publishDueLists(ctx: Context, origin: Origin): Promise<number> {

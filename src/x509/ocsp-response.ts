@@ -1,6 +1,6 @@
 /** OCSP responses (RFC 6960 §4.2): encoded for the responder, read strictly for verifiers and tests. Answers always name the responder by key. */
 import { bitStringBytes, DEFAULT_LIMITS, DerError, oidValue, open, smallInteger, timeValue, type DerCursor, type DerLimits } from './der/reader.ts';
-import { bitString, context, contextPrimitive, enumerated, generalizedTime, octetString, oid, sequence, TAG } from './der/writer.ts';
+import { context, contextPrimitive, enumerated, generalizedTime, layer, oid, sequence, TAG, writeLayers, type Layer } from './der/writer.ts';
 import { encodeExtensions, parseExtensions } from './extensions/extension.ts';
 import { encodeNonce, parseNonce } from './extensions/ocsp-nonce.ts';
 import { parseCertId, type OcspCertId } from './ocsp-request.ts';
@@ -33,34 +33,43 @@ export interface OcspResponseData {
 
 /** ResponseData, the octets a responder signs. */
 export function encodeOcspResponseData({ responderKeyHash, producedAt, responses, nonce }: OcspResponseData): Buffer {
-  return sequence(
-    context(2, octetString(responderKeyHash)),
+  return writeLayers(layer(
+    TAG.SEQUENCE,
+    layer(CONTEXT_2, layer(TAG.OCTET_STRING, responderKeyHash)),
     generalizedTime(producedAt),
-    sequence(...responses.map(encodeSingleResponse)),
+    layer(TAG.SEQUENCE, ...responses.map(singleResponse)),
     ...(nonce === undefined ? [] : [context(1, encodeExtensions([encodeNonce(nonce)]))]),
-  );
+  ));
 }
 
-function encodeSingleResponse({ certId, certStatus, thisUpdate, nextUpdate }: SingleResponse): Buffer {
-  return sequence(certId, encodeStatus(certStatus), generalizedTime(thisUpdate), context(0, generalizedTime(nextUpdate)));
-}
+const singleResponse = ({ certId, certStatus, thisUpdate, nextUpdate }: SingleResponse): Layer =>
+  layer(TAG.SEQUENCE, certId, encodeStatus(certStatus), generalizedTime(thisUpdate), layer(CONTEXT_0, generalizedTime(nextUpdate)));
 
 function encodeStatus(status: SingleStatus): Buffer {
   switch (status.status) {
     case 'good':
-      return contextPrimitive(0, Buffer.alloc(0));
+      return GOOD;
     case 'revoked':
       return context(1, generalizedTime(status.at), ...(status.reason ? [context(0, enumerated(status.reason))] : []));
     case 'unknown':
-      return contextPrimitive(2, Buffer.alloc(0));
+      return UNKNOWN;
   }
 }
 
 /** A successful OCSPResponse; `certs` are the DER certificates a client needs to trust the signer. */
 export function assembleOcspResponse(responseData: Uint8Array, signatureAlgorithm: Uint8Array, signature: Uint8Array, certs: readonly Uint8Array[]): Buffer {
-  const basic = sequence(responseData, signatureAlgorithm, bitString(signature), ...(certs.length === 0 ? [] : [context(0, sequence(...certs))]));
-  return sequence(enumerated(RESPONSE_STATUS.successful), context(0, sequence(oid(OID.ocspBasic), octetString(basic))));
+  const certificates = certs.length === 0 ? [] : [layer(CONTEXT_0, layer(TAG.SEQUENCE, ...certs))];
+  const basic = layer(TAG.SEQUENCE, responseData, signatureAlgorithm, layer(TAG.BIT_STRING, NO_UNUSED_BITS, signature), ...certificates);
+  return writeLayers(layer(TAG.SEQUENCE, SUCCESSFUL, layer(CONTEXT_0, layer(TAG.SEQUENCE, OCSP_BASIC, layer(TAG.OCTET_STRING, basic)))));
 }
+
+const CONTEXT_0 = 0xa0;
+const CONTEXT_2 = 0xa2;
+const GOOD = contextPrimitive(0, Buffer.alloc(0));
+const UNKNOWN = contextPrimitive(2, Buffer.alloc(0));
+const SUCCESSFUL = enumerated(RESPONSE_STATUS.successful);
+const OCSP_BASIC = oid(OID.ocspBasic);
+const NO_UNUSED_BITS = Uint8Array.of(0);
 
 /** An unsigned error answer (§2.3). */
 export const encodeOcspError = (status: 'malformedRequest' | 'internalError' | 'tryLater' | 'unauthorized'): Buffer =>

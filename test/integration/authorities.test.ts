@@ -53,7 +53,7 @@ async function auditKinds(ctx: TestAuthority): Promise<string[]> {
 
 /** Publishes every list that was never published, as the publisher does. */
 async function publishFirstLists(ctx: TestAuthority): Promise<void> {
-  for (const name of await dueLists(ctx.db, new Date(0))) await publishCrl({ ...ctx, barrier: noBarrier }, TEST_ORIGIN, { ...name, onlyIfStale: false });
+  for (const name of await dueLists(ctx.db, { now: new Date(0), intervalSeconds: 0, databaseNow: undefined })) await publishCrl({ ...ctx, barrier: noBarrier }, TEST_ORIGIN, { ...name, onlyIfStale: false });
 }
 
 async function prepareAndActivate(ctx: TestAuthority): Promise<void> {

@@ -8,6 +8,7 @@ import { noBarrier, type Barrier } from '../../src/core/barrier.ts';
 import { connect, inTransaction } from '../../src/db/client.ts';
 import { COMPLETE } from '../../src/db/crls.ts';
 import { appendFeedRows } from '../../src/db/feed.ts';
+import { dueLists } from '../../src/db/retention.ts';
 import { findEventView } from '../../src/db/views/enforcement-points.ts';
 import { createCrlStore, type CrlStore } from '../../src/revocation/crl/crl-store.ts';
 import { publishCrl, publishStale, type PublishedCrl, type PublishNeeds } from '../../src/revocation/crl/publish-crl.ts';
@@ -178,6 +179,38 @@ test('publishCrl: a clock that is ten minutes ahead, or steps there and back, ta
     authority.clock.set(later(seconds * 1_000));
     expect((await publishCrl(short, TEST_ORIGIN, { issuerId, shard: COMPLETE, onlyIfStale: false }))?.entries).toBe(1);
   }
+});
+
+test('publishCrl: a clock that is days ahead neither dates a list beyond the database nor takes away what has not ended', async () => {
+  const notAfter = later(HOUR);
+  const serial = leafSerial(notAfter, 1);
+  await storeLeaves(database.db, issuerId, [{ serial, notAfter }]);
+  await changeStatus(database.db, { kind: 'revoked', serial, at: FIXED_NOW });
+  await publish();
+  authority.clock.set(later(72 * HOUR));
+  const astray = { ...needs(), databaseTime: () => later(60_000) };
+  for (const number of [2n, 3n]) {
+    const list = await publishCrl(astray, TEST_ORIGIN, { issuerId, shard: COMPLETE, onlyIfStale: false });
+    expect(list).toMatchObject({ number, thisUpdate: later(60_000), entries: 1 });
+    list?.content.release();
+  }
+  // Nor is it due all the time.
+  const intervalSeconds = authority.config.crlIntervalSeconds;
+  const due = (databaseNow: Date) => dueLists(database.db, { now: later(72 * HOUR), intervalSeconds, databaseNow });
+  expect(await due(later(59_000 + intervalSeconds * 1_000))).not.toContainEqual({ issuerId, shard: COMPLETE });
+  expect(await due(later(60_000 + intervalSeconds * 1_000))).toContainEqual({ issuerId, shard: COMPLETE });
+  authority.clock.set(later(120_000));
+  expect(await publish()).toMatchObject({ number: 4n, thisUpdate: later(120_000), entries: 1 });
+});
+
+test("publishCrl: the limit is the database's own clock", async () => {
+  authority.clock.set(new Date(Date.now() + 72 * HOUR));
+  const { databaseTime, ...own } = { ...authority, barrier: noBarrier };
+  expect(databaseTime()).toEqual(authority.clock.now());
+  const list = await publishCrl(own, TEST_ORIGIN, { issuerId, shard: COMPLETE, onlyIfStale: false });
+  list?.content.release();
+  // Another machine's clock need not agree to the second.
+  expect(Math.abs((list?.thisUpdate.getTime() ?? 0) - Date.now())).toBeLessThan(HOUR);
 });
 
 test('publishCrl: thisUpdate never goes back when the clock does, and nextUpdate follows it', async () => {
@@ -361,7 +394,7 @@ test('publishStale: one pace over all publishers, by the clock of the database; 
       asked.push(last.entries);
       return 60_000;
     });
-    return [list?.number, waitMs > 59_000 && waitMs <= 60_000] as const;
+    return [list?.number, waitMs > 10_000 && waitMs <= 60_000] as const;
   };
   expect(await paced()).toEqual([1n, false]);
   expect(await paced()).toEqual([undefined, false]);
@@ -445,6 +478,8 @@ test('recovery: the list a retired issuer published last is still served, those 
     expect((await publish(COMPLETE, rootId)).number).toBeGreaterThan(1_000_000n);
   } finally {
     await database.ownerDb.$executeRaw`UPDATE authority_certificates SET state = 'active' WHERE id = ${issuerId}`;
+    // It may have been looked at meanwhile.
+    await authority.authorities.reload();
   }
 });
 
@@ -469,4 +504,23 @@ test('a list that ends before an older one does not shorten the time in which th
   authority.clock.set(later(60 * HOUR));
   await publishShort();
   expect((await findEventView(database.db, 2n, { now: later(60 * HOUR), crlValidityMs: short.crlValiditySeconds * 1000, keptSince: later(0) }))?.crlBy).toEqual(long.nextUpdate);
+});
+
+test('recovery: what the lost world published last may be believed for as long as a list is valid, from then on', async () => {
+  const { nextUpdate, thisUpdate } = await publish();
+  const latestEnd = async () => {
+    const [row] = await database.ownerDb.$queryRaw<{ at: Date; until: Date | null }[]>`SELECT latest_end AS at, next_update AS until FROM crls WHERE issuer_id = ${issuerId} AND shard = ${COMPLETE}`;
+    return row;
+  };
+  expect(await latestEnd()).toEqual({ at: nextUpdate, until: nextUpdate });
+  const earliest = Date.now() + nextUpdate.getTime() - thisUpdate.getTime();
+  await recoverRestored({ ownerDb: database.ownerDb, clock: authority.clock, random: authority.random, barrier: noBarrier }, TEST_ORIGIN, [], ['a test']);
+  const after = await latestEnd();
+  expect(after?.until).toBeNull();
+  // The database's clock need not agree to the second.
+  expect(after?.at.getTime()).toBeGreaterThanOrEqual(Math.max(nextUpdate.getTime(), earliest - 60_000));
+  // A list after it that ends earlier does not take that back.
+  authority.clock.set(later(60_000));
+  await publish();
+  expect((await latestEnd())?.at.getTime()).toBeGreaterThanOrEqual(after?.at.getTime() ?? Infinity);
 });

@@ -43,6 +43,8 @@ export interface TestAuthority {
   random: Random;
   log: Logger;
   metrics: Metrics;
+  /** The database's clock as publishers take it: it goes with the movable one. */
+  databaseTime: () => Date;
 }
 
 export const TEST_ORIGIN: Origin = { actor: { kind: 'command', id: 'test' }, requestId: null, source: null };
@@ -64,5 +66,5 @@ export async function openTestAuthority(database: TestDatabase, options: { env?:
   const { keyStore } = await openKeyStore({ db, random, clock, log }, { kind: 'file', key: Buffer.from(Array.from({ length: 32 }, (_, i) => i)), path: 'test' });
   await bootstrapAuthority({ config, db, keyStore, clock, random, log });
   const authorities = await openAuthorities({ db, keyStore, clock, log, metrics, listenUrl: options.listen ? database.serviceUrl : undefined });
-  return { config, db, ownerDb, keyStore, authorities, profiles: loadProfiles(undefined), clock, random, log, metrics };
+  return { config, db, ownerDb, keyStore, authorities, profiles: loadProfiles(undefined), clock, random, log, metrics, databaseTime: () => clock.now() };
 }

@@ -25,6 +25,8 @@ export interface PublishNeeds {
   barrier: Barrier;
   log: Pick<Logger, 'warn'>;
   config: { publicUrl: string; crlIntervalSeconds: number; crlValiditySeconds: number };
+  /** Stands in for the clock of the database, where a test moves the other. */
+  databaseTime?: () => Date;
   /** Awaited between the parts of a list: a long one lets shorter ones go first. */
   giveWay?: () => Promise<void>;
 }
@@ -76,7 +78,7 @@ async function publish(ctx: PublishNeeds, origin: Origin, { issuerId, shard }: C
     const beganMs = ctx.clock.monotonicMs();
     const number = await takeCrlNumber(tx, name);
     await ctx.barrier('crl:numbered');
-    const built = await build(ctx, tx, { issuer, shard, number, locked, now });
+    const built = await build(ctx, tx, { issuer, shard, number, locked, now: listTime(ctx, name, now, locked) });
     content = built.content;
     let part = 0;
     for await (const octets of content.read()) {
@@ -108,6 +110,17 @@ function signerOf(ctx: PublishNeeds, issuerId: string): Authority {
   const issuer = snapshot.issuerById(issuerId) ?? snapshot.rootById(issuerId);
   if (!issuer) throw new SignetError('authority-not-found', `there is no issuer ${issuerId}`);
   return issuer;
+}
+
+/**
+ * What a list is dated by: the clock of this process, as far as the database's has come. One that is days ahead would make lists that nobody accepts yet, and as thisUpdate
+ * never goes back, all later ones with them; and it would take certificates for expired that are not.
+ */
+function listTime(ctx: PublishNeeds, { issuerId, shard }: CrlName, now: Date, { databaseNow }: LockedCrl): Date {
+  const limit = ctx.databaseTime?.() ?? databaseNow;
+  const aheadSeconds = Math.round((now.getTime() - limit.getTime()) / 1000);
+  if (aheadSeconds > CLOCK_AHEAD_SECONDS && shard === COMPLETE) ctx.log.warn({ issuer: issuerId, aheadSeconds }, "the clock of this process is ahead of the database's, which lists are dated by");
+  return aheadSeconds > 0 ? limit : now;
 }
 
 interface Build {

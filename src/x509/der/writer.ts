@@ -28,23 +28,23 @@ function headerLength(length: number): number {
   return length < 0x1000000 ? 5 : 6;
 }
 
-/** Writes tag and minimal length at the start of `out`; returns the offset of the content. */
-function writeHeader(out: Buffer, tag: number, length: number): number {
+/** Writes tag and minimal length into `out` from `start` on; returns how many octets they take. */
+function writeHeader(out: Buffer, start: number, tag: number, length: number): number {
   const size = headerLength(length);
-  out[0] = tag;
+  out[start] = tag;
   if (size === 2) {
-    out[1] = length;
+    out[start + 1] = length;
     return 2;
   }
-  out[1] = 0x80 | (size - 2);
-  for (let at = size - 1, left = length; at > 1; at--, left = Math.floor(left / 256)) out[at] = left & 0xff;
+  out[start + 1] = 0x80 | (size - 2);
+  for (let at = start + size - 1, left = length; at > start + 1; at--, left = Math.floor(left / 256)) out[at] = left & 0xff;
   return size;
 }
 
 /** Header octets for a tag and content length (below 2^32). */
 export function header(tag: number, length: number): Buffer {
   const out = Buffer.allocUnsafe(headerLength(length));
-  writeHeader(out, tag, length);
+  writeHeader(out, 0, tag, length);
   return out;
 }
 
@@ -53,12 +53,47 @@ export function tlv(tag: number, ...parts: Uint8Array[]): Buffer {
   let length = 0;
   for (const part of parts) length += part.length;
   const out = Buffer.allocUnsafe(headerLength(length) + length);
-  let at = writeHeader(out, tag, length);
+  let at = writeHeader(out, 0, tag, length);
   for (const part of parts) {
     out.set(part, at);
     at += part.length;
   }
   return out;
+}
+
+/** A TLV yet to be written, with others inside it, at any depth. */
+export interface Layer {
+  tag: number;
+  /** Octets of the content. */
+  length: number;
+  parts: readonly (Uint8Array | Layer)[];
+}
+
+/** For what is wrapped many times over: `writeLayers` copies each octet once, where a TLV made of TLVs copies it at every level. */
+export function layer(tag: number, ...parts: (Uint8Array | Layer)[]): Layer {
+  let length = 0;
+  for (const part of parts) length += 'tag' in part ? headerLength(part.length) + part.length : part.length;
+  return { tag, length, parts };
+}
+
+/** The whole of it in one Buffer. */
+export function writeLayers(top: Layer): Buffer {
+  const out = Buffer.allocUnsafe(headerLength(top.length) + top.length);
+  writeLayer(out, 0, top);
+  return out;
+}
+
+function writeLayer(out: Buffer, start: number, { tag, length, parts }: Layer): number {
+  let at = start + writeHeader(out, start, tag, length);
+  for (const part of parts) {
+    if ('tag' in part) {
+      at = writeLayer(out, at, part);
+    } else {
+      out.set(part, at);
+      at += part.length;
+    }
+  }
+  return at;
 }
 
 export const sequence = (...parts: Uint8Array[]): Buffer => tlv(TAG.SEQUENCE, ...parts);

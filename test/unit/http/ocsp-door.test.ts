@@ -25,6 +25,8 @@ interface Way {
   metrics: () => Promise<string>;
 }
 const servers: http.Server[] = [];
+/** The server's end of the newest connection, by port. */
+const peers = new Map<number, net.Socket>();
 const limit = { refuse: false };
 
 /** A status door whose responder keeps the answer to KEPT and makes every other; with the short way in front, or without it. */
@@ -59,7 +61,9 @@ async function open(isShort: boolean): Promise<Way> {
   const server = http.createServer(listener).on('checkContinue', listener);
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { port: (server.address() as AddressInfo).port, accesses, handedOn: () => handedOn, metrics: async () => (await ctx.metrics.text()).split('\n').filter((line) => line.startsWith('signet_http_requests_total')).toSorted().join('\n') };
+  const { port } = server.address() as AddressInfo;
+  server.on('connection', (socket) => peers.set(port, socket));
+  return { port, accesses, handedOn: () => handedOn, metrics: async () => (await ctx.metrics.text()).split('\n').filter((line) => line.startsWith('signet_http_requests_total')).toSorted().join('\n') };
 }
 const ways = Promise.all([open(true), open(false)]);
 afterAll(() => {
@@ -69,16 +73,27 @@ afterAll(() => {
   }
 });
 
-/** All octets of the answer to what is sent in these pieces. */
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** Until the server has read so much, and has done what it does at once. */
+async function read(port: number, octets: number): Promise<void> {
+  for (let socket = peers.get(port); !socket || (socket.bytesRead < octets && !socket.destroyed); socket = peers.get(port)) await turn();
+  await turn();
+}
+
+/** All octets of the answer to what is sent in these pieces, each of which is read by itself. */
 function exchange(port: number, pieces: readonly (string | Buffer)[]): Promise<string> {
+  peers.delete(port);
   return new Promise((resolve, reject) => {
     const socket = net.connect(port, '127.0.0.1');
     const received: Buffer[] = [];
     socket.on('data', (chunk) => received.push(chunk)).once('end', () => resolve(Buffer.concat(received).toString('latin1'))).once('error', reject);
     void (async () => {
+      let sent = 0;
       for (const piece of pieces) {
+        if (sent > 0) await read(port, sent);
         socket.write(piece);
-        await new Promise((resolvePause) => setTimeout(resolvePause, 20));
+        sent += Buffer.byteLength(piece);
       }
     })();
   });

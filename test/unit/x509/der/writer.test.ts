@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import {
-  bitString, boolean, context, contextPrimitive, enumerated, generalizedTime, header, ia5String, integer, namedBits, nullValue, octetString, oid, printableString,
-  sequence, setOf, TAG, time, tlv, unsignedInteger, utf8String,
+  bitString, boolean, context, contextPrimitive, enumerated, generalizedTime, header, ia5String, integer, layer, namedBits, nullValue, octetString, oid, printableString,
+  sequence, setOf, TAG, time, tlv, unsignedInteger, utf8String, writeLayers,
 } from '../../../../src/x509/der/writer.ts';
 
 const hex = (octets: string): Buffer => Buffer.from(octets.replaceAll(' ', ''), 'hex');
@@ -87,4 +87,10 @@ test('more object identifiers than are remembered are encoded all the same', () 
   const seen = new Set(Array.from({ length: 600 }, (_, i) => oid(`1.3.6.1.4.1.99999.${i}`).toString('hex')));
   expect(seen.size).toBe(600);
   expect(oid('1.3.6.1.4.1.99999.599').toString('hex')).toBe('060a2b06010401868d1f8457');
+});
+
+test.each([0, 1, 127, 128, 255, 256, 65_535, 65_536])('layers around %d octets are what nested TLVs are', (length) => {
+  const content = Buffer.alloc(length, 0x5a);
+  const layers = layer(TAG.SEQUENCE, nullValue(), layer(0xa0, layer(TAG.OCTET_STRING, content), layer(TAG.SEQUENCE)), boolean(true));
+  expect(writeLayers(layers).equals(sequence(nullValue(), context(0, octetString(content), sequence()), boolean(true)))).toBe(true);
 });
