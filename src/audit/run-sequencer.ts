@@ -47,7 +47,7 @@ export function runSequencer(ctx: SequenceContext, onStep: (step: Step) => void 
         if (failed) ctx.log.info('the audit log is sequenced again');
         failed = false;
       } catch (error) {
-        if (!failed) ctx.log.error({ err: error }, 'the audit log could not be sequenced; it is tried again');
+        if (!failed) ctx.log.warn({ err: error }, 'the audit log could not be sequenced; it is tried again');
         failed = true;
         heldUntilMs = -Infinity;
         await releaseSequencerLease(ctx.db, holder).catch(() => undefined);

@@ -55,8 +55,6 @@ export async function followFeed(needs: Needs, listenUrl: string): Promise<FeedF
   const listeners: ((events: readonly FollowedEvent[]) => void)[] = [];
   const world = { clusterId: known.clusterId ?? '', epoch: known.epoch ?? 0 };
   let confirmedAt = clock.monotonicMs();
-  let running: Promise<void> | undefined;
-  let again = false;
   let stopped = false;
   let lost = false;
 
@@ -92,32 +90,21 @@ export async function followFeed(needs: Needs, listenUrl: string): Promise<FeedF
       }
     }
   };
-  const wake = (): void => {
+  const reading = inTurn(async () => {
     if (stopped) return;
-    if (running) {
-      again = true;
-      return;
-    }
-    running = catchUp()
-      .then(
-        () => {
-          if (lost) log.info('the feed is read again');
-          lost = false;
-        },
-        (error: unknown) => {
-          // Once, not twice a second for as long as the database is away.
-          if (!lost) log.warn({ err: error }, 'the feed cannot be read');
-          lost = true;
-        },
-      )
-      .finally(() => {
-        running = undefined;
-        if (again) {
-          again = false;
-          wake();
-        }
-      });
-  };
+    await catchUp().then(
+      () => {
+        if (lost) log.info('the feed is read again');
+        lost = false;
+      },
+      (error: unknown) => {
+        // Once, not twice a second for as long as the database is away.
+        if (!lost) log.warn({ err: error }, 'the feed cannot be read');
+        lost = true;
+      },
+    );
+  });
+  const wake = (): void => reading.ask();
 
   metrics.onScrape(metrics.feedAge, () => metrics.feedAge.set((clock.monotonicMs() - confirmedAt) / 1000));
   const notified = (payload: string): void => {
@@ -139,9 +126,28 @@ export async function followFeed(needs: Needs, listenUrl: string): Promise<FeedF
       stopped = true;
       clearInterval(timer);
       await listener.close();
-      await running;
+      await reading.settled();
     },
   };
+}
+
+/** Does `work`, which never rejects, whenever asked: one at a time, and once more when it was asked meanwhile. */
+function inTurn(work: () => Promise<void>): { ask(): void; settled(): Promise<void> | undefined } {
+  let running: Promise<void> | undefined;
+  let again = false;
+  const ask = (): void => {
+    if (running) {
+      again = true;
+      return;
+    }
+    running = work().finally(() => {
+      running = undefined;
+      if (!again) return;
+      again = false;
+      ask();
+    });
+  };
+  return { ask, settled: () => running };
 }
 
 /** The database is not the one this replica remembers. */

@@ -1,4 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { createRevocationSignals } from '../../src/revocation/signals.ts';
+import { alone } from '../../src/core/siblings.ts';
+import { createMetrics } from '../../src/core/metrics.ts';
 import type { Context } from '../../src/context.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { noBarrier } from '../../src/core/barrier.ts';
@@ -31,7 +34,7 @@ afterEach(async () => {
 async function replica(clock: MovableClock = movableClock(), env: Record<string, string> = {}): Promise<Context & { clock: MovableClock }> {
   const authority = await openTestAuthority(database, { clock, env });
   closing.push(() => authority.authorities.close());
-  return { ...authority, barrier: noBarrier, crls: { put: () => undefined } } as unknown as Context & { clock: MovableClock };
+  return { ...authority, signals: createRevocationSignals(), siblings: alone, metrics: createMetrics(), barrier: noBarrier, crls: { put: () => undefined } } as unknown as Context & { clock: MovableClock };
 }
 
 function start(ctx: Context, jobs?: readonly Job[]): RunningJobs {

@@ -21,7 +21,7 @@ export interface WatchState {
   agents: string[];
 }
 
-/** `unseen`: events that were purged before they were read. What was issued in them is not known. */
+/** `unseen`: events that were purged before they were read, or are withheld. What was issued in them is not known. */
 export type AlarmKind = 'fork' | 'went-back' | 'stale' | 'issued' | 'named' | 'not-believed' | 'unseen';
 
 export interface Alarm {
@@ -136,7 +136,7 @@ async function readEntries({ door, names, state, fromStart }: WatchRequest, chec
   return { state: { entries: { size: tree.size, hashes: tree.hashes.map((hash) => Buffer.from(hash).toString('hex')) }, agents: [...agents] }, alarms };
 }
 
-const unseen = (first: number, last: number): string => `events ${first} to ${last} were purged, or lie in one bundle with some that were: what was issued in them is not known`;
+const unseen = (first: number, last: number): string => `events ${first} to ${last} were purged, lie in one bundle with some that were, or are withheld: what was issued in them is not known`;
 
 /** Of purged events the hashes are left: the tree goes on over them. @throws LogError where these are not shown either */
 async function passUnseen(door: LogDoor, tree: GrowingTree, { index, width }: { index: number; width: number }): Promise<void> {

@@ -198,9 +198,17 @@ function unknownOf(peer: Pick<Peer, 'instanceId' | 'ownerId' | 'profile'>, why: 
 
 function decisionOf(peer: Peer, { status, source, ageMs, detail }: Known, { accept }: Settings): Decision {
   if (status !== 'good') return refuse(codeOf(status), detail, { source, ageMs, peer });
-  // Exactly true: what an asynchronous rule gives back is a promise, and that is no yes.
-  if (accept && (accept(peer) as unknown) !== true) return refuse('identity-not-accepted', 'the rule of this service does not accept it', { source, ageMs, peer });
+  if (accept && !isAccepted(accept, peer)) return refuse('identity-not-accepted', 'the rule of this service does not accept it', { source, ageMs, peer });
   return { allowed: true, peer, source, ageMs, detail, logged: 'not-asked' };
+}
+
+/** Exactly true: what an asynchronous rule gives back is a promise, and that is no yes. Nor is a rule that throws: connections are judged where nobody would catch it. */
+function isAccepted(accept: (peer: Peer) => unknown, peer: Peer): boolean {
+  try {
+    return accept(peer) === true;
+  } catch {
+    return false;
+  }
 }
 
 /** What the log adds to a decision: who is refused anyhow stays it. */

@@ -143,7 +143,16 @@ function whileOpen(peers: Peers, isClosed: () => boolean): Peers {
 
 function changed(parts: Parts): void {
   parts.connections.judge();
-  parts.settings.onState?.(describe(parts));
+  tell(parts.settings.onState, describe(parts));
+}
+
+/** Whoever listens badly must not end the feed that they listen to. */
+function tell(listener: ((state: RelyingPartyState) => void) | undefined, state: RelyingPartyState): void {
+  try {
+    listener?.(state);
+  } catch (error) {
+    process.emitWarning(`onState of a relying party has thrown: ${String(error)}`);
+  }
 }
 
 const sinceOf = new WeakMap<Parts, { source: string; since: Date }>();

@@ -68,14 +68,15 @@ test('a log that answers no more is stale all the same', async () => {
   await expect(look()).rejects.toThrow(/503/);
 });
 
-test('a log that shows checkpoints and keeps the events to itself is stale, and nothing of it is remembered as read', async () => {
+test('a log that shows checkpoints and keeps the events to itself: they are told as unseen', async () => {
   await look({ watch: [AGENT] });
-  writeFileSync(file(), JSON.stringify({ ...remembered(), since: '2026-11-21T00:00:00.000Z' }));
   log.append(issued('01'));
   answers = (req, res) => (req.url?.includes('/entries/') === true ? res.writeHead(404).end() : serve(req, res));
-  expect((await look({ watch: [AGENT], 'stale-after': '60' })).said).toMatch(/"alarm":"stale"/);
+  const { code, said } = await look({ watch: [AGENT] });
+  expect([code, said]).toEqual([1, expect.stringMatching(/"alarm":"unseen".*events 2 to 2 .*withheld/)]);
   answers = serve;
-  expect((await look({ watch: [AGENT] })).said).toMatch(/"alarm":"issued".*"event":2/);
+  log.append(issued('02'));
+  expect((await look({ watch: [AGENT] })).said).toMatch(/"alarm":"issued".*"event":3/);
 });
 
 test('a monitor that ends before it has told of a certificate tells of it the next time; the checkpoint is remembered meanwhile', async () => {

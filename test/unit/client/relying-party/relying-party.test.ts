@@ -141,6 +141,12 @@ test('the rule of the service judges whoever is good otherwise', async () => {
   const party = await open({ accept });
   expect(await party.judgeCertificate([leaf.certificate.der])).toMatchObject({ allowed: false, code: 'identity-not-accepted', peer: { serial: leaf.certificate.serial.toString('hex') } });
   expect(await party.judgeCertificate([leaf.certificate.der])).toMatchObject({ allowed: true });
+  const broken = await open({
+    accept: () => {
+      throw new Error('a fault of the rule');
+    },
+  });
+  expect(await broken.judgeCertificate([leaf.certificate.der])).toMatchObject({ allowed: false, code: 'identity-not-accepted' });
 });
 
 test('a bundle update with a root that another key signed is kept out whole', async () => {

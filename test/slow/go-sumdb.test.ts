@@ -11,7 +11,7 @@ import { noteSigner } from '../support/log.ts';
 import { temporaryFolder } from '../support/postgres.ts';
 import { startService, type Service } from '../support/service.ts';
 
-const SOURCE = path.join(import.meta.dirname, 'go-tlog');
+const SOURCE = path.join(import.meta.dirname, '../interop/go-tlog');
 const binary = path.join(temporaryFolder('signet-go-'), 'tlog');
 
 /** Undefined without Go, and where its modules cannot be had. */
