@@ -43,7 +43,10 @@ const NEVER = [
   '0.0.0.0/8', '169.254.0.0/16', '192.0.0.192/32', '100.100.100.200/32', '224.0.0.0/4', '240.0.0.0/4', '::', 'fe80::/10', 'ff00::/8', 'fd00:ec2::254', 'fd20:ce::254', '168.63.129.16/32',
   '64:ff9b::/96', '64:ff9b:1::/48', '2002:a9fe::/32', '::a9fe:0/112', '::ffff:0:0:0/96',
 ];
-const isNever = addressMatcher(NEVER);
+const never = addressMatcher(NEVER);
+
+/** Whether no request of ours ever goes to this address, whoever asks for it. */
+export const isNeverCalled = (address: string): boolean => never(plainAddress(address));
 
 /** @param httpBlocks networks, besides loopback, to which plain http is allowed */
 export function createGuardedFetch(httpBlocks: readonly string[]): GuardedFetch {
@@ -58,7 +61,7 @@ function send({ url: text, method, body, contentType, timeoutMs, maxOctets, sign
   const isPlain = url.protocol === 'http:';
   const judge = (address: string): string | undefined => {
     const plain = plainAddress(address);
-    if (isNever(plain)) return `${plain} is not called: a link-local, metadata or reserved address`;
+    if (isNeverCalled(plain)) return `${plain} is not called: a link-local, metadata or reserved address`;
     if (isPlain && !mayHttp(plain)) return `${plain} is called by https only (outgoingHttp)`;
     return undefined;
   };
@@ -69,7 +72,7 @@ function send({ url: text, method, body, contentType, timeoutMs, maxOctets, sign
   return new Promise((resolve, reject) => {
     const headers = { accept: '*/*', 'user-agent': 'signet', ...(body ? { 'content-length': body.length, 'content-type': contentType ?? 'application/octet-stream' } : {}) };
     // No agent: a connection is used once, so that each is judged by the addresses of its own look-up.
-    const req: ClientRequest = (isPlain ? httpRequest : httpsRequest)(url, { method, headers, agent: false, lookup: judged(judge), maxHeaderSize: 16_384 });
+    const req: ClientRequest = (isPlain ? httpRequest : httpsRequest)(url, { method, headers, agent: false, lookup: judgedLookup(judge), maxHeaderSize: 16_384 });
     const timer = setTimeout(() => end(new FetchRefused(`no whole answer in ${timeoutMs} ms`)), timeoutMs);
     const onAbort = (): void => end(new FetchRefused('it was ended early'));
     const end = (outcome: GuardedAnswer | Error): void => {
@@ -103,8 +106,8 @@ async function readBody(res: IncomingMessage, maxOctets: number): Promise<Buffer
   return Buffer.concat(chunks);
 }
 
-/** Every address that a name has is judged, and those that were judged are called: nothing is looked up a second time. */
-function judged(judge: (address: string) => string | undefined): LookupFunction {
+/** For `lookup` of a request. Every address that a name has is judged, and those that were judged are called: nothing is looked up a second time. `judge` says what is wrong with one. */
+export function judgedLookup(judge: (address: string) => string | undefined): LookupFunction {
   return (name, options, callback) => {
     dnsLookup(name, { ...options, all: true }, (error, found) => {
       const addresses: LookupAddress[] = error ? [] : found;

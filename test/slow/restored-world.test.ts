@@ -291,7 +291,7 @@ describe('a restored database', () => {
     const { rows } = await query<{ kind: string; count: string }>(copy, "SELECT kind, count(*) FROM audit_events WHERE actor_kind = 'command' AND actor_id IN ('recover', 'restore') GROUP BY kind ORDER BY kind");
     expect(rows).toEqual([
       { kind: 'admin-token.created', count: '1' }, { kind: 'certificate.held', count: '2' }, { kind: 'certificate.revoked', count: '2' }, { kind: 'join-token.voided', count: '2' },
-      { kind: 'world.recovered', count: '1' }, { kind: 'world.restored', count: '1' },
+      { kind: 'log.ended', count: '1' }, { kind: 'world.recovered', count: '1' }, { kind: 'world.restored', count: '1' },
     ]);
     expect((await query(copy, 'SELECT DISTINCT epoch FROM feed_events WHERE n > (SELECT after_feed_n FROM worlds) ORDER BY 1')).rows).toEqual([{ epoch: 2 }]);
     await service.signet.stop();

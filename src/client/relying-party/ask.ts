@@ -1,8 +1,7 @@
-import type { LookupAddress } from 'node:dns';
-import dns from 'node:dns';
 import http from 'node:http';
 import https from 'node:https';
-import net, { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
+import { isNeverCalled, judgedLookup } from '../../core/guarded-fetch.ts';
 
 /** Nobody answered, or not with what may be taken. */
 export class AskError extends Error {
@@ -28,27 +27,8 @@ export interface Reply {
   headers: http.IncomingHttpHeaders;
 }
 
-/**
- * Addresses that no status door has: unspecified, link-local (where clouds answer with credentials, RFC 3927, RFC 4291 §2.5.6), multicast and broadcast. Private addresses and
- * loopback are where a private authority lives.
- */
-const NOWHERE = new BlockList();
-for (const [network, prefix] of [['0.0.0.0', 8], ['169.254.0.0', 16], ['224.0.0.0', 3]] as const) NOWHERE.addSubnet(network, prefix, 'ipv4');
-for (const [network, prefix] of [['::', 128], ['fe80::', 10], ['ff00::', 8], ['fd00:ec2::254', 128]] as const) NOWHERE.addSubnet(network, prefix, 'ipv6');
-
-const isNowhere = (address: string): boolean => NOWHERE.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
-
-/** Resolves names as ever, and connects to none of the addresses above: checked where the connection goes, so that a name cannot say one thing and mean another. */
-const guardedLookup: net.LookupFunction = (host, options, callback) => {
-  dns.lookup(host, { ...options, all: true }, (error, found) => {
-    const [first] = found ?? [];
-    if (error || !first) return callback(error ?? new AskError(`${host} has no address`), '', 0);
-    const bad = found.find(({ address }) => isNowhere(address));
-    if (bad) return callback(new AskError(`${host} is ${bad.address}, where no status is`), '', 0);
-    if (options.all === true) return (callback as unknown as (error: null, all: LookupAddress[]) => void)(null, found);
-    callback(null, first.address, first.family);
-  });
-};
+/** Private addresses and loopback are where a private authority lives; the addresses where clouds answer with credentials have no status door. */
+const faultOf = (address: string): string | undefined => (isNeverCalled(address) ? `${address} is an address where no status is` : undefined);
 
 const MAX_URL = 2_048;
 
@@ -57,7 +37,8 @@ function readUrl(text: string): URL {
   if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:')) throw new AskError('the address is neither http nor https');
   if (url.username !== '' || url.password !== '') throw new AskError('the address has a user in it');
   const host = url.hostname.replace(/^\[|\]$/g, '');
-  if (isIP(host) !== 0 && isNowhere(host)) throw new AskError(`${host} is an address where no status is`);
+  const fault = isIP(host) === 0 ? undefined : faultOf(host);
+  if (fault !== undefined) throw new AskError(fault);
   return url;
 }
 
@@ -95,7 +76,7 @@ export function ask({ url: text, body, headers = {}, maxBytes, timeoutMs, tls }:
       request.destroy();
     };
     const request = (url.protocol === 'https:' ? https : http).request(url, {
-      agent: false, lookup: guardedLookup, method: body ? 'POST' : 'GET', maxHeaderSize: 16_384, ...(tls && { ...tls, minVersion: 'TLSv1.2' }),
+      agent: false, lookup: judgedLookup(faultOf), method: body ? 'POST' : 'GET', maxHeaderSize: 16_384, ...(tls && { ...tls, minVersion: 'TLSv1.2' }),
       headers: { ...headers, ...(body && { 'content-type': body.contentType, 'content-length': String(body.octets.length) }) },
     });
     const late = setTimeout(() => fail(`no whole answer within ${timeoutMs} ms`), timeoutMs);
