@@ -292,6 +292,16 @@ describe('signet', () => {
     const issuer = of(await done(`certificate show ${renewed}`), 'issuerId');
     for (const verb of ['hold', 'release', 'revoke']) await done(`certificate ${verb} ${renewed}`);
     expect(await done('ocsp ./all/chain.pem --get')).toMatchObject({ serial: renewed, status: 'revoked', reason: 'unspecified' });
+    expect(await done(`status identity ${serial}`)).toMatchObject({ agentId: agent });
+
+    const log = await done('audit log');
+    await done(`certificate proof ${of(await done(`certificate show ${serial}`), 'fingerprint')} --out ./all-proof`);
+    await done('audit proof 1');
+    await done(`audit consistency --first 1 --second ${of(log, 'checkpoint', 'size')}`);
+    await done('audit evidence 1 --out ./all-evidence');
+    const watch = `audit monitor --log-key ${of(log, 'key')} --watch nobody --once`;
+    for (const more of ['--state ./all-monitor', '--state ./all-monitor-2 --from-start']) expect(await quick(words(`${watch} ${more}`))).toMatchObject({ code: 0 });
+
     await done(`instance list ${agent} --state active`);
     for (const verb of ['show', 'quarantine', 'release', 'revoke']) await done(`instance ${verb} ${instance}`);
     await done(`agent revoke-certificates ${agent} --reason keyCompromise`);
@@ -314,8 +324,8 @@ describe('signet', () => {
       const { route, method, status } = Object.fromEntries([...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]) => [name, value])) as Record<string, string>;
       return Number(status) < 300 ? [`${method} ${route}`] : [];
     }));
-    // A page for people with a browser.
-    const exceptions: OperationId[] = ['getDocsPage'];
+    // A page for people with a browser; a line that `audit log` shows, too.
+    const exceptions: OperationId[] = ['getDocsPage', 'getLogKey'];
     const missing = Object.values(OPERATIONS).filter(({ id, method, path: route }) => !exceptions.includes(id as OperationId) && !counted.has(`${method.toUpperCase()} ${route}`));
     expect(missing.map(({ id }) => id)).toEqual([]);
   }, LONG);
